@@ -1,0 +1,55 @@
+# Needs Python 3.11 or newer, with venv, and nothing else; the rest is put into .venv.
+# Another Python: make setup PYTHON=python3.12. Further arguments: make demo ARGS=--once.
+
+PYTHON ?= python3
+BIN := .venv/bin
+UV := $(BIN)/uv pip
+INTO := --python $(BIN)/python
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test bench format lock clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/.ready ## create .venv with everything in requirements.lock, once
+
+demo: setup ## train a small real model, serve it and ask it
+	$(BIN)/tenfold demo $(ARGS)
+
+test: setup ## format, lint, types, who imports whom, tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest $(ARGS)
+
+bench: setup ## measure the server beside its limits and its peers
+	$(BIN)/python -m benchmarks.online $(ARGS)
+
+format: setup ## format the code and mend what the linter can
+	$(BIN)/ruff check --fix --exit-zero .
+	$(BIN)/ruff format .
+
+lock: setup ## resolve requirements.lock anew (ARGS=--upgrade for newer versions)
+	$(UV) compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		--all-extras --group dev --output-file requirements.lock $(ARGS) pyproject.toml
+
+clean: ## remove everything that make and the tools made
+	rm -rf .venv benchmarks/.venvs build dist
+	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/.ready: requirements.lock pyproject.toml | $(BIN)/uv
+	$(UV) install $(INTO) --quiet --require-hashes --requirement requirements.lock
+	$(UV) install $(INTO) --quiet --no-deps --no-build-isolation --editable .
+	$(UV) check $(INTO) --quiet
+	@touch $@
+
+$(BIN)/uv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "error: tenfold needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version)"; \
+		echo "fix:   make setup PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv .venv
+	awk '/^[^ ]/ {wanted = /^uv==/} wanted' requirements.lock > .venv/uv.txt
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement .venv/uv.txt

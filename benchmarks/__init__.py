@@ -1,0 +1,1 @@
+"""How fast tenfold is, beside the limits of its machine and beside its peers: see README.md."""

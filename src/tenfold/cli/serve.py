@@ -1,0 +1,119 @@
+"""``tenfold serve``: one or several services over HTTP, until a signal."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from ipaddress import ip_address
+from pathlib import Path
+
+import click
+
+from tenfold.cli import screen
+from tenfold.errors import NotFound, UsageError
+from tenfold.server.channel import Message
+from tenfold.supervisor import Plan, Supervisor, ended
+
+
+@click.command()
+@click.argument("services", nargs=-1)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address for predictions.")
+@click.option("--port", default=8000, show_default=True, help="Port for predictions; 0 for any free one.")
+@click.option("--admin-host", default="127.0.0.1", show_default=True, help="Address of console and metrics.")
+@click.option("--admin-port", default=8001, show_default=True, help="Port of console and metrics; 0 for any free one.")
+@click.option("--replicas", default=1, show_default=True, type=click.IntRange(1, 256), help="Processes per model.")
+@click.option("--fronts", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes that speak HTTP.")
+@click.option("--reload", is_flag=True, help="Take up a changed folder, without losing a request.")
+@click.option("--env", default="", help="Options of this environment in tenfold.toml.")
+@click.option("--drain-delay", default="0 s", show_default=True, help="Keep serving so long after SIGTERM.")
+@click.option("--anonymous", is_flag=True, help="Answer anybody who reaches an address other than loopback.")
+@screen.json_option
+def serve(services: Sequence[str], host: str, admin_host: str, anonymous: bool, as_json: bool, **options: object) -> None:
+    """Serve SERVICES: folders, or file.py[:Class]; without any, the folder that you are in.
+
+    SIGTERM (or Ctrl-C) says "not ready" at once, answers what is in progress and exits 0; a second one ends at once.
+    """
+    from tenfold.units import seconds
+
+    for address in (host, admin_host):
+        if not (anonymous or is_loopback(address)):
+            raise UsageError(f"{address} can be reached by others, and there are no keys", "add --anonymous to allow it")
+    try:
+        drain_delay_s = seconds(str(options.pop("drain_delay")))
+    except ValueError as error:
+        raise UsageError(f"--drain-delay: {error}", "tenfold serve --help") from None
+    plan = Plan(
+        folders=folders(services), host=host, admin_host=admin_host, drain_delay_s=drain_delay_s, **options  # type: ignore[arg-type]
+    )
+    teller = Teller(as_json)
+    asyncio.run(Supervisor(plan, teller.say).run())
+
+
+def folders(services: Sequence[str]) -> list[str]:
+    """The services that were named, each where it can be found, or the folder that we are in."""
+    if not services:
+        if not Path("service.py").exists():
+            raise NotFound("no service named, and no service.py here", "tenfold serve FOLDER, or tenfold init NAME …")
+        return ["."]
+    for service in services:
+        if not Path(service.partition(":")[0]).exists():
+            raise NotFound(f"{service} does not exist", "name a folder with a service.py, or file.py:Class")
+    if len(set(services)) < len(services):
+        raise UsageError("a service is named twice", "name each service once; --replicas N starts more processes")
+    return list(services)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach the address."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+class Teller:
+    """Prints what the supervisor reports."""
+
+    def __init__(self, as_json: bool) -> None:
+        self._as_json = as_json
+        self._began = time.monotonic()
+        self._services: dict[str, Message] = {}
+
+    def say(self, event: str, message: Message) -> None:
+        """One event."""
+        if event == "ready":
+            self._services[message["release"]] = message
+        if self._as_json:
+            if event != "attached":
+                told = {key: value for key, value in message.items() if key not in ("service", "event")}
+                screen.print_json({"event": event, **told})
+            return
+        match event:
+            case "serving":
+                self._serving(message)
+            case "ready" if len(self._services) > 1:
+                click.echo(f"ready      {message['release']}", err=True)
+            case "died":
+                code = ended(message["code"])
+                click.echo(f"died       {message['role']} {message['name']}: {code}; starting it again", err=True)
+            case "failed":
+                click.echo(f"failed     {message['message']}\nfix:       {message['hint']}", err=True)
+            case "reloading":
+                click.echo(f"reloading  {message['folder']}", err=True)
+            case "stopping":
+                click.echo("stopping   not ready any more; answering what is in progress", err=True)
+
+    def _serving(self, message: Message) -> None:
+        host, port = message["address"]
+        admin_host, admin_port = message["admin"]
+        seconds = time.monotonic() - self._began
+        for release, said in self._services.items():
+            name = said["service"]["name"]
+            click.echo(f"serving    http://{url_host(host)}:{port}/{name} · {release}, the folder as it is on disk")
+        click.echo(f"console    http://{url_host(admin_host)}:{admin_port} · ready in {seconds:.1f} s · Ctrl-C stops")
+
+
+def url_host(host: str) -> str:
+    """A host as it stands in a URL."""
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,67 @@
+"""A batch in the making: the blocks of a layout, filled column by column and corrected cell by cell, before it is Rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tenfold.contract.cells import Cells, element_of, empty_column
+from tenfold.contract.columns import Array, Mask
+from tenfold.contract.leaf import Leaf
+from tenfold.layout import Layout
+from tenfold.rows import NO_BITS, Rows
+
+DTYPES = {"f8": np.float64, "i8": np.int64, "i4": np.int32, "u1": np.uint8}
+
+
+class Draft:
+    """``size`` rows of blanks to begin with. ``columns[k]`` is the column of leaf k, a view of its block where it has one."""
+
+    def __init__(self, leaves: tuple[Leaf, ...], layout: Layout, size: int) -> None:
+        self.leaves = leaves
+        self.layout = layout
+        self.size = size
+        self.blocks: dict[str, Array] = {
+            block: np.empty((size, layout.widths[block]), dtype=DTYPES[block]) for block in layout.blocks
+        }
+        self.bits: Mask = np.zeros((size, layout.optional), dtype=bool) if layout.optional else NO_BITS
+        self.columns: list[Array] = [
+            self.blocks[place.block][:, place.index] if place.block else empty_column(leaf, size)
+            for leaf, place in zip(leaves, layout.columns, strict=True)
+        ]
+
+    @classmethod
+    def of(cls, leaves: tuple[Leaf, ...], rows: Rows) -> Draft:
+        """A copy of rows, to be corrected."""
+        draft = cls(leaves, rows.layout, len(rows))
+        blocks, bits, own = rows.parts()
+        for name, block in blocks.items():
+            draft.blocks[name][:] = block
+        if rows.layout.optional:
+            draft.bits[:] = bits
+        for k, place in enumerate(rows.layout.columns):
+            if not place.block:
+                draft.columns[k] = own[place.index].copy()
+        return draft
+
+    def fill(self, k: int, cells: Cells) -> None:
+        """Put in the whole column of leaf k."""
+        place = self.layout.columns[k]
+        if place.block:
+            self.columns[k][:] = cells.values
+        else:
+            self.columns[k] = cells.values
+        if place.bit >= 0:
+            self.bits[:, place.bit] = cells.missing
+
+    def put(self, k: int, row: int, stored: Any) -> None:
+        """Put in one stored value, or None for none."""
+        self.columns[k][row] = element_of(self.leaves[k], stored)
+        if (bit := self.layout.columns[k].bit) >= 0:
+            self.bits[row, bit] = stored is None
+
+    def rows(self) -> Rows:
+        """The batch as it stands."""
+        own = [values for values, place in zip(self.columns, self.layout.columns, strict=True) if not place.block]
+        return Rows(self.layout, self.size, self.blocks, self.bits, own)

@@ -1,0 +1,214 @@
+"""Everything that can be known of a service before traffic: loaded, replayed, timed, and judged."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Literal, NamedTuple
+
+from tenfold.answers import Answer, Sheet, sheet
+from tenfold.answers.evidence import Golden, Latency, Startup, keep
+from tenfold.contract.schema import example
+from tenfold.control.folders import now
+from tenfold.errors import NotFound, UsageError
+from tenfold.model import Facts
+from tenfold.parity import Report, replay
+from tenfold.pipeline import Pipeline
+from tenfold.rows import Rows
+from tenfold.service import Service, Spec, find, spec
+
+Progress = Callable[..., None]
+State = Literal["ok", "open", "broken"]
+STATES: dict[str, State] = {"met": "ok", "open": "open", "broken": "broken"}
+TIMED_S = 0.5  # how long each batch size is timed, at most
+TIMED_RUNS = 300
+
+
+class Finding(NamedTuple):
+    """One line of a check: its word, whether it is ok, open or broken, what is the case, and the mend."""
+
+    word: str
+    state: State
+    text: str
+    fix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a check found: its lines, and the answer sheet with what was measured on the way."""
+
+    target: str
+    findings: tuple[Finding, ...]
+    sheet: Sheet
+
+    @property
+    def answers(self) -> tuple[Finding, ...]:
+        """The lines of the ten answers, without what is said about model, libraries and records."""
+        return self.findings[-len(self.sheet.answers) :]
+
+    @property
+    def broken(self) -> bool:
+        """Whether a line or an answer is broken."""
+        return any(finding.state == "broken" for finding in self.findings)
+
+
+def check(target: str, progress: Progress = lambda *_: None) -> Checked:
+    """Load a service, replay its golden records, time it, and judge its ten answers. What is measured is kept as evidence."""
+    progress("loading the service")
+    service = find(target)
+    stated = spec(service)
+    started = time.perf_counter()
+    service.start()
+    loaded_s = time.perf_counter() - started
+    assert service.facts is not None  # a started service has a model
+    progress("replaying the golden records")
+    report = _replayed(service)
+    progress("timing the pipeline")
+    evidence = keep(
+        service.folder,
+        Startup(at=now(), release=stated.release, machine=machine(), seconds=loaded_s),
+        _timed(service, stated),
+        *([_golden(stated, report)] if report else []),
+    )
+    judged = sheet(stated, release=stated.release, facts=service.facts, evidence=evidence, target=target)
+    extra = [_model(service.facts, loaded_s), _libraries(service.facts, target), _records(report, target)]
+    findings = (*extra, *(_answer(answer) for answer in judged.answers))
+    service.close()
+    return Checked(target, findings, judged)
+
+
+def unmet(judged: Sheet, require: str) -> list[str]:
+    """The words of the answers that ``require`` ("all", "1-8", "1,5-7") wants met and that are not."""
+    wanted = numbers(require)
+    return [word_of(answer) for answer in judged.answers if answer.n in wanted and answer.state != "met"]
+
+
+def numbers(require: str) -> set[int]:
+    """The questions that "all", "1-8" or "1,5-7" name; none for ""."""
+    if require == "all":
+        return set(range(1, 11))
+    chosen: set[int] = set()
+    for part in filter(None, require.replace(" ", "").split(",")):
+        first, _, last = part.partition("-")
+        if not (first.isdigit() and (last or first).isdigit() and 1 <= int(first) <= int(last or first) <= 10):
+            raise UsageError(f"--require {require!r} names no questions", "write all, 1-8, or 1,5-7")
+        chosen |= set(range(int(first), int(last or first) + 1))
+    return chosen
+
+
+def word_of(answer: Answer) -> str:
+    """What a line calls an answer: its word, where the one word of two questions is told apart."""
+    return {3: "preprocess", 4: "postprocess"}.get(answer.n, answer.word)
+
+
+def machine() -> str:
+    """What was measured on: processor and how many cores."""
+    return f"{platform.machine()}, {os.cpu_count()} cores"
+
+
+# -- the lines ---------------------------------------------------------------------------------------------------------
+
+
+def _answer(answer: Answer) -> Finding:
+    """A judged answer as a line: what is declared and measured where it is met, else why it is not."""
+    measured = str(answer.measured.get("text", ""))
+    text = "; ".join(filter(None, [answer.declared, measured])) if answer.state == "met" else answer.because
+    return Finding(word_of(answer), STATES[answer.state], text, answer.next)
+
+
+def _model(facts: Facts, loaded_s: float) -> Finding:
+    classes = f", {len(facts.classes)} classes" if facts.classes else ""
+    return Finding("model", "ok", f"{facts.name}{classes}; loaded in {loaded_s:.2g} s")
+
+
+def _libraries(facts: Facts, target: str) -> Finding:
+    """Whether what the model was trained with is what is installed."""
+    other = [
+        f"{library} {trained} in training, {_installed(library)} here"
+        for library, trained in facts.libraries.items()
+        if _installed(library) != trained
+    ]
+    if other:
+        return Finding("libraries", "open", "; ".join(other), f"uv pip install -r {target}/pyproject.toml")
+    known = ", ".join(f"{library} {trained}" for library, trained in facts.libraries.items())
+    return Finding(
+        "libraries", "ok", f"{known}, as in training" if known else "the model does not say what it was trained with"
+    )
+
+
+def _installed(library: str) -> str:
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return "none"
+
+
+def _records(report: Report | None, target: str) -> Finding:
+    if report is None:
+        mend = "in the training script: tenfold.record(service, requests, model_input=…, output=…)"
+        return Finding("golden", "open", "no golden records", mend)
+    moved = report.retrained and report.diverged is not None
+    mend = f"expected after retraining? tenfold record {target}" if moved else ""
+    if report.state == "broken" and not moved:
+        mend = f"undo what changed; or, if it was meant: tenfold record {target}"
+    return Finding("golden", report.state, report.describe(), mend)
+
+
+# -- what is measured --------------------------------------------------------------------------------------------------
+
+
+def _replayed(service: Service) -> Report | None:
+    try:
+        return replay(service)
+    except NotFound:
+        return None
+
+
+def _golden(stated: Spec, report: Report) -> Golden:
+    """The replay as evidence. Answers that moved with a retrained model are no divergence: their record is yet to come."""
+    diverged = report.diverged
+    counted = diverged is not None and report.state == "broken"
+    return Golden(
+        at=now(),
+        release=stated.release,
+        records=report.rows,
+        equal=report.equal,
+        valid=report.valid,
+        provenance=report.provenance,
+        diverged=diverged.name if diverged and counted else "",  # type: ignore[arg-type]
+        detail=diverged.detail if diverged and counted else "",
+    )
+
+
+def _timed(service: Service, stated: Spec) -> Latency:
+    """How long one row and a full batch take in the pipeline, with an example row of the contract."""
+    pipeline = Pipeline(service)
+    row = example(stated.input)
+    one = _seconds(pipeline, service.input.read([row]))
+    rows = stated.batching.max_rows
+    many = _seconds(pipeline, service.input.read([row] * rows))
+    return Latency(
+        at=now(),
+        release=stated.release,
+        machine=machine(),
+        one_s=one[len(one) // 2],
+        one_p99_s=one[min(len(one) - 1, int(len(one) * 0.99))],
+        many_rows=rows,
+        many_s=many[len(many) // 2],
+    )
+
+
+def _seconds(pipeline: Pipeline, rows: Rows) -> Sequence[float]:
+    """The times of many runs, sorted; the first run, which pays for what is made lazily, is not counted."""
+    pipeline.run(rows)
+    times: list[float] = []
+    until = time.perf_counter() + TIMED_S
+    while len(times) < TIMED_RUNS and (not times or time.perf_counter() < until):
+        started = time.perf_counter()
+        pipeline.run(rows)
+        times.append(time.perf_counter() - started)
+    return sorted(times)

@@ -1,0 +1,206 @@
+"""One-off answers: rows of a file or of standard input on the very path of a request, a JSON line for each."""
+
+from __future__ import annotations
+
+import csv
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from tenfold.contract.form import Field, leaves
+from tenfold.errors import NotFound, UsageError
+from tenfold.rows import Answer, Checked
+from tenfold.scaffold.served import Served
+from tenfold.server.blocks import write_rows
+from tenfold.server.outputs import Outputs
+from tenfold.server.replies import Ids, change_json, fallback_json
+from tenfold.service import Spec, find, spec
+from tenfold.validation import block
+
+ROWS_AT_ONCE = 1000
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
+PICTURE_STARTS = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF", b"GIF8", b"BM", b"II*\0", b"MM\0*")
+STDIN = "-"
+
+Batches = Callable[[Served], Iterator[Checked]]
+
+
+class Line(NamedTuple):
+    """The answer to one row as JSON, and the code for which it was refused ("" where it was answered)."""
+
+    text: bytes
+    refused: str
+
+
+def predict(target: str, source: str, standard_input: Callable[[], bytes]) -> Iterator[Line]:
+    """Answer the rows of a file, or those of standard input where the source is "-".
+
+    A file is JSON, NDJSON, CSV, Parquet or a picture, by its suffix; standard input is JSON, NDJSON or a picture, by its
+    content. A line is the answer that the row would get over HTTP, or its ``errors``; one of many has its ``row``, too.
+    """
+    batches = _standard_input(standard_input()) if source == STDIN else _file(Path(source))
+    service = find(target)
+    stated = spec(service)
+    served = Served(service.start())
+    write = Writer(stated)
+    for checked in batches(served):
+        yield from write(checked, served.answer(checked))
+
+
+# -- rows in -----------------------------------------------------------------------------------------------------------
+
+
+def _file(path: Path) -> Batches:
+    if not path.exists():
+        raise NotFound(f"there is no file {path}", "check the path; - reads standard input")
+    match path.suffix.lower():
+        case ".json":
+            return _json(path.read_bytes())
+        case ".ndjson" | ".jsonl":
+            return _ndjson(path.read_bytes())
+        case ".csv":
+            return lambda served: _csv(path, served)
+        case ".parquet" | ".pq":
+            return lambda served: _parquet(path, served)
+        case suffix if suffix in PICTURES:
+            return _picture(path.read_bytes())
+    raise UsageError(
+        f"{path.name} is of no kind that predict reads", "name it .json, .ndjson, .csv, .parquet, or as a picture"
+    )
+
+
+def _standard_input(data: bytes) -> Batches:
+    """JSON, NDJSON or a picture. Several lines of which the first is whole are NDJSON."""
+    if data.startswith(PICTURE_STARTS):
+        return _picture(data)
+    first, _, rest = data.strip().partition(b"\n")
+    try:
+        msgspec.json.decode(first)
+    except msgspec.DecodeError:
+        return _json(data)
+    return _ndjson(data) if rest and first.startswith(b"{") else _json(data)
+
+
+def _picture(data: bytes) -> Batches:
+    return lambda served: iter([served.check_picture(data)])
+
+
+def _json(data: bytes) -> Batches:
+    many = data.lstrip()[:1] == b"["
+    return lambda served: iter([served.check(data) if many else served.check_one(data)])
+
+
+def _ndjson(data: bytes) -> Batches:
+    def batches(served: Served) -> Iterator[Checked]:
+        lines = iter([line for line in data.splitlines() if line.strip()])
+        while some := list(islice(lines, ROWS_AT_ONCE)):
+            checked = served.check(b"[" + b",".join(some) + b"]")
+            # a line that is no JSON spoils the array, so that each line has to be read by itself
+            yield from [checked] if checked.total == len(some) else map(served.check_one, some)
+
+    return batches
+
+
+def _csv(path: Path, served: Served) -> Iterator[Checked]:
+    """CSV by the contract's types, never by what a cell looks like: an empty cell is missing."""
+    read = {wire: _cell_reader(field) for _, wire, _, field in leaves(served.pipeline.form.fields)}
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        rows = csv.DictReader(file)
+        while some := list(islice(rows, ROWS_AT_ONCE)):
+            yield block.check(
+                served.pipeline.form,
+                [{name: read[name](text) for name, text in row.items() if name in read and text} for row in some],
+            )
+
+
+def _cell_reader(field: Field) -> Callable[[str], Any]:
+    """A cell as the field's type has it; text that is none of that type stays text, which validation then names."""
+    kinds: dict[str, Callable[[str], Any]] = {"int": int, "float": float, "bool": _truth, "list": _as_json}
+    numbers = field.kind == "category" and isinstance(field.categories[0], int)
+    convert = int if numbers else kinds.get(field.kind, str)
+
+    def read(text: str) -> Any:
+        try:
+            return convert(text)
+        except (ValueError, KeyError, msgspec.DecodeError):
+            return text
+
+    return read
+
+
+def _truth(text: str) -> bool:
+    return {"true": True, "1": True, "false": False, "0": False}[text.strip().lower()]
+
+
+def _as_json(text: str) -> Any:
+    return msgspec.json.decode(text)
+
+
+def _parquet(path: Path, served: Served) -> Iterator[Checked]:
+    try:
+        from pyarrow import ArrowException, Table, parquet
+    except ImportError:
+        raise UsageError("reading Parquet needs pyarrow", "pip install 'tenfold[batch]'") from None
+    try:
+        for batch in parquet.ParquetFile(path).iter_batches(ROWS_AT_ONCE):
+            yield block.check(served.pipeline.form, Table.from_batches([batch]))
+    except ArrowException as error:
+        raise UsageError(f"{path.name} is no Parquet file: {error}", "is it whole, and what its name says?") from None
+
+
+# -- answers out -------------------------------------------------------------------------------------------------------
+
+
+class Writer:
+    """Writes answers as the JSON that a client reads over HTTP, a line for each row."""
+
+    def __init__(self, stated: Spec) -> None:
+        self._stated = stated
+        self._encode = Outputs(stated.output).encode
+        self._id = Ids().next(time.monotonic()).decode()
+        self._before = 0
+
+    def __call__(self, checked: Checked, answer: Answer) -> Iterator[Line]:
+        """The lines of one batch; rows are numbered on from the batch before."""
+        outputs = self._encode(len(answer.outputs), write_rows(answer.outputs))
+        at = {int(place): text for place, text in zip(answer.index, outputs, strict=True)}
+        errors, changes, flags = _by_row(answer.violations), _by_row(answer.changes), _by_row(answer.flags)
+        keys = self._keys(checked)
+        for row in range(max(answer.total, 1)):
+            document: dict[str, Any] = {"id": f"{self._id}/{self._before + row}", "row": self._before + row}
+            if row in keys:
+                document["key"] = keys[row]
+            document["release"] = self._stated.release
+            refused = ""
+            if row in at:
+                document["output"] = msgspec.Raw(at[row])
+            elif row in answer.fallbacks:
+                document["output"] = self._stated.deadline.fallback
+                document["fallback"] = fallback_json(answer.fallbacks[row])
+            else:
+                reasons = errors[row]
+                refused = reasons[0].code
+                document["errors"] = [{"pointer": e.pointer, "code": e.code, "detail": e.detail} for e in reasons]
+            if changes[row]:
+                document["changes"] = [change_json(change) for change in changes[row]]
+            if flags[row]:
+                document["flags"] = [{"pointer": flag.pointer, "code": flag.code} for flag in flags[row]]
+            yield Line(msgspec.json.encode(document), refused)
+        self._before += answer.total
+
+    def _keys(self, checked: Checked) -> dict[int, Any]:
+        """The key of each row that was accepted, where the contract has one."""
+        key = self._stated.input.key
+        return dict(zip(checked.index.tolist(), checked.rows[key.name].tolist(), strict=True)) if key else {}
+
+
+def _by_row(remarks: Any) -> defaultdict[int, list[Any]]:
+    found: defaultdict[int, list[Any]] = defaultdict(list)
+    for remark in remarks:
+        found[remark.row].append(remark)
+    return found

@@ -1,0 +1,32 @@
+"""The answer sheet of a service folder, with the evidence kept beside it, or of a service that is running somewhere."""
+
+from __future__ import annotations
+
+import msgspec
+
+from tenfold.answers import Evidence, Sheet, sheet
+from tenfold.control.servers import ask
+from tenfold.errors import NotFound
+from tenfold.service import find, spec
+
+
+def answers(target: str) -> Sheet:
+    """The sheet of ``target``: a folder, a file.py[:Class], or the URL of a running service."""
+    return _running(target) if target.startswith(("http://", "https://")) else _declared(target)
+
+
+def _declared(target: str) -> Sheet:
+    service = find(target)
+    stated = spec(service)
+    return sheet(stated, release=stated.release, evidence=Evidence.read(service.folder), target=target)
+
+
+def _running(url: str) -> Sheet:
+    where = f"{url.rstrip('/').removesuffix('/answers')}/answers"
+    reply = ask(where)
+    try:
+        if reply.status == 200:
+            return msgspec.json.decode(reply.body, type=Sheet)
+    except msgspec.MsgspecError:
+        pass
+    raise NotFound(f"{where} is no answer sheet (HTTP {reply.status})", "name the service, too: http://HOST:PORT/NAME")

@@ -1,0 +1,127 @@
+"""The folder ``golden/``: raw requests as they were sent, and what every stage made of them, kept with the service in
+git.
+
+    records.json    provenance, model and versions, each request and its answer: what a person reads in a diff
+    stages.npz      what the stages made, as arrays; never pickle
+    0003.png        the bodies of requests that are not text
+
+Values of ``Private`` fields are never recorded: another, valid value stands in their place.
+"""
+
+from __future__ import annotations
+
+import mimetypes
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+from tenfold.errors import NotFound, ServiceError
+from tenfold.parity import values
+
+SCHEMA = 1
+FOLDER = "golden"
+STAGES = ("decode", "pictures", "preprocess", "model", "postprocess")
+BEFORE_MODEL = STAGES[:3]
+
+Provenance = Literal["training", "self", ""]
+
+
+class Note(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where the recorded value of a stage is from: the training code, the service itself, or "" where there is none,
+    for the reason given. ``labels`` is true where the model's stage holds labels and not scores."""
+
+    provenance: Provenance
+    because: str = ""
+    labels: bool = False
+
+
+class Record(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One request: its body, as text or in a file of the folder, and the answer to it as JSON."""
+
+    media_type: str
+    request: str | None = None
+    file: str | None = None
+    answer: Any = None
+
+
+class Golden(msgspec.Struct, frozen=True, kw_only=True):
+    """All records of a service. ``model`` is the digest of the model that answered; ``rows`` counts the rows of all
+    requests, in whose order the stages' values stand."""
+
+    schema: int = SCHEMA
+    service: str
+    recorded: str  # ISO 8601
+    model: str
+    contract: str
+    versions: dict[str, str]
+    rows: int
+    stages: dict[str, Note]
+    records: tuple[Record, ...]
+
+    @property
+    def provenance(self) -> Literal["training", "self"]:
+        """Whether the training code gave anything that serving is held against."""
+        return "training" if any(note.provenance == "training" for note in self.stages.values()) else "self"
+
+
+class Kept(NamedTuple):
+    """What the folder holds: the records, the body of each request, and the values of each stage that has any."""
+
+    golden: Golden
+    bodies: Sequence[bytes]
+    stages: Mapping[str, Any]
+
+
+def exists(folder: Path) -> bool:
+    """Whether a service's folder has golden records."""
+    return (folder / FOLDER / "records.json").is_file()
+
+
+def read(folder: Path) -> Kept:
+    """The golden records in a service's folder. Raises ``NotFound`` or ``ServiceError``."""
+    place = folder / FOLDER
+    try:
+        golden = msgspec.json.decode((place / "records.json").read_bytes(), type=Golden)
+        bodies = [_body(place, record) for record in golden.records]
+        return Kept(golden, bodies, values.read(place / "stages.npz"))
+    except FileNotFoundError as error:
+        missing = Path(error.filename or place).name
+        raise NotFound(f"{place} has no {missing}", "tenfold.record(…) in the training script writes it") from None
+    except (msgspec.MsgspecError, ValueError, KeyError) as error:
+        raise ServiceError(f"{place} cannot be read: {error}", "restore it from git, or record anew") from None
+
+
+def write(folder: Path, golden: Golden, bodies: Sequence[bytes], stages: Mapping[str, Any]) -> None:
+    """Put records into a service's folder, in place of those that are there."""
+    place = folder / FOLDER
+    place.mkdir(parents=True, exist_ok=True)
+    if exists(folder):
+        for record in msgspec.json.decode((place / "records.json").read_bytes(), type=Golden).records:
+            if record.file:
+                (place / record.file).unlink(missing_ok=True)
+    records = [
+        _put(place, number, record, body)
+        for number, (record, body) in enumerate(zip(golden.records, bodies, strict=True))
+    ]
+    values.write(place / "stages.npz", stages)
+    text = msgspec.json.format(msgspec.json.encode(msgspec.structs.replace(golden, records=tuple(records))), indent=1)
+    (place / "records.json").write_bytes(text + b"\n")
+
+
+def _put(place: Path, number: int, record: Record, body: bytes) -> Record:
+    """The record with its body: text as text, anything else in a file."""
+    if record.media_type == "application/json":
+        return msgspec.structs.replace(record, request=body.decode(), file=None)
+    file = f"{number:04d}{mimetypes.guess_extension(record.media_type) or '.bin'}"
+    (place / file).write_bytes(body)
+    return msgspec.structs.replace(record, request=None, file=file)
+
+
+def _body(place: Path, record: Record) -> bytes:
+    if record.file is None:
+        return (record.request or "").encode()
+    if Path(record.file).name != record.file:
+        raise ValueError(f"{record.file!r} is outside the folder")
+    return (place / record.file).read_bytes()

@@ -1,0 +1,273 @@
+"""From a trained model to a service folder: infer, write, and prove on every row that serving changes nothing."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tenfold.contract.infer import Inferred, infer, wire_names
+from tenfold.errors import ContractError, GateFailed
+from tenfold.models import load
+from tenfold.parity import record
+from tenfold.rows import Rows
+from tenfold.scaffold.answering import describe, guesses_of, outputs_of
+from tenfold.scaffold.folder import new_folder, place_model, write_project
+from tenfold.scaffold.proof import Direct, Proof, ask_directly, compare, first_difference, plain_input
+from tenfold.scaffold.served import Served, requests_of
+from tenfold.scaffold.source import Answers, service_source
+from tenfold.scaffold.tables import read_table
+from tenfold.service import find
+from tenfold.validation import block
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tenfold.model import Facts, Model
+
+Progress = Callable[..., None]
+ROWS_AT_ONCE = 1024
+DEADLINES_MS = (50, 100, 200, 500, 1000, 2000, 5000, 10_000, 30_000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """What was made: the folder, what the model says of itself, what was inferred from how many columns, the proof
+    (None without a table), how many golden records, and what in service.py a person should look at.
+    """
+
+    folder: Path
+    facts: Facts
+    trusted: bool
+    inferred: Inferred
+    columns: int
+    proof: Proof | None
+    golden: int
+    look_at: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The person's table: what it is called, and the positions of the columns that the model takes, in its order."""
+
+    frame: pd.DataFrame
+    name: str
+    positions: Sequence[int]
+
+
+def make(
+    folder: Path,
+    *,
+    model: Any,
+    data: Any = None,
+    target: str | None = None,
+    trusted: bool = False,
+    golden: int = 20,
+    progress: Progress = lambda *_: None,
+) -> Made:
+    """Write a service folder for a trained model, and prove that it serves what the model predicts.
+
+    ``model`` is a file, ``trust(file)`` or the fitted object, ``data`` a DataFrame or a CSV or Parquet file with a
+    column ``target`` that is not an input. ``golden`` rows are recorded as requests. Without data, the model has to
+    know the names of its features. Where this raises, nothing is left behind; except by ``GateFailed``, when an
+    answer differs from the model's: then the folder stays, to be looked into.
+    """
+    new_folder(folder)
+    try:
+        return _make(folder, model, data, target, trusted, golden, progress)
+    except GateFailed as error:
+        error.hint += f"; {folder} is kept: tenfold check {folder} says more"
+        raise
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _make(
+    folder: Path,
+    model: Any,
+    data: Any,
+    target: str | None,
+    trusted: bool,
+    golden: int,
+    progress: Progress,
+) -> Made:
+    progress("loading the model")
+    source = place_model(model, folder, trusted)
+    loaded = load(source.source, folder)
+    inferred, table = _inputs(loaded.facts, data, target, progress)
+    progress("asking the model")
+    direct = ask_directly(loaded, table.frame, table.positions) if table else None
+    answers = _answers(folder.name, source.text, loaded, inferred, table, direct)
+    text = service_source(answers)
+    (folder / "service.py").write_text(text, "utf-8")
+    write_project(folder, folder.name, loaded.facts)
+    progress("loading the service")
+    served = Served(find(folder).start())
+    proof, recorded = None, 0
+    if table and direct:
+        bodies = _bodies(served, table)
+        proof = _prove(served, bodies, loaded.facts, table, direct, progress)
+        recorded = _record(served, bodies, golden)
+    return Made(
+        folder=folder,
+        facts=loaded.facts,
+        trusted=source.trusted,
+        inferred=inferred,
+        columns=len(table.frame.columns) if table else len(inferred.guesses),
+        proof=proof,
+        golden=recorded,
+        look_at=_look_at(text, inferred),
+    )
+
+
+# -- what comes in, and what goes out ------------------------------------------------------------------------
+
+
+def _inputs(facts: Facts, data: Any, target: str | None, progress: Progress) -> tuple[Inferred, Table | None]:
+    if data is None:
+        return guesses_of(facts), None
+    progress("reading the table")
+    frame = read_table(data)
+    names = wire_names(frame)
+    features = list(facts.features) or _columns_for(facts, frame, names, target)
+    inferred = infer(frame, features=features, target=target)
+    name = Path(data).name if isinstance(data, str | Path) else "the table"
+    return inferred, Table(frame, name, [names.index(feature) for feature in features])
+
+
+def _columns_for(facts: Facts, frame: pd.DataFrame, names: Sequence[str], target: str | None) -> list[str]:
+    """The columns for a model that knows no names: all but the target, if that is as many as it takes."""
+    import pandas as pd
+
+    others = [name for name in names if name != target]
+    numbers = [name for name in others if pd.api.types.is_numeric_dtype(frame.iloc[:, names.index(name)])]
+    wanted = 1 if facts.wants == "column" else facts.width
+    texts = [name for name in others if name not in numbers]
+    for candidates in (others, numbers, texts):
+        if wanted in (None, len(candidates)):
+            return candidates
+    raise ContractError(
+        f"{facts.name} takes {wanted} columns and knows no names; the table has {len(others)} beside the target",
+        "leave the others out of the table, or fit the model on a DataFrame, so that it knows their names",
+    )
+
+
+def _answers(
+    name: str, model: str, loaded: Model, inferred: Inferred, table: Table | None, direct: Direct | None
+) -> Answers:
+    """The answers as the text will state them; time and rate from how long one row takes here."""
+    took_s = _seconds_of_one(loaded, table) if table else 0.0
+    preprocess, postprocess = describe(loaded.facts)
+    return Answers(
+        name=name,
+        doc=f"Predicts {inferred.target}." if inferred.target else f"What {loaded.facts.name} says of a row.",
+        model=model,
+        origin=f"{inferred.rows:,} rows of {table.name}" if table else "",
+        guesses=inferred.guesses,
+        outputs=outputs_of(loaded.facts, direct),
+        keys=[key for key in inferred.keys if key in inferred.unused],
+        preprocess=preprocess,
+        postprocess=postprocess,
+        deadline=_deadline(took_s),
+        took=f"{took_s * 1000:.2g} ms" if took_s else "",
+        capacity=_capacity(took_s),
+    )
+
+
+def _seconds_of_one(loaded: Model, table: Table) -> float:
+    """How long the model takes for one row: the best of five."""
+    inputs = plain_input(loaded.facts, table.frame.iloc[:1], table.positions)
+    predict = getattr(loaded.object, "predict_proba", None) or getattr(loaded.object, "predict", loaded.predict)
+    times = []
+    for _ in range(5):
+        started = time.perf_counter()
+        predict(inputs)
+        times.append(time.perf_counter() - started)
+    return min(times)
+
+
+def _deadline(took_s: float) -> str:
+    """Ten times what one row takes, in round figures, and at least 50 ms."""
+    allowed = next((ms for ms in DEADLINES_MS if ms >= 10_000 * took_s), DEADLINES_MS[-1])
+    return f"{allowed} ms" if allowed < 1000 else f"{allowed // 1000} s"
+
+
+def _capacity(took_s: float) -> str:
+    """Half of what one row after the other would give, in one figure, and at most 500: easily kept."""
+    rate = min(500.0, 0.5 / took_s) if took_s else 500.0
+    step = 10 ** math.floor(math.log10(rate)) if rate >= 1 else 1
+    return f"{max(1, int(rate // step * step))} rows/s"
+
+
+# -- the proof -----------------------------------------------------------------------------------------------
+
+
+def _bodies(served: Served, table: Table) -> list[bytes]:
+    """Every row of the table as a request. A row that the inferred contract refuses or alters is a fault of ours."""
+    form = served.pipeline.form
+    checked = block.check(form, table.frame.iloc[:, list(table.positions)])
+    said = [*checked.violations, *checked.changes, *checked.flags]
+    if said or len(checked.rows) < len(table.frame):
+        detail = checked.violations[0].detail if checked.violations else f"{said[0].pointer} {said[0].code}"
+        raise GateFailed(
+            f"row {said[0].row} of the table does not fit the contract that was inferred from it: {detail}",
+            "that is a fault of tenfold; please report the column's dtype",
+        )
+    return requests_of(form, checked.rows)
+
+
+def _prove(
+    served: Served, bodies: Sequence[bytes], facts: Facts, table: Table, direct: Direct, progress: Progress
+) -> Proof:
+    """Serve every row and hold the answers against the model's own."""
+    batches = []
+    for at in range(0, len(bodies), ROWS_AT_ONCE):
+        progress("serving every row", at, len(bodies))
+        batches.append(_served_batch(served, bodies[at : at + ROWS_AT_ONCE], at))
+    try:
+        return compare(Rows.concatenate(batches), direct)
+    except GateFailed as error:
+        wanted = plain_input(facts, table.frame, table.positions)
+        rows = served.pipeline.service.input.read(table.frame)
+        given = served.pipeline.service.preprocess(rows)
+        if difference := first_difference(given, wanted, len(bodies)):
+            error.message += f". The model is given something else: {difference}"
+        raise
+
+
+def _served_batch(served: Served, bodies: Sequence[bytes], at: int) -> Rows:
+    checked = served.check(b"[" + b",".join(bodies) + b"]")
+    answer = served.answer(checked)
+    if answer.violations:
+        row, _, code, detail = answer.violations[0]
+        raise GateFailed(f"row {at + row} of the table gets no answer: {detail}", f"tenfold explain {code}")
+    return answer.outputs
+
+
+def _record(served: Served, bodies: Sequence[bytes], wanted: int) -> int:
+    """Record rows from all over the table as golden requests; how many."""
+    count = min(wanted, len(bodies))
+    chosen = [bodies[k * len(bodies) // count] for k in range(count)]
+    if chosen:
+        record(served.pipeline.service, chosen, now=datetime.now(UTC))
+    return count
+
+
+def _look_at(text: str, inferred: Inferred) -> tuple[str, ...]:
+    """The guesses that only a person can judge, with their place: "service.py:9 age, missing in 177 rows: optional?"."""
+    lines = text.splitlines()
+    place = {
+        line.split(":")[0].strip(): number for number, line in enumerate(lines, start=1) if line.startswith("    ")
+    }
+    gaps = [
+        f"service.py:{place[guess.field.name]} {guess.field.wire}, missing in {guess.missing:,} rows: optional?"
+        for guess in inferred.guesses
+        if guess.missing
+    ]
+    return tuple(gaps)

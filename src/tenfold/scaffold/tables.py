@@ -1,0 +1,50 @@
+"""Tables as the person who trained has them: a DataFrame, or a file that is read as pandas reads it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tenfold.errors import NotFound, TenfoldError, UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def read_table(data: Any) -> pd.DataFrame:
+    """A DataFrame of a DataFrame, an Arrow table, a mapping of columns, rows as mappings, or a CSV or Parquet file."""
+    pd = import_pandas()
+    if isinstance(data, str | Path):
+        return _read_file(Path(data))
+    if isinstance(data, pd.DataFrame):
+        return data
+    if hasattr(data, "to_pandas"):
+        frame: pd.DataFrame = data.to_pandas()
+        return frame
+    return pd.DataFrame(data)
+
+
+def _read_file(path: Path) -> pd.DataFrame:
+    pd = import_pandas()
+    if not path.exists():
+        raise NotFound(f"there is no file {path}", "check the path after --data")
+    suffixes = path.suffixes[-2:]
+    try:
+        if path.suffix in (".parquet", ".pq"):
+            return pd.read_parquet(path)
+        if ".csv" in suffixes:
+            return pd.read_csv(path)
+    except ImportError:
+        raise UsageError("reading Parquet needs pyarrow", "pip install 'tenfold[batch]'") from None
+    except (ValueError, OSError) as error:
+        raise TenfoldError(f"{path} cannot be read: {error}", "is it what its name says, and whole?") from None
+    raise UsageError(f"{path.name} is neither .parquet nor .csv", "write the table with DataFrame.to_parquet")
+
+
+def import_pandas() -> Any:
+    """pandas, or an error that says how to get it."""
+    try:
+        import pandas
+    except ImportError:
+        raise UsageError("reading tables needs pandas", "pip install 'tenfold[batch]'") from None
+    return pandas

@@ -1,0 +1,95 @@
+"""The replica's end of the wire: parts of a frame as ``Rows`` without copying, and ``Rows`` as parts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from tenfold.layout import BLOCKS, Column, Layout
+from tenfold.rows import NO_BITS, Rows
+from tenfold.server.frames import Buffer, offsets
+
+Array = NDArray[Any]
+
+
+def read_rows(layout: Layout, size: int, parts: Sequence[Buffer]) -> Rows:
+    """The batch that ``Joiner.join`` or ``write_rows`` packed; blocks are read-only views of the frame."""
+    following = iter(parts)
+    blocks = {
+        block: np.frombuffer(next(following), dtype=f"<{block}").reshape(size, layout.widths[block])
+        for block in layout.blocks
+    }
+    bits = NO_BITS
+    if layout.optional:
+        packed = np.frombuffer(next(following), dtype=np.uint8).reshape(size, layout.bit_bytes)
+        bits = np.unpackbits(packed, axis=1, count=layout.optional, bitorder="little").view(bool)
+    own = []
+    for column in layout.own:
+        if column.kind == "tensor":
+            own.append(np.frombuffer(next(following), dtype=column.dtype).reshape(size, *column.shape))
+        else:
+            ends = np.frombuffer(next(following), dtype="<u4").tolist()
+            own.append(_read_varying(column, ends, next(following), bits))
+    return Rows(layout, size, blocks, bits, own)
+
+
+def _read_varying(column: Column, ends: list[int], data: Buffer, bits: Array) -> Array:
+    missing = bits[:, column.bit] if column.bit >= 0 else np.zeros(len(ends) - 1, dtype=bool)
+    view = memoryview(data)
+    values = np.empty(len(ends) - 1, dtype=object)
+    for k in range(len(values)):
+        if not missing[k]:
+            values[k] = _read_one(column, view[ends[k] : ends[k + 1]])
+    return values
+
+
+def _read_one(column: Column, piece: memoryview) -> Any:
+    match column.kind:
+        case "text":
+            return str(piece, "utf-8")
+        case "image":
+            return bytes(piece)
+        case "ragged":
+            shape, data = msgspec.msgpack.decode(piece, type=tuple[list[int], bytes])
+            return np.frombuffer(data, dtype=column.dtype).reshape(shape)
+        case _ if column.dtype == "text":
+            return np.array(msgspec.msgpack.decode(piece), dtype=object)
+        case _:
+            items = np.frombuffer(piece, dtype=f"<{column.dtype}")
+            return items.view(bool) if column.dtype == "u1" else items
+
+
+def write_rows(rows: Rows) -> list[bytes]:
+    """The parts of these rows, in the order of their layout."""
+    blocks, bits, own = rows.parts()
+    parts = [np.ascontiguousarray(blocks[block]).tobytes() for block in BLOCKS if block in blocks]
+    if rows.layout.optional:
+        parts.append(np.packbits(bits, axis=1, bitorder="little").tobytes())
+    for column, values in zip(rows.layout.own, own, strict=True):
+        if column.kind == "tensor":
+            parts.append(np.ascontiguousarray(values, dtype=column.dtype).tobytes())
+        else:
+            pieces = [_write_one(column, value) for value in values]
+            parts += [offsets(pieces), b"".join(pieces)]
+    return parts
+
+
+def _write_one(column: Column, value: Any) -> bytes:
+    if value is None:
+        return b""
+    match column.kind:
+        case "text":
+            return str(value).encode()
+        case "image":
+            return bytes(value)
+        case "ragged":
+            array = np.ascontiguousarray(value, dtype=column.dtype)
+            return msgspec.msgpack.encode((array.shape, array.tobytes()))
+        case _ if column.dtype == "text":
+            return msgspec.msgpack.encode([str(item) for item in value])
+        case _:
+            return np.ascontiguousarray(value, dtype=f"<{column.dtype}").tobytes()

@@ -1,0 +1,173 @@
+"""The wire between front and replica: versioned frames of blocks, never pickle.
+
+Every frame is ``length u32 | kind u8 | parts u8 | pad u16 | number u32 | rows u32 | due i64`` (little-endian; ``length``
+counts what follows it), the length of each part as u32, and the parts, each padded to 8 bytes. ``number`` pairs an answer with its
+batch; ``due`` is a deadline in nanoseconds of the machine's monotonic clock, 0 for none.
+
+The parts of a batch are those of ``tenfold.layout``, in its order; a text or picture column has two (u32 offsets, bytes), a
+list or ragged column likewise. An answer has first the stage times (4 x u64 nanoseconds), then what is to be said of single
+rows (JSON, mostly empty), then which rows were answered (u32 positions, empty for all), then the output contract's parts.
+This module is all that the two sides share; it needs no NumPy.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
+from typing import Any, NamedTuple
+
+import msgspec
+
+from tenfold.layout import Layout
+
+WIRE = 1
+ACCEPTED = (1,)
+
+HELLO, BATCH, ANSWER = 1, 2, 3
+
+_LENGTH = struct.Struct("<I")
+_HEADER = struct.Struct("<BBHIIq")
+_PAD = (b"", b"\0" * 7, b"\0" * 6, b"\0" * 5, b"\0" * 4, b"\0" * 3, b"\0" * 2, b"\0")
+MAX_FRAME_BYTES = 2**31
+
+Buffer = bytes | memoryview
+
+
+class Frame(NamedTuple):
+    """One frame as it was read; the parts are views of its bytes."""
+
+    kind: int
+    number: int
+    rows: int
+    due_ns: int
+    parts: Sequence[memoryview]
+
+
+class Hello(msgspec.Struct, frozen=True):
+    """The first frame of a replica: what it speaks and what it holds. ``service`` is the encoded ``Spec``."""
+
+    wire: int
+    tenfold: str
+    release: str
+    contract: str
+    pid: int
+    service: msgspec.Raw
+
+
+class Notes(msgspec.Struct, omit_defaults=True):
+    """What an answer says of single rows; positions are those of the batch."""
+
+    violations: list[tuple[int, str, str, str]] = []
+    changes: list[tuple[int, str, str, str, Any]] = []
+    flags: list[tuple[int, str | None, str]] = []
+    put_aside: dict[int, list[tuple[int, str, str, str]]] = {}
+    fallbacks: dict[int, str] = {}
+
+
+def write_hello(hello: Hello) -> bytes:
+    """The first frame of a replica."""
+    return pack(HELLO, 0, 0, 0, [msgspec.json.encode(hello)])
+
+
+def read_hello(frame: Frame) -> Hello:
+    """What the first frame says."""
+    return msgspec.json.decode(frame.parts[0], type=Hello)
+
+
+encode_notes = msgspec.json.Encoder().encode
+decode_notes = msgspec.json.Decoder(Notes).decode
+
+
+def pack(kind: int, number: int, rows: int, due_ns: int, parts: Sequence[Buffer]) -> bytes:
+    """The bytes of one frame."""
+    lengths = [len(part) for part in parts]
+    pieces: list[Buffer] = [
+        b"",
+        _HEADER.pack(kind, len(parts), 0, number, rows, due_ns),
+        struct.pack(f"<{len(parts)}I", *lengths),
+    ]
+    pieces.append(_PAD[(_LENGTH.size + _HEADER.size + 4 * len(parts)) % 8])
+    for part, length in zip(parts, lengths, strict=True):
+        pieces.append(part)
+        pieces.append(_PAD[length % 8])
+    pieces[0] = _LENGTH.pack(sum(map(len, pieces)))
+    return b"".join(pieces)
+
+
+def unpack(data: Buffer) -> Frame:
+    """The frame in ``data``, which begins after the length."""
+    view = memoryview(data)
+    kind, count, _, number, rows, due_ns = _HEADER.unpack_from(view)
+    lengths = struct.unpack_from(f"<{count}I", view, _HEADER.size)
+    at = _HEADER.size + 4 * count
+    at += (-(_LENGTH.size + at)) % 8
+    parts = []
+    for length in lengths:
+        parts.append(view[at : at + length])
+        at += length + (-length) % 8
+    return Frame(kind, number, rows, due_ns, parts)
+
+
+class Reader:
+    """Cuts a stream of bytes into frames."""
+
+    __slots__ = ("_have", "_pieces", "_want")
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        self._have = 0
+        self._want = _LENGTH.size
+
+    def feed(self, data: bytes) -> Iterator[Frame]:
+        """Every frame that ``data`` completes. The common case, one whole frame at a time, copies nothing."""
+        if self._have:
+            self._pieces.append(data)
+            self._have += len(data)
+            if self._have < self._want:
+                return
+            data = b"".join(self._pieces)
+            self._pieces.clear()
+            self._have = 0
+        at, end = 0, len(data)
+        while end - at >= _LENGTH.size:
+            (length,) = _LENGTH.unpack_from(data, at)
+            if length > MAX_FRAME_BYTES:
+                raise ValueError(f"a frame of {length} bytes")
+            if end - at - _LENGTH.size < length:
+                self._want = length + _LENGTH.size
+                break
+            yield unpack(memoryview(data)[at + _LENGTH.size : at + _LENGTH.size + length])
+            at += _LENGTH.size + length
+        else:
+            self._want = _LENGTH.size
+        if at < end:
+            self._pieces.append(data[at:])
+            self._have = end - at
+
+
+class Joiner:
+    """Joins the parts of single rows, as ``validation.scalar`` packs them, into the parts of a batch."""
+
+    def __init__(self, layout: Layout) -> None:
+        """``layout`` is that of the input contract."""
+        fixed = len(layout.blocks) + bool(layout.optional)
+        self._kinds = [True] * fixed + [column.kind == "tensor" for column in layout.own]
+        self._only = self._kinds == [True]
+
+    def join(self, rows: Sequence[tuple[bytes, ...]]) -> list[bytes]:
+        """The parts of a batch of these rows."""
+        if self._only:
+            return [b"".join([row[0] for row in rows])]
+        parts: list[bytes] = []
+        for is_fixed, column in zip(self._kinds, zip(*rows, strict=True), strict=True):
+            if not is_fixed:
+                parts.append(offsets(column))
+            parts.append(b"".join(column))
+        return parts
+
+
+def offsets(pieces: Iterable[Buffer]) -> bytes:
+    """Where each piece begins, and where the last one ends, as u32."""
+    ends = list(accumulate(map(len, pieces), initial=0))
+    return struct.pack(f"<{len(ends)}I", *ends)

@@ -1,0 +1,219 @@
+"""The front: speaks HTTP, decodes, checks bounds, queues and batches. It never imports user code.
+
+Started by the supervisor with a listening socket and a channel. It learns of replicas through the channel and of their
+service through the hello of each. A new release of a service takes its place as soon as a replica of it is ready; the old
+one lives until its last request is answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+import socket
+import time
+from pathlib import Path
+
+import msgspec
+
+from tenfold.server.channel import Channel
+from tenfold.server.frames import Frame, Hello
+from tenfold.server.lane import Lane
+from tenfold.server.link import Batch, Link
+from tenfold.server.metrics import Counters, names_for
+from tenfold.server.pages import index_page
+from tenfold.server.routes import Site
+from tenfold.server.wire import HTML, Connection, Date, Handler, Head, Heads, encode_json, problem, response
+from tenfold.spec import Spec
+
+DRAIN_LIMIT_S = 30.0
+
+
+class Front:
+    """One process that answers HTTP."""
+
+    def __init__(self, channel: Channel, run: Path, number: int, max_body_bytes: int) -> None:
+        self.max_body_bytes = max_body_bytes
+        self.draining = False
+        self.heads = Heads(self)
+        self.sites: dict[str, Site] = {}
+        self._channel = channel
+        self._run = run
+        self._number = number
+        self._ready = True
+        self._live: set[Connection] = set()
+        self._lanes: dict[str, Lane] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stopped = asyncio.Event()
+
+    def connection(self) -> Connection:
+        """A new client's protocol."""
+        return Connection(self, self.heads, self._live)
+
+    # Routes
+
+    def resolve(self, head: Head) -> Handler:
+        """The handler of a request, by its path and method."""
+        match head.path.strip("/").split("/"):
+            case [""]:
+                return self._only(head, self._index, "GET", "HEAD")
+            case ["healthz"]:
+                return self._only(head, self._alive, "GET", "HEAD")
+            case ["readyz"]:
+                return self._only(head, self._readiness, "GET", "HEAD")
+            case ["predict"] if len(self.sites) == 1:
+                return next(iter(self.sites.values())).resolve(head, "predict")
+            case [name] if name in self.sites:
+                return self.sites[name].resolve(head, "")
+            case [name, what] if name in self.sites:
+                return self.sites[name].resolve(head, what)
+        return self._unknown
+
+    def _only(self, head: Head, handler: Handler, *methods: str) -> Handler:
+        return handler if head.method in methods else refuse_method(*methods)
+
+    def _index(self, connection: Connection, head: Head, body: bytes, started: float) -> None:
+        if "text/html" in head.headers.get("accept", ""):
+            page = index_page([site.spec for site in self.sites.values()])
+            connection.send(response(200, page, HTML, only_head=head.method == "HEAD"), head.keep_alive)
+        else:
+            services = [{"name": site.spec.name, "release": site.lane.release} for site in self.sites.values()]
+            connection.send(response(200, encode_json({"services": services})), head.keep_alive)
+
+    def _alive(self, connection: Connection, head: Head, body: bytes, started: float) -> None:
+        connection.send(response(200, b'{"alive":true}'), head.keep_alive)
+
+    def _readiness(self, connection: Connection, head: Head, body: bytes, started: float) -> None:
+        services = {name: site.lane.ready for name, site in self.sites.items()}
+        ready = self._ready and bool(services) and all(services.values())
+        document = encode_json({"ready": ready, "draining": not self._ready, "services": services})
+        connection.send(response(200 if ready else 503, document), head.keep_alive)
+
+    def _unknown(self, connection: Connection, head: Head, body: bytes, started: float) -> None:
+        if self.sites:
+            names = ", ".join(f"/{name}/predict" for name in self.sites)
+            connection.send(problem("not_found", f"predictions are at {names}"), head.keep_alive)
+        else:
+            connection.send(problem("not_ready", headers=[("retry-after", "1")]), head.keep_alive)
+
+    # Replicas
+
+    def greeted(self, link: Link, hello: Hello) -> None:
+        """A replica is ready; its release takes its service's place if it is new."""
+        lane = self._lanes.get(hello.release)
+        if lane is None:
+            lane = self._open(msgspec.json.decode(hello.service, type=Spec), hello.release)
+        lane.greeted(link, hello)
+        self._channel.send(event="attached", address=link.address, release=hello.release)
+
+    def _open(self, spec: Spec, release: str) -> Lane:
+        path = self._run / f"front-{self._number}.{release}.counters"
+        lane = Lane(spec, release, Counters(path, names_for(spec.input)), self._run)
+        self._lanes[release] = lane
+        self.sites[spec.name] = Site(spec, lane, self._run)
+        self.heads.clear()
+        return lane
+
+    def answered(self, link: Link, batch: Batch, frame: Frame) -> None:
+        """A link answers to its lane once it has greeted."""
+        raise AssertionError("an answer before the hello")
+
+    def lost(self, link: Link, unanswered: list[Batch]) -> None:
+        """A replica went away before it was ready."""
+
+    async def _attach(self, address: str) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.create_unix_connection(lambda: Link(self, address), address)
+        except OSError as error:
+            self._channel.send(event="unreachable", address=address, reason=str(error))
+
+    def _detach(self, release: str) -> None:
+        """Let go of a release that another one has replaced, once nothing of it waits."""
+        lane = self._lanes.get(release)
+        if lane is None or any(site.lane is lane for site in self.sites.values()):
+            return
+        if not lane.idle:
+            asyncio.get_running_loop().call_later(0.05, self._detach, release)
+            return
+        del self._lanes[release]
+        for link in list(lane.links):
+            link.close()
+        self._channel.send(event="detached", release=release)
+
+    # Life
+
+    def hear(self) -> None:
+        """The supervisor said something, or is gone."""
+        messages = self._channel.receive()
+        if messages is None:
+            asyncio.get_running_loop().remove_reader(self._channel.fileno())
+            self._stop()
+            return
+        for message in messages:
+            match message["do"]:
+                case "attach":
+                    task = asyncio.get_running_loop().create_task(self._attach(message["address"]))
+                    self._tasks.add(task)
+                    task.add_done_callback(self._tasks.discard)
+                case "detach":
+                    self._detach(message["release"])
+                case "unready":
+                    self._ready = False
+                case "drain":
+                    self._stop()
+
+    def _stop(self) -> None:
+        self._ready = False
+        self.draining = True
+        self._stopped.set()
+
+    async def serve(self, listening: socket.socket) -> None:
+        """Answer until told to drain; then finish what is in progress."""
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(self.connection, sock=listening)
+        loop.add_reader(self._channel.fileno(), self.hear)
+        self._tick()
+        self._channel.send(event="listening")
+        await self._stopped.wait()
+        server.close()
+        for connection in list(self._live):
+            if not connection.busy and connection.transport is not None:
+                connection.transport.close()
+        limit = loop.time() + DRAIN_LIMIT_S
+        while self._live and loop.time() < limit:
+            await asyncio.sleep(0.01)
+
+    def _tick(self) -> None:
+        """Once a second: the date, and patience with silent clients."""
+        Date.refresh()
+        now = time.monotonic()
+        for connection in list(self._live):
+            connection.check_patience(now)
+        asyncio.get_running_loop().call_later(1.0, self._tick)
+
+
+def refuse_method(*allowed: str) -> Handler:
+    """A handler that says which methods a route has."""
+
+    def refuse(connection: Connection, head: Head, body: bytes, started: float) -> None:
+        connection.send(problem("method_not_allowed", headers=[("allow", ", ".join(allowed))]), head.keep_alive)
+
+    return refuse
+
+
+def main(channel: int, listen: int, run: str, number: int, max_body_bytes: int) -> None:
+    """Run a front on inherited descriptors."""
+    import uvloop
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+    async def serve() -> None:
+        front = Front(Channel.inherited(channel), Path(run), number, max_body_bytes)
+        # What was imported and built until now stays for good; collections need not look at it again.
+        gc.collect()
+        gc.freeze()
+        await front.serve(socket.socket(fileno=listen))
+
+    uvloop.run(serve())

@@ -1,0 +1,271 @@
+"""A release as one front sees it: its queue, its replicas, and what becomes of each waiting request.
+
+A free replica is given what waits, at once; a second batch is handed over ahead only when it is full. When a replica dies,
+the rows in its hands are suspects: they are tried again one at a time on one replica, the newest, while the others serve; a
+row that ends a second replica is quarantined. What waited behind them goes back to the head of the queue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from tenfold.batching import Cost, next_batch
+from tenfold.contract.form import layout_of
+from tenfold.deadline import Admit, Queue, Refuse, admit
+from tenfold.server import frames
+from tenfold.server.frames import Frame, Joiner, Notes, decode_notes
+from tenfold.server.link import Batch, Link
+from tenfold.server.metrics import STAGES, Counters
+from tenfold.server.outputs import Outputs
+from tenfold.server.replies import Replies
+from tenfold.server.requests import Packed, Part, Remarks, Request, Single
+from tenfold.server.wire import encode_json
+from tenfold.spec import Spec
+
+STAGE_NAMES = STAGES[2:]
+PREFETCH = 2
+
+
+class Outcome:
+    """A batch that came back: one JSON text per row (None where it was refused), and what is to be said of single rows."""
+
+    __slots__ = ("notes", "outputs", "sent", "timing")
+
+    def __init__(self, outputs: Sequence[bytes | None], notes: Notes | None, sent: float, timing: bytes) -> None:
+        self.outputs = outputs
+        self.notes = notes
+        self.sent = sent
+        self.timing = timing
+
+
+class Lane:
+    """The queue of one release and the replicas that empty it."""
+
+    def __init__(self, spec: Spec, release: str, counters: Counters, run: Path) -> None:
+        self.spec = spec
+        self.release = release
+        self.counters = counters
+        self.replies = Replies(release)
+        self.fallback = None if spec.deadline.fallback is None else encode_json(spec.deadline.fallback)
+        self.budget_s = spec.deadline.budget_s
+        self.cost = Cost(spec.batching.max_rows)
+        self.links: list[Link] = []
+        self._killers: set[Packed] = set()
+        self._joiner = Joiner(layout_of(spec.input))
+        self._outputs = Outputs(spec.output)
+        self._queue: deque[Single | Part] = deque()
+        self._waiting_rows = 0
+        self._suspects: deque[Single | Part] = deque()
+        self._dispatching = False
+        self._watching = False
+        self._easy_rows = 0
+        self._loop = asyncio.get_running_loop()
+
+    @property
+    def ready(self) -> bool:
+        """Whether a replica is there."""
+        return bool(self.links)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits and nothing runs."""
+        return not self._queue and not self._suspects and not any(link.running for link in self.links)
+
+    def admit(self, rows: int, due: float, now: float) -> Admit | Refuse | None:
+        """Whether these rows can be answered in time; None, at no cost, where so little waits that it is plain."""
+        if self._waiting_rows + rows <= self._easy_rows and due - now >= self.budget_s * 0.9:
+            return None
+        running = sum(len(link.running) for link in self.links)
+        return admit(Queue(self._waiting_rows, running, len(self.links)), rows, self.cost, due, now)
+
+    def is_killer(self, row: Packed) -> bool:
+        """Whether just this row has ended two replicas before."""
+        return bool(self._killers) and row in self._killers
+
+    def count(self, remarks: Remarks) -> None:
+        """Count what validation refused, changed and flagged."""
+        add = self.counters.add
+        add("refused", len({violation.row for violation in remarks.violations}))
+        add("changed", len({change.row for change in remarks.changes}))
+        add("fallback", len(remarks.fallbacks))
+        for violation in remarks.violations:
+            add(f"violation:{violation.pointer}:{violation.code}")
+        for change in remarks.changes:
+            add(f"change:{change.pointer}:{change.action}")
+        for flag in remarks.flags:
+            add(f"change:{flag.pointer or ''}:{'flag' if flag.pointer else flag.code}")
+
+    def keep_aside(self, request: Request, remarks: Remarks) -> None:
+        """Write quarantined rows to the dead-letter file."""
+        if remarks.put_aside:
+            self.dead_letters.write(request.id.decode(), self.release, request.body, remarks.put_aside)
+
+    def add(self, item: Single | Part) -> None:
+        """Queue rows in the order of their deadlines; they leave once every request of this turn was read."""
+        queue = self._queue
+        if queue and item.due < queue[-1].due:
+            place = len(queue)
+            while place and item.due < queue[place - 1].due:
+                place -= 1
+            queue.insert(place, item)
+        else:
+            queue.append(item)
+        self._waiting_rows += item.rows
+        if not self._dispatching:
+            self._dispatching = True
+            self._loop.call_soon(self._dispatch)
+
+    def _dispatch(self) -> None:
+        self._dispatching = False
+        if self._suspects:
+            self._try_suspect()
+        while self._queue:
+            link = self._free_link()
+            if link is None:
+                break
+            items = list(self._pop(time.monotonic()))
+            if items:
+                self._send(link, items)
+        if not self._watching and (self._queue or any(link.running for link in self.links)):
+            self._watching = True
+            self._loop.call_later(WATCH_S, self._watch)
+
+    def _free_link(self) -> Link | None:
+        """An idle replica, or one that a full batch may be handed to ahead; the newest is kept for suspects."""
+        links = self.links[:-1] if self._suspects else self.links
+        best = min(links, key=lambda link: len(link.running), default=None)
+        if best is None or not best.running:
+            return best
+        full = self._waiting_rows >= self.spec.batching.max_rows
+        return best if full and len(best.running) < PREFETCH else None
+
+    def _pop(self, now: float) -> Iterator[Single | Part]:
+        """The requests of the next batch; those that nobody waits for any more are dropped."""
+        queue = self._queue
+        while queue and not queue[0].request.alive:
+            self._waiting_rows -= queue.popleft().rows
+        if not queue:
+            return
+        if self._waiting_rows <= self.cost.max_rows and now + self.cost.peak_s(self._waiting_rows) <= queue[0].due:
+            count = len(queue)
+        else:
+            count = next_batch(queue, self.cost, now)
+        for _ in range(count):
+            item = queue.popleft()
+            self._waiting_rows -= item.rows
+            if item.request.alive:
+                yield item
+
+    def _send(self, link: Link, items: Sequence[Single | Part]) -> None:
+        packed: list[tuple[bytes, ...]] = []
+        for item in items:
+            packed += item.packed
+        link.send(Batch(items, len(packed), time.monotonic()), self._joiner.join(packed))
+
+    def greeted(self, link: Link, hello: frames.Hello) -> None:
+        """A replica of this release is ready."""
+        link.owner = self
+        self.links.append(link)
+        self._loop.call_soon(self._dispatch)
+
+    def answered(self, link: Link, batch: Batch, frame: Frame) -> None:
+        """Give every request of the batch its rows."""
+        now = time.monotonic()
+        outcome = self._outcome(batch, frame, now)
+        at = 0
+        for item in batch.items:
+            item.answer(outcome, at, now)
+            at += item.rows
+        counters = self.counters
+        counters.add("batches")
+        counters.add("rows", batch.rows)
+        counters.add(f"batch_rows:{batch.rows.bit_length()}")
+        # Whatever the answers make clients send is read in this turn, before the replica gets its next batch.
+        if not self._dispatching:
+            self._dispatching = True
+            self._loop.call_soon(self._dispatch)
+
+    def _outcome(self, batch: Batch, frame: Frame, now: float) -> Outcome:
+        times, said, index = frame.parts[:3]
+        nanoseconds = memoryview(times).cast("Q").tolist()
+        for stage, spent in zip(STAGE_NAMES, nanoseconds, strict=True):
+            self.counters.add(f"stage_ns:{stage}", spent)
+        self.cost.observe(batch.rows, now - batch.sent)
+        self._easy_rows = self._rows_surely_in_time()
+        notes = decode_notes(said) if said else None
+        timing = (", validate;dur=%.3f, preprocess;dur=%.3f, model;dur=%.3f, postprocess;dur=%.3f" % tuple(
+            spent / 1e6 for spent in nanoseconds
+        )).encode()
+        if not index:
+            return Outcome(self._outputs.encode(batch.rows, frame.parts[3:]), notes, batch.sent, timing)
+        places = memoryview(index).cast("I").tolist()
+        outputs: list[bytes | None] = [None] * batch.rows
+        for place, text in zip(places, self._outputs.encode(len(places), frame.parts[3:]), strict=True):
+            outputs[place] = text
+        return Outcome(outputs, notes, batch.sent, timing)
+
+    def _rows_surely_in_time(self) -> int:
+        """How many rows may wait such that one more is answered well within the budget, whatever is running."""
+        full_s = max(self.cost.peak_s(self.cost.max_rows), 1e-6)
+        batches = int(self.budget_s * 0.5 / full_s) - PREFETCH
+        return max(batches, 0) * self.cost.max_rows * max(len(self.links), 1)
+
+    def lost(self, link: Link, unanswered: Sequence[Batch]) -> None:
+        """A replica is gone: the batch that it was working on is suspect, the next one is not."""
+        if link in self.links:
+            self.links.remove(link)
+        for batch in reversed(unanswered[1:]):
+            for item in reversed(batch.items):
+                self._queue.appendleft(item)  # type: ignore[arg-type]
+                self._waiting_rows += item.rows
+        if unanswered:
+            self.counters.add("deaths")
+            self._suspect(unanswered[0])
+        self._loop.call_soon(self._dispatch)
+
+    def _suspect(self, batch: Batch) -> None:
+        for item in batch.items:
+            for row in item.apart():  # type: ignore[attr-defined]
+                row.deaths += 1
+                if row.deaths >= 2:
+                    self._killers.add(row.packed[0])
+                    row.quarantine()
+                elif row.request.alive:
+                    self._suspects.append(row)
+
+    def _try_suspect(self) -> None:
+        """One suspect row at a time, on the newest replica alone."""
+        spare = self.links[-1] if self.links else None
+        while self._suspects and not self._suspects[0].request.alive:
+            self._suspects.popleft()
+        if spare is not None and not spare.running and self._suspects:
+            self._send(spare, [self._suspects.popleft()])
+
+    def _watch(self) -> None:
+        """Answer 504 to whoever's deadline has passed, wherever the rows are."""
+        now = time.monotonic()
+        for item in self._queue:
+            if item.due > now:
+                break
+            item.request.expire()
+        for item in self._suspects:
+            if item.due <= now:
+                item.request.expire()
+        for link in self.links:
+            for batch in link.running:
+                if batch.due <= now:
+                    for running in batch.items:
+                        if running.due <= now:
+                            running.request.expire()  # type: ignore[attr-defined]
+        if self._queue or self._suspects or any(link.running for link in self.links):
+            self._loop.call_later(WATCH_S, self._watch)
+        else:
+            self._watching = False
+
+
+WATCH_S = 0.005
+

@@ -1,0 +1,89 @@
+"""A front's connection to one replica: batches out, answers in, in order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from typing import Protocol
+
+from tenfold.server import frames
+from tenfold.server.frames import Frame, Hello, Reader
+
+
+class Batch:
+    """Rows on their way through a replica. ``items`` are the waiting requests, or parts of them, that they came from."""
+
+    __slots__ = ("due", "items", "rows", "sent")
+
+    def __init__(self, items: Sequence[Item], rows: int, sent: float) -> None:
+        self.items = items
+        self.rows = rows
+        self.sent = sent
+        self.due = min(item.due for item in items)
+
+
+class Item(Protocol):
+    """What waits: rows of one request that stay together, and when they are due."""
+
+    rows: int
+    due: float
+    packed: Sequence[tuple[bytes, ...]]
+
+
+class Owner(Protocol):
+    """Who is told what happens on a link."""
+
+    def greeted(self, link: Link, hello: Hello) -> None:
+        """The replica is loaded, warmed, and says what it holds."""
+
+    def answered(self, link: Link, batch: Batch, frame: Frame) -> None:
+        """The oldest batch came back."""
+
+    def lost(self, link: Link, unanswered: Sequence[Batch]) -> None:
+        """The replica is gone; the first of these batches was in its hands."""
+
+
+class Link(asyncio.Protocol):
+    """One replica as the front sees it. ``running`` are the batches it holds, oldest first."""
+
+    def __init__(self, owner: Owner, address: str) -> None:
+        self.owner = owner
+        self._reader = Reader()
+        self._number = 0
+        self._transport: asyncio.Transport | None = None
+        self.address = address
+        self.running: deque[Batch] = deque()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport  # type: ignore[assignment]
+
+    def send(self, batch: Batch, parts: Sequence[bytes]) -> None:
+        """Hand a batch over."""
+        assert self._transport is not None
+        self._number = (self._number + 1) & 0xFFFFFFFF
+        self.running.append(batch)
+        due_ns = int(batch.due * 1e9)
+        self._transport.write(frames.pack(frames.BATCH, self._number, batch.rows, due_ns, parts))
+
+    def data_received(self, data: bytes) -> None:
+        for frame in self._reader.feed(data):
+            if frame.kind == frames.ANSWER:
+                self.owner.answered(self, self.running.popleft(), frame)
+            elif frame.kind == frames.HELLO:
+                self._greet(frames.read_hello(frame))
+
+    def _greet(self, hello: Hello) -> None:
+        if hello.wire in frames.ACCEPTED:
+            self.owner.greeted(self, hello)
+        else:
+            self.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        unanswered, self.running = list(self.running), deque()
+        self.owner.lost(self, unanswered)
+
+    def close(self) -> None:
+        """Let go of the replica, once what it holds is answered."""
+        if self._transport is not None:
+            self._transport.close()

@@ -1,0 +1,160 @@
+"""The front's end of an answer: the output contract's parts as one JSON text per row, without NumPy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from tenfold.contract.form import Field, Form, layout_of
+from tenfold.layout import Column, Layout
+
+Part = memoryview | bytes
+Values = Sequence[Any]
+
+_FORMATS = {"f8": "d", "i8": "q", "i4": "i", "u1": "B"}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST_DAY = date(1970, 1, 1).toordinal()
+_encode = msgspec.json.Encoder().encode
+
+
+class Outputs:
+    """Compiled from an output contract: ``encode(n, parts)`` gives the n JSON objects of a batch."""
+
+    def __init__(self, form: Form) -> None:
+        self._layout = layout_of(form)
+        self._readers = [_reader(column, self._layout) for column in self._layout.columns]
+        self._build = _builder(form.name, form.fields, iter(range(len(self._readers))))
+
+    def encode(self, size: int, parts: Sequence[Part]) -> list[bytes]:
+        """One JSON object per row, keys in the contract's order and by their wire names."""
+        columns = [reader(size, parts) for reader in self._readers]
+        return [_encode(row) for row in self._build(columns)]
+
+
+def _reader(column: Column, layout: Layout) -> Callable[[int, Sequence[Part]], Values]:
+    """How one column is read from the parts of a batch."""
+    fixed = list(layout.blocks)
+    bits_at = len(fixed)
+    if column.block:
+        read = _block_reader(column, fixed.index(column.block), layout.widths[column.block])
+    else:
+        read = _own_reader(column, _own_at(column, layout))
+    if column.bit < 0:
+        return read
+    byte, mask, stride = column.bit // 8, 1 << (column.bit % 8), layout.bit_bytes
+
+    def read_optional(size: int, parts: Sequence[Part]) -> Values:
+        bits = bytes(parts[bits_at])[byte::stride]
+        return [None if bit & mask else value for bit, value in zip(bits, read(size, parts), strict=True)]
+
+    return read_optional
+
+
+def _block_reader(column: Column, part: int, width: int) -> Callable[[int, Sequence[Part]], Values]:
+    code, index, convert = _FORMATS[column.block], column.index, _converter(column)
+
+    def read(size: int, parts: Sequence[Part]) -> Values:
+        values = memoryview(parts[part]).cast(code)[index::width].tolist()
+        return values if convert is None else list(map(convert, values))
+
+    return read
+
+
+def _converter(column: Column) -> Callable[[Any], Any] | None:
+    match column.kind:
+        case "category":
+            return (*column.categories, None).__getitem__
+        case "bool":
+            return bool
+        case "datetime":
+            return lambda microseconds: _EPOCH + timedelta(microseconds=microseconds)
+        case "date":
+            return lambda days: date.fromordinal(_FIRST_DAY + days)
+        case _:
+            return None
+
+
+def _own_at(column: Column, layout: Layout) -> int:
+    """The first part of a column that is a part of its own."""
+    at = len(layout.blocks) + bool(layout.optional)
+    for other in layout.own[: column.index]:
+        at += 1 if other.kind == "tensor" else 2
+    return at
+
+
+def _own_reader(column: Column, at: int) -> Callable[[int, Sequence[Part]], Values]:
+    if column.kind == "tensor":
+        item = math.prod(column.shape)
+
+        def read_tensor(size: int, parts: Sequence[Part]) -> Values:
+            flat = _numbers(parts[at], column.dtype)
+            return [_nested(flat[k * item : (k + 1) * item], column.shape) for k in range(size)]
+
+        return read_tensor
+
+    def read_varying(size: int, parts: Sequence[Part]) -> Values:
+        ends = memoryview(parts[at]).cast("I")
+        data = memoryview(parts[at + 1])
+        return [_read_piece(column, data[ends[k] : ends[k + 1]]) for k in range(size)]
+
+    return read_varying
+
+
+def _read_piece(column: Column, piece: memoryview) -> Any:
+    match column.kind:
+        case "text":
+            return str(piece, "utf-8")
+        case "ragged":
+            if not piece:
+                return None
+            shape, data = msgspec.msgpack.decode(piece, type=tuple[list[int], bytes])
+            return _nested(_numbers(data, column.dtype), shape)
+        case "image":
+            return bytes(piece)
+        case _ if column.dtype == "text":
+            return msgspec.msgpack.decode(piece) if piece else None
+        case _:
+            return _numbers(piece, column.dtype)
+
+
+_CODES = {
+    "float64": "d", "f8": "d", "float32": "f", "f4": "f", "int64": "q", "i8": "q", "int32": "i", "i4": "i", "int16": "h",
+    "int8": "b", "uint8": "B", "uint16": "H", "uint32": "I", "uint64": "Q", "bool": "?", "u1": "?", "float16": "e",
+}  # fmt: skip
+
+
+def _numbers(data: Part, dtype: str) -> list[Any]:
+    return memoryview(data).cast("B").cast(_CODES[dtype]).tolist()
+
+
+def _nested(flat: list[Any], shape: Sequence[int]) -> Any:
+    """Row-major values as nested lists."""
+    if len(shape) <= 1:
+        return flat
+    step = len(flat) // shape[0] if shape[0] else 0
+    return [_nested(flat[k * step : (k + 1) * step], shape[1:]) for k in range(shape[0])]
+
+
+def _builder(name: str, fields: Sequence[Field], places: Any) -> Callable[[Sequence[Values]], Values]:
+    """Turns columns into rows that msgspec encodes: one Struct type per contract, nested ones within."""
+    names = [(f"f{k}", Any, msgspec.field(name=field.wire)) for k, field in enumerate(fields)]
+    struct = msgspec.defstruct(name, names, gc=False)
+    makers: list[Callable[[Sequence[Values]], Values]] = []
+    for field in fields:
+        if field.kind == "object":
+            makers.append(_builder(field.name, field.fields, places))
+        else:
+            makers.append(_column_at(next(places)))
+
+    def build(columns: Sequence[Values]) -> Values:
+        return list(map(struct, *[make(columns) for make in makers]))
+
+    return build
+
+
+def _column_at(place: int) -> Callable[[Sequence[Values]], Values]:
+    return lambda columns: columns[place]

@@ -1,0 +1,145 @@
+"""The replica: a process that holds one release's model and runs the user's code.
+
+It answers one batch at a time, in the order in which they came, from as many fronts as connect to its socket. It says
+hello only once the model is loaded and warmed and a golden record (or, without one, an example row) has been answered.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import selectors
+import signal
+import socket
+import struct
+import sys
+import time
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+
+from tenfold import __version__
+from tenfold.errors import TenfoldError
+from tenfold.parity import rehearse
+from tenfold.pipeline import Pipeline
+from tenfold.rows import Answer, Rows
+from tenfold.server import frames
+from tenfold.server.blocks import read_rows, write_rows
+from tenfold.server.channel import Channel
+from tenfold.server.frames import Frame, Hello, Notes, Reader, encode_notes
+from tenfold.service import Spec, find, spec
+
+STAGES = ("validate", "preprocess", "model", "postprocess")
+_TIMES = struct.Struct("<4Q")
+
+
+class Replica:
+    """One loaded release and the fronts that it answers."""
+
+    def __init__(self, pipeline: Pipeline, hello: Hello, channel: Channel, listening: socket.socket) -> None:
+        self._pipeline = pipeline
+        self._layout = pipeline.layout
+        self._hello = frames.write_hello(hello)
+        self._channel = channel
+        self._listening = listening
+        self._selector = selectors.DefaultSelector()
+
+    def serve(self) -> None:
+        """Answer batches until the supervisor hangs up."""
+        self._selector.register(self._channel, selectors.EVENT_READ, None)
+        self._selector.register(self._listening, selectors.EVENT_READ, None)
+        while True:
+            for key, _ in self._selector.select():
+                if isinstance(key.data, Reader):
+                    self._hear(key.fileobj, key.data)  # type: ignore[arg-type]
+                elif key.fileobj is self._channel:
+                    if self._channel.receive() is None:
+                        return
+                else:
+                    self._welcome()
+
+    def _welcome(self) -> None:
+        front, _ = self._listening.accept()
+        front.sendall(self._hello)
+        self._selector.register(front, selectors.EVENT_READ, Reader())
+
+    def _hear(self, front: socket.socket, reader: Reader) -> None:
+        try:
+            data = front.recv(1 << 18)
+            for frame in reader.feed(data):
+                front.sendall(self.answer(frame))
+        except ConnectionError:
+            data = b""
+        if not data:
+            self._selector.unregister(front)
+            front.close()
+
+    def answer(self, frame: Frame) -> bytes:
+        """The answer to one batch."""
+        rows = read_rows(self._layout, frame.rows, frame.parts)
+        return write_answer(frame, self._pipeline.run(rows))
+
+
+def write_answer(frame: Frame, answer: Answer) -> bytes:
+    """The frame that carries an answer to the batch in ``frame``."""
+    seconds = answer.seconds
+    times = _TIMES.pack(*[int(seconds.get(stage, 0.0) * 1e9) for stage in STAGES])
+    whole = len(answer.outputs) == frame.rows
+    index = b"" if whole else np.ascontiguousarray(answer.index, dtype="<u4").tobytes()
+    parts = [times, _notes(answer), index, *_outputs(answer.outputs)]
+    return frames.pack(frames.ANSWER, frame.number, frame.rows, 0, parts)
+
+
+def _outputs(outputs: Rows) -> Sequence[bytes]:
+    return write_rows(outputs)
+
+
+def _notes(answer: Answer) -> bytes:
+    if not (answer.violations or answer.changes or answer.flags or answer.put_aside or answer.fallbacks):
+        return b""
+    return encode_notes(
+        Notes(
+            violations=[tuple(v) for v in answer.violations],
+            changes=[tuple(c) for c in answer.changes],
+            flags=[tuple(f) for f in answer.flags],
+            put_aside={row: [tuple(r) for r in reasons] for row, reasons in answer.put_aside.items()},
+            fallbacks=dict(answer.fallbacks),
+        )
+    )
+
+
+def load(folder: str, env: str) -> tuple[Pipeline, Spec]:
+    """The service, started: its model loaded, its tables read, one record answered."""
+    service = find(folder, env=env)
+    pipeline = Pipeline(service.start())
+    rehearse(pipeline)
+    return pipeline, spec(service)
+
+
+def main(channel: int, listen: int, folder: str, env: str) -> None:
+    """Run a replica on inherited descriptors."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    began = time.perf_counter()
+    line = Channel.inherited(channel)
+    try:
+        pipeline, described = load(folder, env)
+    except TenfoldError as error:
+        line.send(event="failed", message=error.message, hint=error.hint, code=error.exit_code)
+        sys.exit(error.exit_code)
+    encoded = msgspec.json.encode(described)
+    hello = Hello(
+        wire=frames.WIRE,
+        tenfold=__version__,
+        release=described.release,
+        contract=described.input.digest,
+        pid=os.getpid(),
+        service=msgspec.Raw(encoded),
+    )
+    line.send(event="ready", release=described.release, seconds=time.perf_counter() - began, service=described)
+    gc.collect()
+    gc.freeze()
+    Replica(pipeline, hello, line, socket.socket(fileno=listen)).serve()
+
+

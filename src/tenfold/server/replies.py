@@ -1,0 +1,136 @@
+"""What a client reads: the JSON of one answer and of many, and the problem documents of those that got none."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from random import getrandbits
+from typing import Any
+
+import msgspec
+
+from tenfold.errors import Change, Flag, Violation, status_of, summary
+from tenfold.server.wire import Date, encode_json, problem, response
+
+Headers = Sequence[tuple[str, str]]
+
+
+class Ids:
+    """UUIDs of version 7 (RFC 9562, section 5.7): milliseconds since 1970, then 74 random bits."""
+
+    def __init__(self) -> None:
+        self._stamp = b""
+        self._until = 0.0
+
+    def next(self, now: float) -> bytes:
+        """A new id as 36 ASCII bytes. ``now``, in monotonic seconds, says when the clock has to be read again."""
+        if now >= self._until:
+            text = b"%012x" % int(time.time() * 1000)
+            self._stamp = text[:8] + b"-" + text[8:] + b"-7"
+            self._until = now + 0.001
+        bits = getrandbits(74)
+        return b"%b%03x-%04x-%012x" % (self._stamp, bits & 0xFFF, bits >> 12 & 0x3FFF | 0x8000, bits >> 26)
+
+
+class Replies:
+    """The answers of one release."""
+
+    def __init__(self, release: str) -> None:
+        self.release = release
+        self._middle = b'","release":' + encode_json(release) + b',"output":'
+        self._constant_bytes = len(b'{"id":"') + 36 + len(self._middle) + len(b"}")
+
+    def plain(self, request_id: bytes, trace_id: bytes, timing: bytes, output: bytes) -> bytes:
+        """One row, answered as it came: what nearly every request gets, so it is put together by hand."""
+        return (
+            b"HTTP/1.1 200 OK\r\n%bcontent-type: application/json\r\ncontent-length: %d\r\n"
+            b'x-request-id: %b\r\nserver-timing: %b\r\n\r\n{"id":"%b%b%b}'
+        ) % (Date.line, self._constant_bytes + len(output), trace_id, timing, request_id, self._middle, output)
+
+    def one(
+        self,
+        request_id: bytes,
+        output: bytes,
+        headers: Headers,
+        *,
+        key: Any = None,
+        changes: Sequence[Change] = (),
+        flags: Sequence[Flag] = (),
+        fallback: Mapping[str, str] | None = None,
+    ) -> bytes:
+        """One row, with whatever is to be said about it."""
+        document: dict[str, Any] = {"id": request_id.decode()}
+        if key is not None:
+            document["key"] = key
+        document["release"] = self.release
+        document["output"] = msgspec.Raw(output)
+        if changes:
+            document["changes"] = [change_json(change) for change in changes]
+        if flags:
+            document["flags"] = [{"pointer": flag.pointer, "code": flag.code} for flag in flags]
+        if fallback:
+            document["fallback"] = fallback
+        return response(200, encode_json(document), headers=headers)
+
+    def many(
+        self,
+        request_id: bytes,
+        outputs: Sequence[bytes | None],
+        headers: Headers,
+        *,
+        violations: Sequence[Violation] = (),
+        changes: Sequence[Change] = (),
+        flags: Sequence[Flag] = (),
+        fallbacks: Mapping[int, str] | None = None,
+        strict: bool = False,
+    ) -> bytes:
+        """Many rows, in the order in which they came; one bad row never fails the others, unless ``strict``."""
+        answered = sum(output is not None for output in outputs)
+        document: dict[str, Any] = {
+            "id": request_id.decode(),
+            "release": self.release,
+            "answered": answered,
+            "refused": len(outputs) - answered,
+            "outputs": [None if output is None else msgspec.Raw(output) for output in outputs],
+        }
+        ordered = sorted(violations, key=lambda violation: violation.row)
+        if ordered and (not answered or strict):
+            return refusal(ordered, headers, extra=document)
+        document["errors"] = [violation_json(violation) for violation in ordered]
+        if changes:
+            document["changes"] = [{"row": change.row, **change_json(change)} for change in sorted(changes, key=_row)]
+        if flags:
+            document["flags"] = [{"row": f.row, "pointer": f.pointer, "code": f.code} for f in sorted(flags, key=_row)]
+        if fallbacks:
+            document["fallbacks"] = [{"row": row, **fallback_json(because)} for row, because in sorted(fallbacks.items())]
+        return response(200, encode_json(document), headers=headers)
+
+
+def refusal(violations: Sequence[Violation], headers: Headers, extra: Mapping[str, Any] | None = None) -> bytes:
+    """The problem document of rows that were refused; the service's own failures weigh more than the input's."""
+    worst = max(violations, key=lambda violation: status_of(violation.code) >= 500)
+    return problem(worst.code, summary(violations), violations, headers, extra=dict(extra or {}))
+
+
+def violation_json(violation: Violation) -> dict[str, Any]:
+    """A violation as clients read it."""
+    return violation._asdict()
+
+
+def change_json(change: Change) -> dict[str, Any]:
+    """A change as clients read it."""
+    return {"pointer": change.pointer, "action": change.action, "code": change.code, "value": change.value}
+
+
+def fallback_json(because: str) -> dict[str, str]:
+    """Why an answer is the service's constant fallback, and not the model's."""
+    return {"because": because, "by": "constant"}
+
+
+def _row(item: Change | Flag) -> int:
+    return item.row
+
+
+def timing_of(stages: Iterable[tuple[str, float]]) -> str:
+    """A Server-Timing header (W3C): durations in milliseconds."""
+    return ", ".join(f"{name};dur={seconds * 1000:.3f}" for name, seconds in stages)

@@ -1,0 +1,286 @@
+"""Requests in progress: one row, or many rows that travel in parts and are put together again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tenfold.errors import Change, Flag, Violation
+from tenfold.server.frames import Notes
+from tenfold.server.replies import fallback_json, refusal, timing_of
+from tenfold.server.wire import Connection, Head, problem
+
+if TYPE_CHECKING:
+    from tenfold.server.lane import Lane, Outcome
+
+Packed = tuple[bytes, ...]
+
+
+class Remarks:
+    """What validation in the front had to say of a request's rows, by their position in the request."""
+
+    __slots__ = ("changes", "fallbacks", "flags", "key", "put_aside", "violations")
+
+    def __init__(
+        self,
+        violations: Sequence[Violation] = (),
+        changes: Sequence[Change] = (),
+        flags: Sequence[Flag] = (),
+        put_aside: Mapping[int, Sequence[Violation]] | None = None,
+        fallbacks: Mapping[int, str] | None = None,
+        key: Any = None,
+    ) -> None:
+        self.violations = list(violations)
+        self.changes = list(changes)
+        self.flags = list(flags)
+        self.put_aside = dict(put_aside or {})
+        self.fallbacks = dict(fallbacks or {})
+        self.key = key
+
+    def add(self, notes: Notes, places: Sequence[int], at: int) -> None:
+        """Take over what a replica says of the rows at ``at``, ``at + 1``, … of its batch, which stand at ``places`` here."""
+        here = {at + k: place for k, place in enumerate(places)}
+        self.violations += [Violation(here[row], *rest) for row, *rest in notes.violations if row in here]
+        self.changes += [Change(here[row], *rest) for row, *rest in notes.changes if row in here]
+        self.flags += [Flag(here[row], *rest) for row, *rest in notes.flags if row in here]
+        self.fallbacks |= {here[row]: because for row, because in notes.fallbacks.items() if row in here}
+        for row, reasons in notes.put_aside.items():
+            if row in here:
+                self.put_aside[here[row]] = [Violation(here[row], *rest) for _, *rest in reasons]
+
+
+class Request:
+    """What one row and many have in common: who asked, when, and until when."""
+
+    __slots__ = ("body", "connection", "decoded", "done", "due", "head", "id", "lane", "remarks", "started", "trace_id")
+
+    def __init__(
+        self, lane: Lane, connection: Connection, head: Head, request_id: bytes, started: float, due: float, body: bytes
+    ) -> None:
+        self.lane = lane
+        self.connection = connection
+        self.head = head
+        self.id = request_id
+        self.trace_id = head.trace_id or request_id
+        self.started = started
+        self.due = due
+        self.body = body
+        self.decoded = started
+        self.done = False
+        self.remarks: Remarks | None = None
+
+    @property
+    def alive(self) -> bool:
+        """Whether somebody still waits for the answer."""
+        return not self.done and self.connection.transport is not None
+
+    def headers(self, timing: str = "") -> list[tuple[str, str]]:
+        """The headers that every answer carries."""
+        named = [("x-request-id", self.trace_id.decode("latin-1"))]
+        return [*named, ("server-timing", timing)] if timing else named
+
+    def finish(self, response: bytes) -> None:
+        """Answer, once."""
+        if not self.done:
+            self.done = True
+            self.connection.send(response, self.head.keep_alive)
+
+    def refuse(self, code: str, detail: str, retry_after_s: float | None = None) -> None:
+        """Answer that there will be no answer; or with the service's constant fallback, where it has one."""
+        headers = self.headers()
+        if retry_after_s is not None:
+            headers.append(("retry-after", str(max(1, round(retry_after_s)))))
+        self.lane.counters.add("shed" if code == "overloaded" else "late" if code == "deadline" else "failed")
+        self.finish(problem(code, detail, headers=headers))
+
+
+class Single(Request):
+    """One row."""
+
+    __slots__ = ("deaths", "packed")
+    rows = 1
+
+    @property
+    def request(self) -> Request:
+        """The request that the row belongs to."""
+        return self
+
+    def answer(self, outcome: Outcome, at: int, now: float) -> None:
+        """Row ``at`` of a batch is this one."""
+        if self.done or self.connection.transport is None:
+            return
+        output = outcome.outputs[at]
+        decode_s, queue_s = self.decoded - self.started, outcome.sent - self.decoded
+        self.lane.counters.answered(now - self.started, decode_s, queue_s)
+        if output is None or outcome.notes is not None or self.remarks is not None:
+            self._answer_with_remarks(outcome, at, output, decode_s, queue_s)
+            return
+        self.done = True
+        timing = b"decode;dur=%.3f, queue;dur=%.3f%b" % (decode_s * 1e3, queue_s * 1e3, outcome.timing)
+        response = self.lane.replies.plain(self.id, self.trace_id, timing, output)
+        self.connection.send(response, self.head.keep_alive)
+
+    def _answer_with_remarks(
+        self, outcome: Outcome, at: int, output: bytes | None, decode_s: float, queue_s: float
+    ) -> None:
+        self.remarks = self.remarks or Remarks()
+        if outcome.notes is not None:
+            self.remarks.add(outcome.notes, (0,), at)
+        timing = timing_of((("decode", decode_s), ("queue", queue_s))) + outcome.timing.decode()
+        self.conclude(output, timing)
+
+    def conclude(self, output: bytes | None, timing: str = "") -> None:
+        """Answer with everything that is to be said about the row."""
+        remarks = self.remarks or Remarks()
+        self.lane.count(remarks)
+        self.lane.keep_aside(self, remarks)
+        because = remarks.fallbacks.get(0)
+        if output is None and because is not None:
+            output = self.lane.fallback
+        if output is None:
+            violations = remarks.violations or [Violation(0, "", "internal", "the row was lost")]
+            self.finish(refusal(violations, self.headers(timing)))
+            return
+        fallback = fallback_json(because) if because else None
+        self.finish(
+            self.lane.replies.one(
+                self.id,
+                output,
+                self.headers(timing),
+                key=remarks.key,
+                changes=remarks.changes,
+                flags=remarks.flags,
+                fallback=fallback,
+            )
+        )
+
+    def expire(self) -> None:
+        """The deadline has passed."""
+        if not self.alive:
+            return
+        if self.lane.fallback is not None:
+            self.remarks = Remarks(fallbacks={0: "deadline"}, key=self.remarks.key if self.remarks else None)
+            self.lane.counters.add("late")
+            self.conclude(None)
+        else:
+            self.refuse("deadline", f"no answer within {self.due - self.started:.3g} s")
+
+    def shed(self, reason: str, retry_after_s: float) -> None:
+        """There is no time for this row; say so at once."""
+        if self.lane.fallback is not None:
+            self.remarks = Remarks(fallbacks={0: "overloaded"}, key=self.remarks.key if self.remarks else None)
+            self.lane.counters.add("shed")
+            self.conclude(None)
+        else:
+            self.refuse("overloaded", reason, retry_after_s)
+
+    def apart(self) -> Sequence[Single]:
+        """The rows one by one."""
+        return (self,)
+
+    def quarantine(self) -> None:
+        """The row has ended two replicas."""
+        reasons = [Violation(0, "", "quarantined", "the row ended the model's process twice")]
+        self.remarks = Remarks(violations=reasons, put_aside={0: reasons})
+        self.conclude(None)
+
+
+class Many(Request):
+    """Many rows of one request, collected until each is answered or refused."""
+
+    __slots__ = ("left", "outputs", "sent", "strict", "timing")
+
+    def begin(self, total: int, accepted: int, remarks: Remarks, strict: bool) -> None:
+        """``total`` rows came, of which ``accepted`` go to a replica."""
+        self.outputs: list[bytes | None] = [None] * total
+        self.left = accepted
+        self.remarks = remarks
+        self.strict = strict
+        self.sent = self.decoded
+        self.timing = b""
+
+    def collect(self, part: Part, outcome: Outcome, at: int, now: float) -> None:
+        """The rows of a part came back."""
+        if self.done or self.connection.transport is None:
+            return
+        assert self.remarks is not None
+        for k, place in enumerate(part.places):
+            self.outputs[place] = outcome.outputs[at + k]
+        if outcome.notes is not None:
+            self.remarks.add(outcome.notes, part.places, at)
+        self.sent, self.timing = outcome.sent, outcome.timing
+        self._settle(part.rows, now)
+
+    def _settle(self, rows: int, now: float) -> None:
+        self.left -= rows
+        if self.left == 0:
+            decode_s, queue_s = self.decoded - self.started, self.sent - self.decoded
+            self.lane.counters.answered(now - self.started, decode_s, queue_s)
+            self.conclude(timing_of((("decode", decode_s), ("queue", queue_s))) + self.timing.decode())
+
+    def conclude(self, timing: str = "") -> None:
+        """Answer with what there is."""
+        remarks = self.remarks or Remarks()
+        self.lane.count(remarks)
+        self.lane.keep_aside(self, remarks)
+        for place in remarks.fallbacks:
+            if self.outputs[place] is None:
+                self.outputs[place] = self.lane.fallback
+        self.finish(
+            self.lane.replies.many(
+                self.id,
+                self.outputs,
+                self.headers(timing),
+                violations=remarks.violations,
+                changes=remarks.changes,
+                flags=remarks.flags,
+                fallbacks=remarks.fallbacks,
+                strict=self.strict,
+            )
+        )
+
+    def expire(self) -> None:
+        """The deadline has passed: what is answered is given, the rest is told why not."""
+        if not self.alive or self.remarks is None:
+            return
+        self.lane.counters.add("late")
+        refused = {violation.row for violation in self.remarks.violations} | self.remarks.fallbacks.keys()
+        for place, output in enumerate(self.outputs):
+            if output is None and place not in refused:
+                if self.lane.fallback is not None:
+                    self.remarks.fallbacks[place] = "deadline"
+                else:
+                    self.remarks.violations.append(Violation(place, "", "deadline", "no answer before the deadline"))
+        self.conclude()
+
+
+class Part:
+    """Some rows of a ``Many`` that wait together. ``places`` are their positions in the request."""
+
+    __slots__ = ("deaths", "due", "packed", "places", "request", "rows")
+
+    def __init__(self, request: Many, places: Sequence[int], packed: Sequence[Packed]) -> None:
+        self.request = request
+        self.places = places
+        self.packed = packed
+        self.rows = len(packed)
+        self.due = request.due
+        self.deaths = 0
+
+    def answer(self, outcome: Outcome, at: int, now: float) -> None:
+        """Rows ``at``, ``at + 1``, … of a batch are these."""
+        self.request.collect(self, outcome, at, now)
+
+    def apart(self) -> Sequence[Part]:
+        """The rows one by one."""
+        if self.rows == 1:
+            return (self,)
+        return [Part(self.request, [place], [row]) for place, row in zip(self.places, self.packed, strict=True)]
+
+    def quarantine(self) -> None:
+        """The row has ended two replicas."""
+        reasons = [Violation(self.places[0], "", "quarantined", "the row ended the model's process twice")]
+        assert self.request.remarks is not None
+        self.request.remarks.violations += reasons
+        self.request.remarks.put_aside[self.places[0]] = reasons
+        self.request._settle(1, self.request.due)

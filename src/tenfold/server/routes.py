@@ -1,0 +1,227 @@
+"""The routes of one service: predictions in each form that a body can have, and the pages that describe it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import msgspec
+
+from tenfold.contract.form import layout_of
+from tenfold.contract.schema import json_schema, openapi
+from tenfold.deadline import Refuse
+from tenfold.server.lane import Lane
+from tenfold.server.pages import service_page
+from tenfold.server.replies import Ids, refusal
+from tenfold.server.requests import Many, Part, Remarks, Request, Single
+from tenfold.server.wire import HTML, Connection, Handler, Head, encode_json, problem, response
+from tenfold.spec import Spec
+from tenfold.validation.scalar import Decoder, Outcomes, Slow
+
+MAX_ROWS = 10_000
+_ids = Ids()
+_SPACE = b" \t\r\n"
+
+
+class Site:
+    """One service at its routes, answered by the lane of its current release."""
+
+    def __init__(self, spec: Spec, lane: Lane, run: Path) -> None:
+        self.spec = spec
+        self.lane = lane
+        self._run = run
+        self._decoder = Decoder(spec.input)
+        self._one = self._decoder.one
+        self._has_key = spec.input.key is not None
+        self._picture = picture_field(spec)
+        self._static = {
+            "": (HTML, service_page(spec)),
+            "openapi.json": ("application/json", encode_json(openapi(spec))),
+            "contract": ("application/schema+json", encode_json(json_schema(spec.input))),
+        }
+
+    def resolve(self, head: Head, what: str) -> Handler:
+        """The handler of a route below the service's name."""
+        from tenfold.server.front import refuse_method
+
+        if what == "predict":
+            return self._predictor(head) if head.method == "POST" else refuse_method("POST")
+        if what in self._static or what == "answers":
+            if head.method not in ("GET", "HEAD"):
+                return refuse_method("GET", "HEAD")
+            return self._answers if what == "answers" else self._describe
+        return self._unknown
+
+    def _predictor(self, head: Head) -> Handler:
+        """Which form the body has, and how long there is to answer."""
+        allowed_s = head.headers.get("x-request-timeout-ms")
+        if allowed_s is not None:
+            try:
+                head.budget_s = min(float(allowed_s) / 1000, self.lane.budget_s)
+            except ValueError:
+                head.budget_s = 0.0
+            if not head.budget_s > 0:
+                return self._refuse("bad_request", "X-Request-Timeout-Ms is a positive number of milliseconds")
+        else:
+            head.budget_s = self.lane.budget_s
+        if head.headers.get("content-encoding", "identity").lower() != "identity":
+            return self._refuse("unsupported_media_type", "compressed bodies are not read")
+        media_type, _, parameters = head.headers.get("content-type", "application/json").partition(";")
+        media_type = media_type.strip().lower()
+        charset = parameters.strip().lower().removeprefix("charset=").strip('"')
+        if media_type == "application/json":
+            if charset and charset not in ("utf-8", "utf8"):
+                return self._refuse("unsupported_media_type", "JSON is UTF-8 (RFC 8259)")
+            return self._predict
+        if self._picture and (media_type.startswith("image/") or media_type == "application/octet-stream"):
+            return self._predict_picture
+        accepted = "application/json" + (", or a picture as image/*" if self._picture else "")
+        return self._refuse("unsupported_media_type", f"this service reads {accepted}")
+
+    def _refuse(self, code: str, detail: str) -> Handler:
+        def refuse(connection: Connection, head: Head, body: bytes, started: float) -> None:
+            connection.send(problem(code, detail), head.keep_alive)
+
+        return refuse
+
+    # Predictions
+
+    def _predict(self, connection: Connection, head: Head, body: bytes, started: float) -> None:
+        """A JSON body: an object is one row, an array is many."""
+        try:
+            packed = self._one(body)
+        except (msgspec.MsgspecError, Slow):
+            if body.lstrip(_SPACE)[:1] == b"[":
+                self._predict_many(connection, head, body, started)
+            else:
+                self._predict_slowly(connection, head, body, started)
+            return
+        request = self._single(connection, head, started, body)
+        if self._has_key:
+            request.remarks = Remarks(key=self._decoder.key_of(packed))
+        request.packed = (packed,)
+        self._queue(request)
+
+    def _single(self, connection: Connection, head: Head, started: float, body: bytes) -> Single:
+        request = Single(self.lane, connection, head, _ids.next(started), started, started + head.budget_s, body)
+        request.deaths = 0
+        request.decoded = time.monotonic()
+        return request
+
+    def _queue(self, request: Single) -> None:
+        lane = self.lane
+        if not lane.ready:
+            request.refuse("not_ready", "no replica is loaded", 1.0)
+            return
+        verdict = lane.admit(1, request.due, request.decoded)
+        if type(verdict) is Refuse:
+            request.shed(verdict.reason, verdict.retry_after_s)
+        elif lane.is_killer(request.packed[0]):
+            request.quarantine()
+        else:
+            lane.add(request)
+
+    def _predict_slowly(self, connection: Connection, head: Head, body: bytes, started: float) -> None:
+        """The second pass: every violation, then the actions."""
+        self._proceed(self._decoder.one_slow(body), connection, head, body, started)
+
+    def _predict_picture(self, connection: Connection, head: Head, body: bytes, started: float) -> None:
+        """The body is the picture itself."""
+        self._proceed(self._decoder.picture(body), connection, head, body, started)
+
+    def _proceed(self, checked: Outcomes, connection: Connection, head: Head, body: bytes, started: float) -> None:
+        """One row that validation has something to say about."""
+        request = self._single(connection, head, started, body)
+        request.remarks = Remarks(
+            checked.violations, checked.changes, checked.flags, checked.put_aside, checked.fallbacks, checked.key
+        )
+        if checked.parts:
+            request.packed = (checked.parts[0],)
+            self._queue(request)
+        else:
+            request.conclude(None)
+
+    def _predict_many(self, connection: Connection, head: Head, body: bytes, started: float) -> None:
+        """A JSON array: rows travel in parts of a batch each and are put together again."""
+        lane = self.lane
+        request = Many(lane, connection, head, _ids.next(started), started, started + head.budget_s, body)
+        checked = self._decoder.many(body)
+        request.decoded = time.monotonic()
+        if checked.malformed:
+            lane.counters.add("violation::malformed")
+            request.finish(refusal(checked.malformed, request.headers()))
+            return
+        if checked.total > MAX_ROWS:
+            request.refuse("too_large", f"one request may carry {MAX_ROWS:,} rows; tenfold batch scores files")
+            return
+        remarks = Remarks(checked.violations, checked.changes, checked.flags, checked.put_aside, checked.fallbacks)
+        strict = "handling=strict" in head.headers.get("prefer", "").replace(" ", "").lower()
+        request.begin(checked.total, len(checked.parts), remarks, strict)
+        if not checked.parts:
+            request.conclude()
+            return
+        self._queue_many(request, checked)
+
+    def _queue_many(self, request: Many, checked: Outcomes) -> None:
+        lane = self.lane
+        if not lane.ready:
+            request.refuse("not_ready", "no replica is loaded", 1.0)
+            return
+        verdict = lane.admit(len(checked.parts), request.due, request.decoded)
+        if type(verdict) is Refuse:
+            request.refuse("overloaded", verdict.reason, verdict.retry_after_s)
+            return
+        step = self.spec.batching.max_rows
+        for at in range(0, len(checked.parts), step):
+            lane.add(Part(request, checked.index[at : at + step], checked.parts[at : at + step]))
+
+    # Descriptions
+
+    def _describe(self, connection: Connection, head: Head, body: bytes, started: float) -> None:
+        what = head.path.strip("/").partition("/")[2]
+        media_type, content = self._static[what]
+        page = response(200, content, media_type, PAGE_HEADERS if not what else (), only_head=head.method == "HEAD")
+        connection.send(page, head.keep_alive)
+
+    def _answers(self, connection: Connection, head: Head, body: bytes, started: float) -> None:
+        """The answer sheet is made by the admin process, which alone may take its time."""
+        task = asyncio.get_running_loop().create_task(self._fetch_answers(connection, head))
+        _tasks.add(task)
+        task.add_done_callback(_tasks.discard)
+
+    async def _fetch_answers(self, connection: Connection, head: Head) -> None:
+        try:
+            async with asyncio.timeout(2.0):
+                reader, writer = await asyncio.open_unix_connection(str(self._run / "admin.sock"))
+                target = f"/api/answers/{self.spec.name}"
+                accept = head.headers.get("accept", "*/*")
+                writer.write(f"GET {target} HTTP/1.1\r\nhost: admin\r\naccept: {accept}\r\nconnection: close\r\n\r\n".encode())
+                answer = await reader.read(-1)
+                writer.close()
+        except (OSError, TimeoutError):
+            answer = problem("not_ready", "the admin process does not answer", headers=[("retry-after", "1")])
+        connection.send(answer, keep_alive=False)
+
+    def _unknown(self, connection: Connection, head: Head, body: bytes, started: float) -> None:
+        connection.send(problem("not_found", f"predictions are at /{self.spec.name}/predict"), head.keep_alive)
+
+
+_tasks: set[asyncio.Task[None]] = set()
+PAGE_HEADERS = (
+    ("x-content-type-options", "nosniff"),
+    ("referrer-policy", "no-referrer"),
+    ("x-frame-options", "DENY"),
+)
+
+
+def picture_field(spec: Spec) -> str:
+    """The pointer of the picture that a body may be: the only picture, with nothing else required; or ""."""
+    pictures = [column for column in layout_of(spec.input).columns if column.kind == "image"]
+    required = [
+        field for field in spec.input.fields if not field.nullable and field.on_missing is None and field.kind != "image"
+    ]
+    return pictures[0].pointer if len(pictures) == 1 and not required else ""
+
+
+__all__ = ["Request", "Site"]

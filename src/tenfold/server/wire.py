@@ -1,0 +1,396 @@
+"""Bytes in and out: HTTP/1.1 on one asyncio.Protocol, with limits on everything a client controls.
+
+llhttp (through httptools) judges every head of a request, once: keep-alive clients send the same head again and again, so a
+parsed ``Head`` is remembered by its exact bytes, together with the handler that its route resolved to. A body with a length
+is cut from what arrived; a chunked body goes through llhttp. One request is in progress per connection; what a client
+sends ahead waits in the socket. Limits: head 16 KiB and 100 lines, address 8 KiB, body as the handler says; 10 s for a
+head, 30 s of silence within a body, 60 s between requests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from email.utils import formatdate
+from http import HTTPStatus
+from typing import Any, Protocol
+
+import httptools
+import msgspec
+
+from tenfold.errors import CODES, Violation, status_of
+
+MAX_HEAD_BYTES = 16 * 1024
+MAX_HEAD_LINES = 100
+MAX_TARGET_BYTES = 8 * 1024
+HEAD_TIMEOUT_S = 10.0
+BODY_TIMEOUT_S = 30.0
+IDLE_TIMEOUT_S = 60.0
+MAX_HEADS = 1024
+
+JSON = "application/json"
+HTML = "text/html; charset=utf-8"
+PROBLEM = "application/problem+json"
+
+encode_json = msgspec.json.Encoder().encode
+REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
+
+
+class Rejected(Exception):
+    """A request that is refused before any handler sees it: a code of ``errors.CODES`` and what is wrong."""
+
+    def __init__(self, code: str, detail: str = "") -> None:
+        super().__init__(code)
+        self.code = code
+        self.detail = detail or CODES[code].meaning
+
+
+class Head:
+    """A request's method, path, query and headers (lower-case names), and the handler that its route resolved to.
+
+    ``length`` is the body's, or -1 for a chunked body.
+    """
+
+    __slots__ = (
+        "budget_s", "expects", "handler", "headers", "keep_alive", "length", "max_body", "method", "path", "query", "trace_id"
+    )  # fmt: skip
+
+    def __init__(self, method: str, target: bytes, headers: dict[str, str], keep_alive: bool) -> None:
+        path, _, query = target.partition(b"?")
+        self.method = method
+        self.path = path.decode("ascii", "replace")
+        self.query = query.decode("ascii", "replace")
+        self.headers = headers
+        self.keep_alive = keep_alive
+        self.expects = headers.get("expect", "").lower() == "100-continue"
+        self.length = -1 if "transfer-encoding" in headers else int(headers.get("content-length", "0"))
+        self.trace_id = headers.get("x-request-id", "").encode("ascii", "ignore")
+        if not (len(self.trace_id) <= 128 and self.trace_id.isascii() and self.trace_id.decode().isprintable()):
+            self.trace_id = b""
+        self.max_body = 0
+        self.budget_s = 0.0
+        self.handler: Handler
+
+
+Handler = Callable[["Connection", Head, bytes, float], None]
+"""Called once with the whole body and the monotonic time at which the head was complete; answers by ``Connection.send``."""
+
+
+class App(Protocol):
+    """What a connection needs of the process that it belongs to."""
+
+    max_body_bytes: int
+    draining: bool
+
+    def resolve(self, head: Head) -> Handler:
+        """The handler for this head; also for unknown routes and methods, which answer themselves."""
+        ...
+
+
+class Heads:
+    """Parsed heads by their bytes. Forgotten all at once when full, or when routes change (``clear``)."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._known: dict[bytes, Head] = {}
+        self.get = self._known.get
+        self.clear = self._known.clear
+
+    def parse(self, raw: bytes) -> Head:
+        """Judge and remember a head that was not seen before."""
+        head = parse_head(raw)
+        head.max_body = self._app.max_body_bytes
+        head.handler = self._app.resolve(head)
+        if not head.headers.keys() & PER_REQUEST:
+            if len(self._known) >= MAX_HEADS:
+                self._known.clear()
+            self._known[raw] = head
+        return head
+
+
+PER_REQUEST = frozenset({"x-request-id", "traceparent", "idempotency-key"})
+
+
+class _Parsing:
+    """What llhttp calls while it reads one message."""
+
+    def __init__(self) -> None:
+        self.target = b""
+        self.headers: dict[str, str] = {}
+        self.lines = 0
+        self.body: list[bytes] = []
+        self.body_bytes = 0
+        self.messages = 0
+        self.complete = False
+
+    def on_message_begin(self) -> None:
+        self.messages += 1
+
+    def on_url(self, url: bytes) -> None:
+        self.target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.lines += 1
+        key = name.decode("latin-1").lower()
+        text = value.decode("latin-1")
+        self.headers[key] = f"{self.headers[key]}, {text}" if key in self.headers else text
+
+    def on_body(self, body: bytes) -> None:
+        self.body.append(body)
+        self.body_bytes += len(body)
+
+    def on_message_complete(self) -> None:
+        self.complete = True
+
+
+def parse_head(raw: bytes) -> Head:
+    """One head, up to and with its empty line, as llhttp reads it; raises ``Rejected``."""
+    if raw.count(b"\n") != raw.count(b"\r\n"):
+        raise Rejected("bad_request", "lines of a head end with CR LF")
+    parsing = _Parsing()
+    parser = httptools.HttpRequestParser(parsing)
+    try:
+        parser.feed_data(raw)
+    except httptools.HttpParserUpgrade:
+        pass  # an offer of another protocol may be ignored (RFC 9110, section 7.8)
+    except httptools.HttpParserError as error:
+        raise Rejected("bad_request", f"not a valid request: {error}") from None
+    headers = parsing.headers
+    if len(parsing.target) > MAX_TARGET_BYTES:
+        raise Rejected("uri_too_long")
+    if parsing.lines > MAX_HEAD_LINES:
+        raise Rejected("headers_too_large")
+    if "host" not in headers and parser.get_http_version() == "1.1":
+        raise Rejected("bad_request", "an HTTP/1.1 request names its host")
+    coding = headers.get("transfer-encoding")
+    if coding is not None and (coding.lower() != "chunked" or "content-length" in headers):
+        raise Rejected("bad_request", "the body has either a Content-Length or chunked encoding")
+    if not headers.get("content-length", "0").isdecimal():
+        raise Rejected("bad_request", "Content-Length is one whole number")
+    method = parser.get_method().decode("ascii", "replace")
+    return Head(method, parsing.target, headers, parser.should_keep_alive())
+
+
+class Connection(asyncio.Protocol):
+    """One client. Reads a request, hands it to its handler, and reads the next once that is answered."""
+
+    __slots__ = ("_app", "_body", "_buffer", "_chunked", "_got", "_head", "_heads", "_last", "_live", "busy", "since", "started", "transport")
+
+    def __init__(self, app: App, heads: Heads, live: set[Connection]) -> None:
+        self._app = app
+        self._heads = heads
+        self._live = live
+        self._buffer = b""
+        self._head: Head | None = None
+        self._body: list[bytes] = []
+        self._got = 0
+        self._chunked: tuple[Any, _Parsing] | None = None
+        self._last = False
+        self.busy = False
+        self.started = 0.0
+        self.since = 0.0
+        self.transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport  # type: ignore[assignment]
+        self.since = time.monotonic()
+        self._live.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.transport = None
+        self._live.discard(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self.busy:
+            self._wait_with(data)
+        elif self._head is not None:
+            self._more_body(data)
+        else:
+            self._read(self._buffer + data if self._buffer else data)
+
+    def _wait_with(self, data: bytes) -> None:
+        self._buffer += data
+        if len(self._buffer) > MAX_HEAD_BYTES and self.transport is not None:
+            self.transport.pause_reading()
+
+    def _read(self, data: bytes) -> None:
+        """A new request begins at the first byte of ``data``."""
+        end = data.find(b"\r\n\r\n") + 4
+        if end < 4:
+            self._unfinished_head(data)
+            return
+        raw = data[:end]
+        self.started = time.monotonic()
+        head = self._heads.get(raw)
+        if head is None:
+            try:
+                head = self._heads.parse(raw.lstrip(b"\r\n"))
+                if head.length > head.max_body:
+                    raise Rejected("too_large", f"the body may have {head.max_body:,} bytes")
+            except Rejected as rejected:
+                self.reject(rejected.code, rejected.detail)
+                return
+        arrived = len(data) - end
+        if arrived == head.length:
+            self.busy = True
+            self._buffer = b""
+            head.handler(self, head, data[end:], self.started)
+        else:
+            self._begin_body(head, raw, data[end:])
+
+    def _unfinished_head(self, data: bytes) -> None:
+        if len(data) > MAX_HEAD_BYTES:
+            line = data.find(b"\r\n")
+            self.reject("uri_too_long" if line < 0 or line > MAX_TARGET_BYTES else "headers_too_large")
+            return
+        if not self._buffer:
+            self.since = time.monotonic()
+        self._buffer = data
+
+    def _begin_body(self, head: Head, raw: bytes, data: bytes) -> None:
+        """Part of a body came with the head, or more than the body."""
+        self._head, self._body, self._got, self._buffer = head, [], 0, b""
+        if head.length < 0:
+            parsing = _Parsing()
+            parser = httptools.HttpRequestParser(parsing)
+            parser.feed_data(raw)
+            self._chunked = parser, parsing
+        if head.expects and not data and self.transport is not None:
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self._more_body(data)
+
+    def _more_body(self, data: bytes) -> None:
+        head = self._head
+        assert head is not None
+        self.since = time.monotonic()
+        if self._chunked is not None:
+            self._more_chunks(head, data)
+            return
+        missing = head.length - self._got
+        if len(data) < missing:
+            self._body.append(data)
+            self._got += len(data)
+            return
+        self._body.append(data[:missing])
+        self._buffer = data[missing:]
+        self._complete(head, b"".join(self._body))
+
+    def _more_chunks(self, head: Head, data: bytes) -> None:
+        assert self._chunked is not None
+        parser, parsing = self._chunked
+        try:
+            parser.feed_data(data)
+        except httptools.HttpParserError as error:
+            self.reject("bad_request", f"not valid chunked encoding: {error}")
+            return
+        if parsing.body_bytes > head.max_body:
+            self.reject("too_large", f"the body may have {head.max_body:,} bytes")
+        elif parsing.complete:
+            # llhttp does not say where a chunked body ended, so what was sent ahead of the answer is lost with it.
+            self._last = parsing.messages > 1
+            self._chunked = None
+            self._complete(head, b"".join(parsing.body))
+
+    def _complete(self, head: Head, body: bytes) -> None:
+        self._head, self._body, self.busy = None, [], True
+        head.handler(self, head, body, self.started)
+
+    def reject(self, code: str, detail: str = "") -> None:
+        """Refuse what cannot be read any further, and close."""
+        self.busy = True
+        self.send(problem(code, detail, close=True), keep_alive=False)
+
+    def send(self, response: bytes, keep_alive: bool = True) -> None:
+        """Answer the request in progress with a whole response, and go on to the next."""
+        transport = self.transport
+        self.busy = False
+        if transport is None:
+            return
+        transport.write(response)
+        if not keep_alive or self._last or self._app.draining:
+            transport.close()
+            return
+        self.since = time.monotonic()
+        if self._buffer:
+            asyncio.get_running_loop().call_soon(self._next)
+
+    def _next(self) -> None:
+        """Read what the client sent ahead."""
+        if self.busy or self.transport is None or self._head is not None:
+            return
+        self.transport.resume_reading()
+        data, self._buffer = self._buffer, b""
+        if data:
+            self._read(data)
+
+    def check_patience(self, now: float) -> None:
+        """Close a connection that has been silent for too long; called about once a second."""
+        if self.transport is None or self.busy:
+            return
+        silent_s = now - self.since
+        if self._head is not None and silent_s > BODY_TIMEOUT_S:
+            self.reject("request_timeout", "the body paused for 30 s")
+        elif self._buffer and silent_s > HEAD_TIMEOUT_S:
+            self.reject("request_timeout", "the head did not arrive within 10 s")
+        elif silent_s > IDLE_TIMEOUT_S:
+            self.transport.close()
+
+
+class Date:
+    """The Date header, formatted once a second (RFC 9110, section 6.6.1)."""
+
+    line = b""
+
+    @classmethod
+    def refresh(cls) -> None:
+        """Format the current time anew."""
+        cls.line = b"date: " + formatdate(usegmt=True).encode() + b"\r\n"
+
+
+Date.refresh()
+
+
+def response(
+    status: int,
+    body: bytes,
+    media_type: str = JSON,
+    headers: Sequence[tuple[str, str]] = (),
+    *,
+    close: bool = False,
+    only_head: bool = False,
+) -> bytes:
+    """A whole HTTP/1.1 response."""
+    lines = [b"HTTP/1.1 %d %b\r\n" % (status, REASONS.get(status, b"Unknown")), Date.line]
+    lines.append(b"content-type: %b\r\ncontent-length: %d\r\n" % (media_type.encode(), len(body)))
+    lines += [f"{name}: {value}\r\n".encode("latin-1", "replace") for name, value in headers]
+    if close:
+        lines.append(b"connection: close\r\n")
+    lines.append(b"\r\n")
+    return b"".join(lines) + (b"" if only_head else body)
+
+
+def problem(
+    code: str,
+    detail: str = "",
+    violations: Sequence[Violation] = (),
+    headers: Sequence[tuple[str, str]] = (),
+    *,
+    close: bool = False,
+    extra: dict[str, Any] | None = None,
+) -> bytes:
+    """A response with a problem document (RFC 9457). It never repeats what the client sent."""
+    known = CODES[code.partition(":")[0]]
+    status = status_of(code)
+    document: dict[str, Any] = {
+        "type": f"urn:tenfold:error:{code}",
+        "title": known.title,
+        "status": status,
+        "detail": detail or known.meaning,
+        "code": code,
+        "errors": [{"row": v.row, "pointer": v.pointer, "code": v.code, "detail": v.detail} for v in violations],
+        "hint": known.fix,
+    }
+    if extra:
+        document |= extra
+    return response(status, encode_json(document), PROBLEM, headers, close=close)

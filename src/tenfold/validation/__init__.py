@@ -1,0 +1,1 @@
+"""Is it acceptable, and if not, what is done? One contract, compiled for single rows and for whole blocks."""

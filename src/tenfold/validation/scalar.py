@@ -1,0 +1,214 @@
+"""From the bytes of a JSON body to packed rows, without NumPy: what the front does with a request.
+
+A valid row is decoded and checked in one pass of C and packed by one generated function. A row that this refuses, for whatever
+reason, takes the second pass, which finds every violation and applies the actions. Whatever the first pass lets through, the
+second would let through unchanged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+import msgspec
+
+from tenfold.contract.form import Form, escape, layout_of
+from tenfold.errors import Change, Flag, Violation
+from tenfold.contract import words
+from tenfold.validation.actions import Ledger, require_usable
+from tenfold.contract.leaf import Group, Leaf, compile_form
+from tenfold.validation.packing import Parts, packer, quote_counter, row_checker, row_packer
+from tenfold.validation.parsing import DEEP, Malformed, Repeated, has_repeated_key, parse
+from tenfold.contract.reading import Unfit
+from tenfold.validation.typed import struct_of
+
+MAX_NAMED = 16  # unknown or repeated keys that are named in one object: a body can hold any number of them
+
+
+@dataclass(slots=True)
+class Outcomes:
+    """What validation made of ``total`` rows: the parts of those it accepts, and every reason for those it doesn't.
+
+    ``parts[k]`` is row ``index[k]`` of the request. ``malformed`` holds the one reason why nothing could be read at all, in
+    which case ``total`` is 0 for many rows. ``key`` is that of the first row, where the contract has a Key.
+    """
+
+    parts: Sequence[Parts]
+    index: Sequence[int]
+    total: int
+    violations: Sequence[Violation] = ()
+    changes: Sequence[Change] = ()
+    flags: Sequence[Flag] = ()
+    put_aside: dict[int, list[Violation]] = field(default_factory=dict)
+    fallbacks: dict[int, str] = field(default_factory=dict)
+    key: Any = None
+    malformed: Sequence[Violation] = ()
+
+
+class Slow(Exception):
+    """A row that only the second pass can judge."""
+
+
+class Decoder:
+    """A contract, compiled for JSON."""
+
+    def __init__(self, form: Form) -> None:
+        """Raises ContractError where an action cannot be carried out, as an ``impute("median")`` of nothing."""
+        self._root = root = compile_form(form)
+        for leaf in root.leaves:
+            require_usable(leaf, form.name)
+        self._layout = layout_of(form)
+        row = struct_of(root)
+        self._decode = msgspec.json.Decoder(row).decode
+        self._decode_many = msgspec.json.Decoder(list[row]).decode  # type: ignore[valid-type]
+        self._pack_row = row_packer(root, self._layout)
+        self._pack = packer(root, self._layout)
+        self._quotes = quote_counter(root)
+        self._holds = row_checker(root)
+        self._key = next((k for k, leaf in enumerate(root.leaves) if leaf.field.key), None)
+
+    def one(self, body: bytes) -> Parts:
+        """The parts of one row; raises msgspec.MsgspecError or Slow where the second pass has to judge."""
+        try:
+            row = self._decode(body)
+            parts = self._pack_row(row)
+        except (UnicodeDecodeError, Unfit):
+            raise Slow from None
+        if self._holds is not None and not self._holds(row):
+            raise Slow
+        if body.count(b'"') != self._quotes(row) and has_repeated_key(body):
+            raise Slow
+        return parts
+
+    def one_slow(self, body: bytes) -> Outcomes:
+        """One row that ``one`` refused, judged by the second pass."""
+        try:
+            return self._judge(parse(body))
+        except Malformed as malformed:
+            return _malformed(malformed, 1)
+
+    def picture(self, body: bytes) -> Outcomes:
+        """A row that consists of one picture, given as its encoded bytes."""
+        picture = next(leaf for leaf in self._root.leaves if leaf.field.kind == "image")
+        return self._judge({picture.field.wire: body})
+
+    def many(self, body: bytes, max_rows: int | None = None) -> Outcomes:
+        """The rows of a JSON array. Where there are more than ``max_rows``, ``total`` says so and none is read."""
+        try:
+            rows = self._decode_many(body)
+            if max_rows is not None and len(rows) > max_rows:
+                return Outcomes((), (), len(rows))
+            parts = [self._pack_row(row) for row in rows]
+        except (msgspec.MsgspecError, UnicodeDecodeError, Unfit):
+            return self._many_slow(body, max_rows)
+        if self._holds is not None and not all(map(self._holds, rows)):
+            return self._many_slow(body, max_rows)
+        if body.count(b'"') != sum(map(self._quotes, rows)) and has_repeated_key(body):
+            return self._many_slow(body, max_rows)
+        return Outcomes(parts, range(len(parts)), len(parts))
+
+    def key_of(self, parts: Parts) -> Any:
+        """The key of a packed row: text or an integer; None where the contract has no Key."""
+        if self._key is None:
+            return None
+        column = self._layout.columns[self._key]
+        if column.block:
+            part = parts[self._layout.blocks.index(column.block)]
+            return int.from_bytes(part[8 * column.index : 8 * column.index + 8], "little", signed=True)
+        return parts[len(self._layout.blocks) + bool(self._layout.optional) + column.index].decode()
+
+    def _many_slow(self, body: bytes, max_rows: int | None) -> Outcomes:
+        """Row by row, so that the good ones are answered beside the bad."""
+        try:
+            pieces = msgspec.json.decode(body, type=list[msgspec.Raw])
+        except msgspec.ValidationError:
+            return self.one_slow(body)
+        except msgspec.DecodeError as error:
+            return _malformed(error, 0)
+        except RecursionError:
+            return _malformed(Malformed(DEEP), 0)
+        if max_rows is not None and len(pieces) > max_rows:
+            return Outcomes((), (), len(pieces))
+        ledger = Ledger()
+        accepted: dict[int, Parts] = {}
+        for number, piece in enumerate(map(bytes, pieces)):
+            try:
+                accepted[number] = self.one(piece)
+            except (msgspec.MsgspecError, Slow):
+                try:
+                    stored = self._read(parse(piece), number, ledger)
+                except Malformed as malformed:
+                    return _malformed(malformed, 0)
+                if not ledger.refuses(number):
+                    accepted[number] = self._pack(*stored)
+        return _outcomes(accepted, len(pieces), ledger)
+
+    def _judge(self, value: Any) -> Outcomes:
+        """The second pass over one row."""
+        ledger = Ledger()
+        stored = self._read(value, 0, ledger)
+        accepted = {} if ledger.refuses(0) else {0: self._pack(*stored)}
+        outcomes = _outcomes(accepted, 1, ledger)
+        outcomes.key = stored[self._key] if self._key is not None else None
+        return outcomes
+
+    def _read(self, value: Any, row: int, ledger: Ledger) -> list[Any]:
+        """The stored values of all leaves, None where there is none, with everything noted in the ledger."""
+        stored: list[Any] = []
+        _read_group(self._root, value, row, ledger, stored)
+        return stored
+
+
+def _read_group(group: Group, value: Any, row: int, ledger: Ledger, stored: list[Any]) -> None:
+    if not isinstance(value, dict):
+        name = group.name or "a row"
+        ledger.refuse(row, group.pointer, "wrong_type", f"{name} must be an object, found {words.found(value)}")
+        stored.extend([None] * len(group.leaves))
+        return
+    for member in group.members:
+        inner = value.get(member.field.wire)
+        if isinstance(member, Leaf):
+            stored.append(_read_leaf(member, inner, row, ledger))
+        elif inner is None:
+            if not member.field.nullable:
+                ledger.refuse(row, member.pointer, "missing", f"{member.name} is missing")
+            stored.extend([None] * len(member.leaves))
+        else:
+            _read_group(member, inner, row, ledger, stored)
+    if isinstance(value, Repeated):
+        for name in value.names[:MAX_NAMED]:
+            ledger.refuse(row, f"{group.pointer}/{escape(name)}", "duplicate_key", "this key stands twice in its object")
+    known = {member.field.wire for member in group.members}
+    for name in islice((name for name in value if name not in known), MAX_NAMED):
+        ledger.refuse(row, f"{group.pointer}/{escape(name)}", "unknown_field", "the contract has no field of this name")
+
+
+def _read_leaf(leaf: Leaf, value: Any, row: int, ledger: Ledger) -> Any:
+    if value is None:
+        return ledger.missing(leaf, row)
+    try:
+        return leaf.read(value)
+    except Unfit as unfit:
+        return ledger.unfit(leaf, row, unfit)
+
+
+def _outcomes(accepted: dict[int, Parts], total: int, ledger: Ledger) -> Outcomes:
+    ledger.close()
+    return Outcomes(
+        list(accepted.values()),
+        list(accepted),
+        total,
+        ledger.violations,
+        ledger.changes,
+        ledger.flags,
+        ledger.put_aside,
+        ledger.fallbacks,
+    )
+
+
+def _malformed(error: Exception, total: int) -> Outcomes:
+    """Nothing could be read: the whole body is refused."""
+    reasons = [Violation(0, "", "malformed", str(error))]
+    return Outcomes((), (), total, reasons, malformed=reasons)

@@ -1,0 +1,57 @@
+"""What an author may write for Deadline."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from tenfold.deadline import Deadline
+from tenfold.errors import ServiceError
+
+
+def test_a_budget_is_read_in_its_unit() -> None:
+    """50 ms is a twentieth of a second, exactly."""
+    assert Deadline("50 ms").budget_s == 0.05
+    assert Deadline("50 ms").describe() == "50 ms, else refuse"
+
+
+def test_a_budget_without_a_unit_is_an_error() -> None:
+    """Nobody has to guess whether 50 means seconds or milliseconds."""
+    with pytest.raises(ServiceError, match=r"Deadline\(budget='50'\): '50' has no unit; write \"50 ms\""):
+        Deadline("50")
+    with pytest.raises(ServiceError, match="expected `str`, got `int`"):
+        Deadline(50)  # type: ignore[arg-type]
+    with pytest.raises(ServiceError, match="an answer takes some time"):
+        Deadline("0 ms")
+
+
+def test_otherwise_is_refusal_or_a_fallback_answer() -> None:
+    """What is said when there is no time stands in the class."""
+    assert Deadline("1 s").fallback is None
+    fallback = Deadline("1 s", otherwise={"label": "unknown"})
+    assert fallback.fallback == {"label": "unknown"}
+    assert fallback.describe() == "1 s, else the fallback answer"
+    with pytest.raises(ServiceError, match="otherwise"):
+        Deadline("1 s", otherwise="give up")  # type: ignore[arg-type]
+
+
+def test_a_deadline_travels() -> None:
+    """The front reads the same deadline that the author wrote."""
+    deadline = Deadline("50 ms", otherwise={"label": "unknown"})
+    assert msgspec.json.decode(msgspec.json.encode(deadline), type=Deadline) == deadline
+
+
+def test_a_table_overrides_what_it_names() -> None:
+    """An environment changes the budget and keeps the fallback answer."""
+    deadline = Deadline("50 ms", otherwise={"label": "unknown"})
+    changed = deadline.override({"budget": "20 ms"}, "[production.deadline]")
+    assert changed == Deadline("20 ms", otherwise={"label": "unknown"})
+
+
+def test_an_unknown_key_is_an_error_with_the_nearest_name() -> None:
+    """A misspelt key in tenfold.toml is not silently without effect."""
+    with pytest.raises(ServiceError, match=r"\[deadline\] has no key 'buget'") as caught:
+        Deadline().override({"buget": "20 ms"}, "[deadline]")
+    assert caught.value.hint == "did you mean budget?"
+    with pytest.raises(ServiceError, match=r"\[deadline\]: Deadline\(budget='20'\)"):
+        Deadline().override({"budget": "20"}, "[deadline]")

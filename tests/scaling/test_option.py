@@ -1,0 +1,24 @@
+"""The bounds of the number of replicas."""
+
+from __future__ import annotations
+
+import pytest
+
+from tenfold.errors import ServiceError
+from tenfold.scaling import Scaling
+
+
+def test_the_bounds_are_shown_as_declared() -> None:
+    """The answer sheet says within which bounds a service scales."""
+    assert Scaling(min_replicas=1, max_replicas=8).describe() == "1 to 8 replicas"
+    assert Scaling(min_replicas=2).describe() == "2 replicas, fixed"
+    assert Scaling().describe() == "1 replica, fixed"
+    assert Scaling(min_replicas=3).bounds == (3, 3)
+
+
+def test_bounds_that_contradict_each_other_are_an_error() -> None:
+    """Fewer at most than at least is said where it is written."""
+    with pytest.raises(ServiceError, match=r"Scaling\(max_replicas=1\): fewer than min_replicas=2"):
+        Scaling(min_replicas=2, max_replicas=1)
+    with pytest.raises(ServiceError, match=r"\[production.scaling\]: .* fewer than min_replicas=9"):
+        Scaling(1, 8).override({"min_replicas": 9}, "[production.scaling]")

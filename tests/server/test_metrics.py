@@ -1,0 +1,55 @@
+"""Counters in mapped files, and what is read from them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tenfold.contract.form import Field, Form, Rule
+from tenfold.server.metrics import Counters, bucket_end_us, bucket_of, live, names_for, quantile_s, read
+
+FORM = Form(name="F", fields=(Field(name="a", wire="a b", kind="float"),), rules=(Rule("r"),))
+
+
+def test_sum_over_fronts(tmp_path: Path) -> None:
+    """What several fronts counted is summed, also after they are gone."""
+    for k in range(3):
+        counters = Counters(tmp_path / f"{k}", names_for(FORM))
+        counters.add("rows", 5)
+        counters.add("violation:/a b:missing")
+        counters.answered(0.001, 0.0002, 0.0003)
+        del counters
+    total = read(tmp_path.iterdir())
+    assert (total["rows"], total["violation:/a b:missing"], total["answered"]) == (15, 3, 3)
+    done = live(total, seconds=10.0)
+    assert done["rows_per_s"] == 1.5
+    assert done["violations"] == {"/a b:missing": 3}
+    assert round(done["stage_s"]["decode"], 6) == 0.0002
+
+
+def test_unknown_names_are_counted_together(tmp_path: Path) -> None:
+    """A pointer that only a client could think of does not get a counter of its own."""
+    counters = Counters(tmp_path / "x", names_for(FORM))
+    counters.add("violation:/whatever:unknown_field")
+    assert read([tmp_path / "x"])["violation::other"] == 1
+
+
+@given(st.integers(0, 60_000_000))
+def test_buckets_hold_what_is_counted_in_them(microseconds: int) -> None:
+    """A latency is below the end of its bucket, by at most an eighth."""
+    end = bucket_end_us(bucket_of(microseconds))
+    assert microseconds < end <= max(microseconds * 1.126, microseconds + 1)
+
+
+@given(st.lists(st.integers(1, 10_000_000), min_size=1, max_size=50), st.sampled_from([0.5, 0.99]))
+def test_quantiles(values: list[int], share: float) -> None:
+    """A quantile is that of the values, up to the width of a bucket."""
+    counted = Counter(f"latency:{bucket_of(value)}" for value in values)
+    exact = sorted(values)[max(0, -(-int(share * 100) * len(values) // 100) - 1)]
+    found = quantile_s(counted, share)
+    assert found is not None
+    assert exact / 1e6 <= found * 1.0001
+    assert found <= exact / 1e6 * 1.13 + 2e-6
