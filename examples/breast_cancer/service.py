@@ -13,6 +13,7 @@ from tenfold import (
     Gt,
     Key,
     Le,
+    Releases,
     Scaling,
     Service,
     clamp,
@@ -28,7 +29,9 @@ class Tumour(Contract):
 
     sample: Annotated[str, Key()]  # echoed, joins the labels that come later, not given to the model
     mean_radius: Annotated[float, Alias("mean radius"), Gt(0), Le(60)]
-    mean_texture: Annotated[float, Alias("mean texture"), Ge(0), on_missing(18.84)]  # the median of the training rows, and the answer says so
+    mean_texture: Annotated[
+        float, Alias("mean texture"), Ge(0), on_missing(18.84)
+    ]  # the median of the training rows, and the answer says so
     mean_perimeter: Annotated[float, Alias("mean perimeter"), Gt(0), Le(400)]
     mean_area: Annotated[float, Alias("mean area"), Gt(0)]
     mean_smoothness: Annotated[float, Alias("mean smoothness"), Ge(0), Le(0.3), on_invalid(clamp)]
@@ -72,9 +75,10 @@ class TumourCheck(Service):
     """Is it malignant?"""
 
     input, output, model = Tumour, Diagnosis, "model.skops"  # 1 and 2
-    # 3 and 4 are the defaults: the fields in this order as a matrix, and the more probable label
+    # 3 and 4, preprocess and postprocess, are the defaults: the fields in this order as a matrix; the likelier label
     batching = Batching(max_rows=64)  # 5
     deadline = Deadline("50 ms")  # 6
     capacity = Capacity(at_least="500 rows/s")  # 7
     scaling = Scaling(min_replicas=1, max_replicas=4)  # 8
-    drift = Drift(labels_after="30 days")  # 10; 9, releases, is the default
+    releases = Releases(steps=("1%", "10%", "50%"))  # 9
+    drift = Drift(labels_after="30 days")  # 10

@@ -3,10 +3,12 @@
 python train.py
 """
 
+import json
 from pathlib import Path
 
 import numpy as np
 import skops.io
+from service import Tumour, TumourCheck
 from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
@@ -14,7 +16,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import tenfold
-from service import Tumour, TumourCheck
 
 FOLDER = Path(__file__).parent
 
@@ -30,12 +31,14 @@ def main() -> None:
     skops.io.dump(pipeline, FOLDER / "model.skops")
 
     golden = test[:20]
+    requests = table.iloc[golden].to_dict("records")
     tenfold.record(
         TumourCheck,
-        table.iloc[golden].to_dict("records"),
+        requests,
         model_input=inputs[golden],
         output=pipeline.predict_proba(inputs[golden]),
     )
+    (FOLDER / "row.json").write_text(json.dumps(requests[0], indent=1))
     accuracy = pipeline.score(inputs[test], labels[test])
     print(f"model.skops: {accuracy:.1%} of {len(test)} tumours that it has not seen; 20 golden requests in golden/")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import skops.io
 from PIL import Image
+from service import ReadDigit, Scan
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
@@ -16,7 +17,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import tenfold
-from service import ReadDigit, Scan
 from tenfold.transforms.pictures import decoded
 
 FOLDER = Path(__file__).parent
@@ -29,7 +29,9 @@ def main() -> None:
     rows = decoded(tenfold.Rows.of({"picture": bodies}, Scan), Scan.form)
     inputs = ReadDigit().preprocess(rows)
     train, test = train_test_split(np.arange(len(bodies)), test_size=0.25, random_state=0, stratify=digits.target)
-    pipeline = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500)).fit(inputs[train], digits.target[train])
+    pipeline = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500)).fit(
+        inputs[train], digits.target[train]
+    )
     skops.io.dump(pipeline, FOLDER / "model.skops")
 
     golden = test[:20]

@@ -100,7 +100,8 @@ class Loaded:
 
             rows = list(answer.fallbacks)
             outputs = pd.concat([outputs, pd.DataFrame([fallback] * len(rows), index=rows)[list(outputs.columns)]])
-        return outputs.reindex(range(answer.total)) if len(outputs) < answer.total else outputs.sort_index()
+        frame: pd.DataFrame = outputs.sort_index()
+        return frame if len(frame) == answer.total else frame.reindex(range(answer.total))
 
     def close(self) -> None:
         """Let go of the model."""

@@ -1,37 +1,19 @@
-"""One TOML file over the class: ``tenfold.toml`` changes options, everywhere or for one environment. Reads os.environ.
+"""What the surroundings say: the environment variable, and the server's own table of ``tenfold.toml``.
 
-    [deadline]                  # in every environment, over what the class says
-    budget = "100 ms"
-
-    [production.scaling]        # in one, over the above: tenfold serve --env production
-    max_replicas = 20
-
-    [server]                    # what no class says: the limits of the server itself
-    max_body_bytes = 16_777_216
-
-Tables have the words of the answers, and the keys that a person writes in the class. The variable TENFOLD_ENV names the
-environment where the command line does not.
+The only room that reads os.environ: whatever a variable decides is handed down from here.
 """
 
 from __future__ import annotations
 
 import os
-import tomllib
-from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, TypeVar
+from typing import Annotated
 
 from msgspec import Meta
 
-from tenfold.errors import ServiceError
 from tenfold.options import Option
+from tenfold.service.overlay import read
 from tenfold.units import seconds
-
-FILE = "tenfold.toml"
-WORDS = ("batching", "deadline", "capacity", "scaling", "releases", "drift", "server")
-
-AnyOption = TypeVar("AnyOption", bound=Option)
 
 
 class Server(Option, frozen=True):
@@ -42,6 +24,10 @@ class Server(Option, frozen=True):
         str, Meta(description='how long it goes on serving, "not ready", after it is told to stop: "5 s"')
     ] = "0 s"
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.drain_delay_s  # noqa: B018 -- read once, so that a wrong unit is an error here and not at the end
+
     @property
     def drain_delay_s(self) -> float:
         """The delay in seconds."""
@@ -51,72 +37,11 @@ class Server(Option, frozen=True):
         return f"bodies of up to {self.max_body_bytes:,} bytes"
 
 
-class Layer(NamedTuple):
-    """One table: the word that it is about, its keys, and its name in messages."""
-
-    word: str
-    table: Mapping[str, Any]
-    place: str
-
-
-class Config(NamedTuple):
-    """What a ``tenfold.toml`` says for one environment, the general tables first."""
-
-    env: str
-    layers: tuple[Layer, ...]
-
-    def over(self, word: str, option: AnyOption) -> AnyOption:
-        """The option as it is with the tables of its word over it. Raises ``ServiceError``, naming table and key."""
-        for layer in self.layers:
-            if layer.word == word:
-                option = option.override(layer.table, layer.place)
-        return option
-
-
 def environment(named: str = "") -> str:
     """The environment to serve in: the one named, else that of TENFOLD_ENV, else none ("")."""
     return named or os.environ.get("TENFOLD_ENV", "")
 
 
-def read(folder: Path, env: str = "") -> Config:
-    """What the folder's ``tenfold.toml`` says for an environment ("" for none); nothing where there is no such file."""
-    file = folder / FILE
-    if not file.is_file():
-        return Config(env, ())
-    try:
-        document = tomllib.loads(file.read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ServiceError(f"{file}: {error}", "tenfold.toml has to be valid TOML, in UTF-8") from None
-    general = {key: value for key, value in document.items() if key in WORDS}
-    environments = {key: value for key, value in document.items() if key not in WORDS}
-    layers = [*_layers(file, general, "")]
-    for name, tables in environments.items():
-        if not all(isinstance(value, dict) for value in _table(file, name, tables).values()):
-            raise _unknown(file, name, "")
-        found = list(_layers(file, tables, f"{name}."))  # all are read, so that a misspelling in any of them is found
-        layers += found if name == env else []
-    near = get_close_matches(env, environments, 1) if env not in environments else []
-    if near:
-        raise ServiceError(f"{file} has no tables for the environment {env!r}", f"did you mean --env {near[0]}?")
-    return Config(env, tuple(layers))
-
-
-def _layers(file: Path, tables: Mapping[str, Any], prefix: str) -> Iterator[Layer]:
-    for word, table in tables.items():
-        if word not in WORDS:
-            raise _unknown(file, word, prefix)
-        yield Layer(word, _table(file, prefix + word, table), f"{file.name} [{prefix}{word}]")
-
-
-def _unknown(file: Path, word: str, prefix: str) -> ServiceError:
-    near = get_close_matches(word, WORDS, 1)
-    mend = f"did you mean [{prefix}{near[0]}]?" if near else f"the tables are {', '.join(WORDS)}"
-    return ServiceError(f"{file}: [{prefix}{word}] is none of the answers", mend)
-
-
-def _table(file: Path, name: str, value: Any) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
-        near = get_close_matches(name, WORDS, 1)
-        mend = f"did you mean the table [{near[0]}]?" if near else f"keys stand in tables: {', '.join(WORDS)}"
-        raise ServiceError(f"{file}: {name} stands in no table", mend)
-    return value
+def server(folder: Path, env: str = "") -> Server:
+    """The limits that a folder's ``tenfold.toml`` states for an environment, and the usual ones for the rest."""
+    return read(folder, env).over("server", Server())

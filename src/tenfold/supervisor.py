@@ -140,7 +140,7 @@ class Supervisor:
         ]
         child = self._start("front", arguments, [self._public], number=number)
         for other in self._replicas():
-            child.channel.send(do="attach", address=other.address)
+            child.channel.send(do="attach", address=other.address, home=home(other.folder))
 
     def _start_replica(self, folder: str) -> None:
         address = self._run / f"replica-{self._next()}.sock"
@@ -149,7 +149,7 @@ class Supervisor:
         child = self._start("replica", arguments, [listening], folder=folder, address=str(address))
         listening.close()
         for front in self._of("front"):
-            front.channel.send(do="attach", address=child.address)
+            front.channel.send(do="attach", address=child.address, home=home(folder))
 
     def _start_admin(self) -> None:
         arguments = [
@@ -226,7 +226,7 @@ class Supervisor:
 
     def _tell_admin(self) -> None:
         services = [
-            {**message, "folder": folder, "replicas": sum(c.ready and c.folder == folder for c in self._replicas())}
+            {**message, "folder": folder, "home": home(folder), "replicas": sum(c.ready and c.folder == folder for c in self._replicas())}
             for folder, message in self._services.items()
         ]
         for admin in self._of("admin"):
@@ -253,6 +253,9 @@ class Supervisor:
         self._say("died", {"role": child.role, "name": name, "pid": child.process.pid, "code": code, "delay_s": delay_s})
         if child.role == "replica" and not self._announced and not child.ready and not self._plan.reload:
             self._fail(ServiceError(f"{child.folder}: the model's process ended with {ended(code)} while it was loading"))
+            return
+        if child.role == "front" and not self._announced and self._deaths[name] > 2:
+            self._fail(TenfoldError(f"the front ends with {ended(code)} whenever it is started", "tenfold doctor"))
             return
         self._tell_admin()
         asyncio.get_running_loop().call_later(delay_s, self._restart, child)
@@ -322,10 +325,15 @@ class Supervisor:
         asyncio.get_running_loop().call_later(0.5, self._watch_files)
 
 
+def home(target: str) -> str:
+    """The folder of a service that is named as a folder or as ``file.py[:Class]``."""
+    path = Path(target if Path(target).exists() else target.rpartition(":")[0]).resolve()
+    return str(path if path.is_dir() else path.parent)
+
+
 def newest_change(target: str) -> float:
     """When a file of a service's folder was last changed, in seconds since 1970."""
-    path = Path(target.partition(":")[0])
-    folder = path if path.is_dir() else path.parent
+    folder = Path(home(target))
     times = [0.0]
     for file in folder.rglob("*"):
         if not any(part.startswith(".") or part == "__pycache__" for part in file.relative_to(folder).parts):

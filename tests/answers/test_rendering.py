@@ -9,10 +9,10 @@ from tests.answers.examples import evidence, facts, latency, live, spec
 
 EXPECTED = """\
 tumour-check  ·  release 3f9c2a1 · 6 met, 4 open
-                 declared                    measured 2026-11-14        live
- 1 ● contract    4 fields, key sample        888 of 891 rows fit        41,020 rows
- 2 ● validation  2 reject, 2 flag, 1 clamp,  0.34 % would be refused    0.2 % refused; mean
-                 1 impute                                               texture impute 3.1 %
+                 declared                    measured 2026-11-14         live
+ 1 ● contract    4 fields, key sample        888 of 891 rows fit         41,020 rows
+ 2 ● validation  2 reject, 2 flag, 1 clamp,  0.34 % would be refused     0.2 % refused; mean
+                 1 impute                                                texture impute 3.1 %
 """
 
 

@@ -72,7 +72,7 @@ KINDS: list[tuple[st.SearchStrategy[Any], Make]] = [
     (st.sampled_from([3, 1, 2]), pd.Categorical),
     (INTS | TEXTS | FLOATS | st.booleans() | GAP, objects),
     (MOMENTS | GAP, lambda values: pd.to_datetime(pd.Series(values, dtype="datetime64[ns]"))),
-    (MOMENTS | GAP, lambda values: pd.Series(values, dtype="datetime64[us]").dt.tz_localize("UTC")),
+    (MOMENTS | GAP, lambda values: pd.to_datetime(pd.Series(values, dtype="datetime64[us]"), utc=True)),
     (MOMENTS, objects),
     (st.dates(date(1700, 1, 1), date(2200, 1, 1)) | GAP, objects),
     (st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=3), objects),

@@ -23,6 +23,11 @@ from typing import Annotated, Literal
 from tenfold import Alias, Contract, Ge, Gt, Image, Key, Le, Service, flag, on_missing, rule
 
 
+class Clinic(Contract):
+    country: str
+    beds: list[int] | None
+
+
 class Tumour(Contract):
     """One biopsy, as the laboratory sends it."""
 
@@ -31,6 +36,7 @@ class Tumour(Contract):
     mean_texture: Annotated[float, Alias("mean texture"), Ge(0), on_missing(18.84)]
     patient: int
     scanner: Literal["A", "B"]
+    clinic: Clinic
 
     @rule(on_invalid=flag)
     def big_tumours_are_rough(rows):
@@ -92,7 +98,14 @@ def window(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 def page(server: Server, window: Browser) -> Browser:
     """The page of the service, with a valid row in its form."""
     window.open(f"{server.url}/tumour-check")
-    values = {"sample": "B-1", "mean radius": "30", "mean texture": "12", "patient": "7", "scanner": '"A"'}
+    values = {
+        "sample": "B-1",
+        "mean radius": "30",
+        "mean texture": "12",
+        "patient": "7",
+        "scanner": '"A"',
+        "clinic/country": "CH",
+    }
     for field, value in values.items():
         window.type(at(field), value)
     return window
@@ -100,7 +113,7 @@ def page(server: Server, window: Browser) -> Browser:
 
 def at(field: str) -> str:
     """The input of a field."""
-    return f'[data-pointer="/{field}"] :is(input, select)'
+    return f'[data-pointer="/{field}"] :is(input, select, textarea)'
 
 
 def send(page: Browser) -> None:
@@ -154,6 +167,18 @@ def test_long_numbers_keep_their_digits(page: Browser) -> None:
     assert page.run(f"return document.querySelector({at('patient')!r}).value") == "9007199254740993"
 
 
+def test_what_is_nested_is_sent_nested(page: Browser) -> None:
+    """Objects and lists within a row are filled in like everything else, and faults within them are found."""
+    page.type(at("clinic/beds"), "12, many")
+    assert '"beds": [12, "many"]' in page.text("#snippet")
+    send(page)
+    assert page.text("#status") == "422"
+    assert "beds" in page.text('[data-pointer="/clinic/beds"] .note')
+    page.type(at("clinic/beds"), "12, 30")
+    send(page)
+    assert page.text("#status") == "200"
+
+
 def test_the_commands_are_those_of_the_form(page: Browser, server: Server) -> None:
     """What is copied from the page sends what the form sends."""
     page.type(at("sample"), "O'Neill")
@@ -168,7 +193,7 @@ def test_the_commands_are_those_of_the_form(page: Browser, server: Server) -> No
 def test_many_rows_are_answered_one_by_one(page: Browser) -> None:
     """Typed as JSON, an array shows which rows were answered and why others were not."""
     page.click("[data-typing=json]")
-    row = '{"sample": "B-1", "mean radius": 30, "mean texture": 12, "patient": 7, "scanner": "A"}'
+    row = '{"sample": "B-1", "mean radius": 30, "patient": 7, "scanner": "A", "clinic": {"country": "CH"}}'
     page.type("#raw", f"[{row}, {{}}]")
     send(page)
     assert "1 answered, 1 refused" in page.text("#answer")
@@ -216,7 +241,7 @@ def test_a_picture_is_sent_as_the_request(window: Browser, tmp_path: Path) -> No
     with serving(tmp_path) as running:
         window.open(f"{running.url}/gray")
         window.keys("input[type=file]", str(tmp_path / "gray.png"))
-        window.wait("!document.querySelector('.drop img').hidden && document.querySelector('.name').textContent")
+        window.wait("document.querySelector('.name').textContent.startsWith('gray.png')")
         assert "--data-binary '@gray.png'" in window.text("#snippet")
         send(window)
-        assert window.text(".outputs .first dd") == "51"
+        assert window.text(".outputs .first dd") == "51.0"

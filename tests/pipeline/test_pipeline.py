@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -50,8 +49,9 @@ class Clock:
         return self.now
 
 
-def _service(base: type[Service] = Shares, **stated: Any) -> Service:
-    return type("Probe", (base,), stated)().start()
+def _service(**stated: Any) -> Service:
+    probe: type[Service] = type("Probe", (Shares,), stated)
+    return probe().start()
 
 
 def _rows(xs: list[float], contract: type[Contract] = Row) -> Rows:
@@ -85,7 +85,7 @@ def test_stages_are_timed_by_the_clock_that_is_handed_in() -> None:
     assert answer.seconds == dict.fromkeys(STAGES, 1.0)
 
 
-def _breaks(where: str) -> dict[str, Callable[..., Any]]:
+def _breaks(where: str) -> dict[str, Any]:
     """A service whose stage raises wherever x is 13."""
 
     def check(xs: Any) -> None:
@@ -194,12 +194,12 @@ class Asking(Contract):
     y: float
 
     @rule
-    def x_before_y(rows):
-        return rows.x <= 50  # type: ignore[no-untyped-def]
+    def x_before_y(rows: Rows) -> Any:
+        return rows.x <= 50
 
     @rule(on_invalid=flag)
-    def x_is_small(rows):
-        return rows.x < 40  # type: ignore[no-untyped-def]
+    def x_is_small(rows: Rows) -> Any:
+        return rows.x < 40
 
 
 def test_predicates_and_rules_are_asked_before_the_model() -> None:

@@ -150,6 +150,17 @@ def test_http_1_0_closes() -> None:
     talk(conversation)
 
 
+def test_connection_close() -> None:
+    """A client that asks for the end of the connection gets it after its answer."""
+
+    async def conversation(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"GET /x HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+        assert (await read_one(reader))[0] == 200
+        assert await reader.read() == b""
+
+    talk(conversation)
+
+
 def test_upgrade_is_ignored() -> None:
     """An offer of HTTP/2 is answered in HTTP/1.1."""
 

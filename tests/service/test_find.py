@@ -28,7 +28,7 @@ SERVICE = (
     CONTRACTS
     + """
 class Doubler(Service):
-    input, output, model = Row, Out, staticmethod(double)
+    input, output, model = Row, Out, double
     deadline = Deadline("50 ms")
 """
 )
@@ -74,7 +74,7 @@ def test_a_file_and_a_class_may_be_named(tmp_path: Path) -> None:
 def test_a_base_class_of_the_same_file_is_no_service(tmp_path: Path) -> None:
     """A class without a model is there to be shared."""
     text = CONTRACTS + "\nclass Base(Service):\n    deadline = Deadline('1 s')\n\n"
-    text += "class Doubler(Base):\n    input, output, model = Row, Out, staticmethod(double)\n"
+    text += "class Doubler(Base):\n    input, output, model = Row, Out, double\n"
     assert type(find(_folder(tmp_path, text))).__name__ == "Doubler"
 
 
@@ -82,7 +82,7 @@ def test_files_beside_it_are_importable(tmp_path: Path) -> None:
     """Classes that a model needs stand in features.py beside service.py."""
     _folder(tmp_path, "FACTOR = 3\n", "features.py")
     service = find(_folder(tmp_path, "from features import FACTOR\n" + SERVICE))
-    assert sys.modules[type(service).__module__].FACTOR == 3  # type: ignore[attr-defined]
+    assert sys.modules[type(service).__module__].FACTOR == 3
 
 
 def test_two_folders_do_not_get_in_each_others_way(tmp_path: Path) -> None:
@@ -107,8 +107,9 @@ def test_the_environment_overrides_options(tmp_path: Path) -> None:
     folder = _folder(tmp_path)
     (folder / "tenfold.toml").write_text('[production.deadline]\nbudget = "20 ms"\n')
     assert find(folder).deadline.budget_s == 0.05
-    production = find(folder, env="production")
-    assert spec(production).deadline.budget_s == 0.02
+    production = spec(find(folder, env="production"))
+    assert (production.deadline.budget_s, production.places["deadline"]) == (0.02, "tenfold.toml")
+    assert production.defaults == spec(find(folder)).defaults == (3, 4, 5, 7, 8, 9, 10)
 
 
 @pytest.mark.parametrize(
@@ -171,7 +172,7 @@ def test_starting_loads_the_model_and_then_calls_load(tmp_path: Path) -> None:
 
 def test_making_an_instance_loads_nothing(tmp_path: Path) -> None:
     """The training script calls preprocess before there is a model."""
-    text = SERVICE.replace("staticmethod(double)", '"model.skops"')
+    text = SERVICE.replace("Out, double", 'Out, "model.skops"')
     service = find(_folder(tmp_path, text))
     assert isinstance(service, Service)
     rows = type(service).input.read([{"x": 1.5}, {"x": 2.5}])
@@ -180,7 +181,7 @@ def test_making_an_instance_loads_nothing(tmp_path: Path) -> None:
 
 def test_a_contract_that_does_not_fit_the_model_is_no_surprise_for_a_request(tmp_path: Path) -> None:
     """The misfit is named when the service starts."""
-    text = SERVICE.replace("staticmethod(double)", "Model()").replace(
+    text = SERVICE.replace("Out, double", "Out, Model()").replace(
         "class Doubler",
         "class Model:\n    feature_names_in_ = ['width']\n    def predict(self, x):\n        return x\n\nclass Doubler",
     )

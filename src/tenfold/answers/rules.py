@@ -218,7 +218,7 @@ def capacity(case: Case) -> Found:
     if case.busy and rate >= promised and (case.p99_s or 0.0) <= case.budget_s:
         return Found("met", f"{rate:,.4g} rows/s are carried within the deadline", "", {}, live)
     because = f"{promised:,.4g} rows/s are promised, and nobody has shown them yet"
-    return Found("open", because, f"send it {promised:,.4g} rows/s (docs/capacity.md), and look again", {}, live)
+    return Found("open", because, f"send it {promised:,.4g} rows/s, and look at the live column", {}, live)
 
 
 def scaling(case: Case) -> Found:
@@ -231,7 +231,7 @@ def scaling(case: Case) -> Found:
         return Found("broken", because, f"{case.command('serve')} --replicas {low}", {}, live)
     if low == high:
         return Found("met", "it does not scale by itself, and says so", "", {}, live)
-    because = "declared, not yet acted on: the number of replicas is the one that serve was started with"
+    because = "declared, not yet acted on: as many replicas run as serve was started with"
     return Found("open", because, f"for a peak: {case.command('serve')} --replicas {high}", {}, live)
 
 
@@ -246,7 +246,7 @@ def releases(case: Case) -> Found:
 def drift(case: Case) -> Found:  # noqa: ARG001 -- every rule takes the case
     """The answers are compared with the truth, or the rows with those of training."""
     because = "declared, not yet acted on: live rows are not compared with anything"
-    return Found("open", because, "keep the training table, and labels with the answers' ids (docs/drift.md)")
+    return Found("open", because, "keep the table of training, and each label with the id of its answer")
 
 
 RULES: tuple[Callable[[Case], Found], ...] = (

@@ -10,7 +10,7 @@ from tenfold.answers.sheet import Answer, Sheet
 
 MARKS = {"met": "●", "open": "○", "broken": "!"}
 WIDTH = 100
-COLUMNS = (17, 28, 27, 28)  # characters, the space between them included; together WIDTH
+COLUMNS = (17, 28, 28, 27)  # characters, the space between them included; together WIDTH
 
 
 def render_text(sheet: Sheet) -> str:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def record(service: str, as_json: bool) -> None:
     """Record the golden requests of a SERVICE anew, after retraining, and show what moved.
 
-    The requests stay, and so does what training fed the model for them; the answers are taken from the model as it is now.
+    The requests stay, and so does what training fed the model for them; the answers are those of the model as it is.
     """
     with screen.Progress() as progress:
         progress("replaying the golden records")

@@ -90,15 +90,17 @@ def print_json(value: dict[str, Any]) -> None:
 
 
 def print_facts(facts: Iterable[tuple[str, str]], width: int = 9) -> None:
-    """Lines of a word and what is to be said about it."""
+    """Lines of a word and what is to be said about it; a word that goes on is said once."""
+    before = ""
     for word, text in facts:
-        click.echo(f"{word:<{width}}{text}")
+        click.echo(f"{'' if word == before else word:<{width}}{text}")
+        before = word
 
 
 def print_marked(word: str, mark: str, text: str, fix: str = "") -> None:
     """A line of ``ok``, ``open`` or ``broken``, its word, what is the case, and the mend."""
     mend = f" · {paint('fix:', 'cyan')} {fix}" if fix else ""
-    click.echo(f"{paint(f'{mark:<7}', MARKS[mark])}{word:<12}{text}{mend}")
+    click.echo(f"{paint(f'{mark:<7}', MARKS[mark])}{word:<13}{text}{mend}")
 
 
 class Progress:

@@ -102,8 +102,10 @@ def _floats(leaf: Leaf, column: Column) -> Cells | None:
     numbers = _numbers(column, {float, int}, "fiu")
     if numbers is None:
         return None
-    numbers = numbers.astype(np.float64)
-    numbers[column.null] = np.nan
+    numbers = numbers.astype(np.float64, copy=False)
+    if not column.null.any() and np.isfinite(numbers.sum()):  # a sum is finite only if every term is
+        return Cells(numbers, column.null)
+    numbers = np.where(column.null, np.nan, numbers)
     missing = column.null | (np.isnan(numbers) if may_miss(leaf) else False)
     return Cells(numbers, missing, _refusals(leaf, numbers, ~(np.isfinite(numbers) | missing)))
 
@@ -127,7 +129,10 @@ def _numbers(column: Column, types: set[type], kinds: str) -> Array | None:
         return None
     if values.dtype == object and _types(column) <= types:
         try:
-            return np.array([0 if null else value for value, null in zip(values, column.null)], dtype=float if float in types else np.int64)
+            return np.array(
+                [0 if null else value for value, null in zip(values, column.null)],
+                dtype=float if float in types else np.int64,
+            )
         except OverflowError:
             return None
     return values if values.dtype.kind in kinds else None

@@ -31,7 +31,9 @@ def require_consistent(form: Form) -> None:
         _require(form.name, field, CHECKS)
     keys = [field.name for field in form.fields if field.key]
     if len(keys) > 1:
-        raise ContractError(f"{form.name} has two keys, {keys[0]} and {keys[1]}.", "a row has one Key; keep one of them")
+        raise ContractError(
+            f"{form.name} has two keys, {keys[0]} and {keys[1]}.", "a row has one Key; keep one of them"
+        )
     _require_distinct(form)
     for rule in form.rules:
         if rule.on_invalid.name in ("clamp", "impute"):
@@ -71,7 +73,10 @@ def _names(field: Field) -> Iterator[Fault]:
     if field.name.startswith("_"):
         yield "begins with an underscore", f'call it {field.name.lstrip("_")} and give it Alias("{field.wire}")'
     if not field.wire or re.search(r'["\\\x00-\x1f]', field.wire):
-        yield "has a name on the wire that is empty or has quotes, backslashes or control characters", "use another Alias"
+        yield (
+            "has a name on the wire that is empty or has quotes, backslashes or control characters",
+            "use another Alias",
+        )
 
 
 def _words(field: Field) -> Iterator[Fault]:
@@ -114,7 +119,10 @@ def _limit(field: Field, word: str, limit: float | int | str) -> Iterator[Fault]
         try:
             reader(field, field.wire)(limit)
         except Unfit:
-            yield f"has the bound {word} {limit}, which is not a value of the field", f"give it a {field.kind} of Python"
+            yield (
+                f"has the bound {word} {limit}, which is not a value of the field",
+                f"give it a {field.kind} of Python",
+            )
     elif isinstance(limit, str | bool) or limit != limit or abs(limit) == float("inf"):
         yield f"has the bound {word} {limit!r}, which is not a finite number", "give it a number, or leave it out"
     elif field.kind == "int" and not float(limit).is_integer():
@@ -228,7 +236,10 @@ def _impute(field: Field, action: Action) -> Iterator[Fault]:
         try:
             Leaf(field, field.wire, "", None).read(action.value)
         except Unfit as unfit:
-            yield f"imputes {action.value!r}, which breaks the field itself: {unfit.detail}", "impute a value that it allows"
+            yield (
+                f"imputes {action.value!r}, which breaks the field itself: {unfit.detail}",
+                "impute a value that it allows",
+            )
 
 
 def _actions_of(field: Field) -> list[Action]:

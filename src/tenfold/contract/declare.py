@@ -1,12 +1,12 @@
 """Contracts as classes: annotations are fields, functions marked with ``@rule`` are rules, and the class knows its form.
 
-    class Tumour(Contract):
-        \"\"\"One biopsy, as the laboratory sends it.\"\"\"
-        sample: Annotated[str, Key()]
-        mean_radius: Annotated[float, Alias("mean radius"), Gt(0), Le(60)]
+class Tumour(Contract):
+\"\"\"One biopsy, as the laboratory sends it.\"\"\"
+sample: Annotated[str, Key()]
+mean_radius: Annotated[float, Alias("mean radius"), Gt(0), Le(60)]
 
-        @rule(on_invalid=flag)
-        def big_tumours_are_rough(rows): return (rows.mean_radius < 25) | (rows.mean_texture > 10)
+@rule(on_invalid=flag)
+def big_tumours_are_rough(rows): return (rows.mean_radius < 25) | (rows.mean_texture > 10)
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import annotated_types as at
 import msgspec
 
 from tenfold.contract.consistency import require_consistent
-from tenfold.contract.form import Field, Form, ImageForm, Rule, layout_of
+from tenfold.contract.form import Action, Field, Form, ImageForm, Rule, layout_of
 from tenfold.contract.vocabulary import Alias, Key, Otherwise, Pattern, Private, RuleFunction, Tensor, plain
 from tenfold.errors import ContractError
 from tenfold.layout import Layout
@@ -140,8 +140,19 @@ def _field(where: str, name: str, hint: Any) -> Field:
         for word, value in _said(where, name, item):
             if word in said and word not in ("wire", "predicates"):
                 raise ContractError(f"{where}.{name} states {word} twice.", "keep one of the two")
-            said[word] = (*said.get(word, ()), *value) if word == "predicates" else value
+            said[word] = (*said.get(word, ()), *value) if word == "predicates" else _number(said["kind"], value)
     return Field(**said)
+
+
+def _number(kind: str, value: Any) -> Any:
+    """A bound or an imputed value in the type of its field: Ge(0) and Ge(0.0) on a float are the same contract."""
+    if isinstance(value, Action):
+        return msgspec.structs.replace(value, value=_number(kind, value.value))
+    if kind == "float" and type(value) is int:
+        return float(value)
+    if kind == "int" and isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
 
 
 def _kind(where: str, name: str, base: Any) -> dict[str, Any]:
@@ -149,7 +160,11 @@ def _kind(where: str, name: str, base: Any) -> dict[str, Any]:
     if isinstance(base, ImageForm):
         return {"kind": "image", "image": base}
     if isinstance(base, Tensor):
-        return {"kind": "tensor", "shape": tuple(-1 if size is None else size for size in base.shape), "dtype": base.dtype}
+        return {
+            "kind": "tensor",
+            "shape": tuple(-1 if size is None else size for size in base.shape),
+            "dtype": base.dtype,
+        }
     if get_origin(base) is Literal:
         return {"kind": "category", "categories": tuple(map(plain, get_args(base)))}
     if get_origin(base) is list and get_args(base):
@@ -165,7 +180,9 @@ def _kind(where: str, name: str, base: Any) -> dict[str, Any]:
         return {"kind": "object", "fields": base.form.fields}
     if base in SCALARS:
         return {"kind": SCALARS[base]}
-    raise ContractError(f"{where}.{name} is of a type that no contract can hold: {_typename(base)}.", f"use one of {TYPES}")
+    raise ContractError(
+        f"{where}.{name} is of a type that no contract can hold: {_typename(base)}.", f"use one of {TYPES}"
+    )
 
 
 def _said(where: str, name: str, item: Any) -> Iterator[tuple[str, Any]]:

@@ -16,7 +16,10 @@ DTYPES = {"f8": np.float64, "i8": np.int64, "i4": np.int32, "u1": np.uint8}
 
 
 class Draft:
-    """``size`` rows of blanks to begin with. ``columns[k]`` is the column of leaf k, a view of its block where it has one."""
+    """``size`` rows of blanks to begin with.
+
+    ``columns[k]`` is the column of leaf k, a view of its block where it has one; ``blank[k]`` is True where it holds no value.
+    """
 
     def __init__(self, leaves: tuple[Leaf, ...], layout: Layout, size: int) -> None:
         self.leaves = leaves
@@ -25,11 +28,11 @@ class Draft:
         self.blocks: dict[str, Array] = {
             block: np.empty((size, layout.widths[block]), dtype=DTYPES[block]) for block in layout.blocks
         }
-        self.bits: Mask = np.zeros((size, layout.optional), dtype=bool) if layout.optional else NO_BITS
         self.columns: list[Array] = [
             self.blocks[place.block][:, place.index] if place.block else empty_column(leaf, size)
             for leaf, place in zip(leaves, layout.columns, strict=True)
         ]
+        self.blank: list[Mask] = [np.ones(size, dtype=bool) for _ in leaves]
 
     @classmethod
     def of(cls, leaves: tuple[Leaf, ...], rows: Rows) -> Draft:
@@ -38,30 +41,29 @@ class Draft:
         blocks, bits, own = rows.parts()
         for name, block in blocks.items():
             draft.blocks[name][:] = block
-        if rows.layout.optional:
-            draft.bits[:] = bits
         for k, place in enumerate(rows.layout.columns):
             if not place.block:
                 draft.columns[k] = own[place.index].copy()
+            draft.blank[k][:] = bits[:, place.bit] if place.bit >= 0 else False
         return draft
 
     def fill(self, k: int, cells: Cells) -> None:
-        """Put in the whole column of leaf k."""
-        place = self.layout.columns[k]
-        if place.block:
+        """Put in the whole column of leaf k; what is unfit stays blank."""
+        if self.layout.columns[k].block:
             self.columns[k][:] = cells.values
         else:
             self.columns[k] = cells.values
-        if place.bit >= 0:
-            self.bits[:, place.bit] = cells.missing
+        self.blank[k][:] = cells.missing
+        self.blank[k][list(cells.unfit)] = True
 
     def put(self, k: int, row: int, stored: Any) -> None:
         """Put in one stored value, or None for none."""
         self.columns[k][row] = element_of(self.leaves[k], stored)
-        if (bit := self.layout.columns[k].bit) >= 0:
-            self.bits[row, bit] = stored is None
+        self.blank[k][row] = stored is None
 
     def rows(self) -> Rows:
         """The batch as it stands."""
-        own = [values for values, place in zip(self.columns, self.layout.columns, strict=True) if not place.block]
-        return Rows(self.layout, self.size, self.blocks, self.bits, own)
+        places = self.layout.columns
+        gaps = [blank for blank, place in zip(self.blank, places, strict=True) if place.bit >= 0]
+        own = [values for values, place in zip(self.columns, places, strict=True) if not place.block]
+        return Rows(self.layout, self.size, self.blocks, np.stack(gaps, axis=1) if gaps else NO_BITS, own)

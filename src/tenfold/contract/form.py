@@ -167,9 +167,15 @@ def layout_of(form: Form) -> Layout:
             optional=field.nullable,
             categories=field.categories,
             shape=field.shape,
-            dtype=ITEM_DTYPES[field.item.kind] if field.item else field.dtype,
+            dtype=_item_dtype(field.item) if field.item else field.dtype,
         )
     return plan.layout()
+
+
+def _item_dtype(item: Field) -> str:
+    """What the items of a list are stored as; categories as their labels."""
+    is_number = item.kind == "category" and not isinstance(item.categories[0], str)
+    return "i8" if is_number else ITEM_DTYPES[item.kind]
 
 
 def escape(name: str) -> str:

@@ -214,7 +214,7 @@ def _is_list(value: object) -> bool:
 
 
 def _fits_int64(present: pd.Series[Any]) -> bool:
-    return present.empty or int(present.min()) >= -(2**63) and int(present.max()) < 2**63
+    return present.empty or (int(present.min()) >= -(2**63) and int(present.max()) < 2**63)
 
 
 def _fits_json(kind: Kind, present: pd.Series[Any]) -> bool:
@@ -223,7 +223,7 @@ def _fits_json(kind: Kind, present: pd.Series[Any]) -> bool:
         return True
     if kind == "float":
         return math.isfinite(float(present.min())) and math.isfinite(float(present.max()))
-    return present.min().year >= 1 and present.max().year <= 9999
+    return bool(present.min().year >= 1 and present.max().year <= 9999)
 
 
 def _is_aware(present: pd.Series[Any]) -> bool:

@@ -12,10 +12,10 @@ from functools import partial
 from operator import ge, le
 from typing import Any, NamedTuple
 
-from tenfold.contract.form import Field, Form, escape, layout_of, show
-from tenfold.layout import Column
 from tenfold.contract import words
+from tenfold.contract.form import Field, Form, escape, layout_of, show
 from tenfold.contract.reading import EXACT, Unfit, reader
+from tenfold.layout import Column
 
 Test = Callable[[Any], bool]
 WHOLE = 1e-9  # 0.3 is a multiple of 0.1, although the quotient of these two floats is not quite 3
@@ -183,9 +183,13 @@ def _checks(field: Field, low: Bound | None, high: Bound | None) -> Iterator[Che
         sentence = f"must be a multiple of {show(field.multiple_of)}"
         yield Check("out_of_range", sentence, every(partial(divides, field.multiple_of)))
     if (least := field.min_len) is not None:
-        yield Check("out_of_range", f"must have at least {words.count(least, noun)}, found fewer", lambda v: len(v) >= least)
+        yield Check(
+            "out_of_range", f"must have at least {words.count(least, noun)}, found fewer", lambda v: len(v) >= least
+        )
     if (most := field.max_len) is not None:
-        yield Check("out_of_range", f"must have at most {words.count(most, noun)}, found more", lambda v: len(v) <= most)
+        yield Check(
+            "out_of_range", f"must have at most {words.count(most, noun)}, found more", lambda v: len(v) <= most
+        )
     if field.pattern:
         fullmatch = re.compile(field.pattern).fullmatch
         yield Check("pattern", f"must match {field.pattern}", lambda v: fullmatch(v) is not None)

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from tenfold.contract.form import Field
 from tenfold.contract import words
+from tenfold.contract.form import Field
 
 INT64 = (-(2**63), 2**63 - 1)
 EXACT = 2**53  # from here on a float no longer tells neighbouring integers apart

@@ -100,7 +100,9 @@ def _columns_of(data: Any) -> Iterator[tuple[str, Any]]:
     for label, values in pairs:
         name = str(label)
         if name in seen:
-            raise InvalidInput([Violation(0, f"/{escape(name)}", "duplicate_key", f"the table has two columns named {name}")])
+            raise InvalidInput(
+                [Violation(0, f"/{escape(name)}", "duplicate_key", f"the table has two columns named {name}")]
+            )
         seen.add(name)
         yield name, values
 
@@ -125,9 +127,7 @@ def _flat_mapping(columns: Mapping[Any, Any], prefix: str) -> Iterator[tuple[str
 
 def _read_columns(root: Group, layout: Layout, columns: Mapping[str, Any], size: int) -> Read:
     nothing = Column(np.empty(size, dtype=object), np.ones(size, dtype=bool))
-    cells = [
-        cells_of(leaf, column_of(columns[leaf.name]) if leaf.name in columns else nothing) for leaf in root.leaves
-    ]
+    cells = [cells_of(leaf, column_of(columns[leaf.name]) if leaf.name in columns else nothing) for leaf in root.leaves]
     skipped = [np.zeros(size, dtype=bool) for _ in root.leaves]
     for group, first in _groups(root, 0):
         if group.field.nullable:
@@ -184,7 +184,7 @@ def _assembled(
     size = len(skipped[0])
     draft = Draft(root.leaves, layout, size)
     for k, (leaf, (values, gaps, unfit)) in enumerate(zip(root.leaves, cells, strict=True)):
-        draft.fill(k, Cells(values, gaps))
+        draft.fill(k, Cells(values, gaps, unfit))
         if not leaf.field.nullable or leaf.field.on_missing is not None:
             faults += [Fault(row, k, missing(leaf)) for row in np.flatnonzero(gaps & ~skipped[k]).tolist()]
         faults += [Fault(row, k, why) for row, why in unfit.items()]

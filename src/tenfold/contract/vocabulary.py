@@ -127,7 +127,9 @@ def _action(word: str, action: Any) -> Action:
     if isinstance(action, Action):
         return action
     if action is impute:
-        raise ContractError(f"{word}(impute) does not say what to impute", f'write {word}(impute(0)) or {word}(impute("median"))')
+        raise ContractError(
+            f"{word}(impute) does not say what to impute", f'write {word}(impute(0)) or {word}(impute("median"))'
+        )
     raise ContractError(
         f"{word}({action!r}) is not an action",
         f"the actions are reject, clamp, impute(...), flag, quarantine and fallback; {word}(impute({action!r})) puts it in",

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Literal, NamedTuple
 
-from tenfold.answers import Answer, Sheet, sheet
-from tenfold.answers.evidence import Golden, Latency, Startup, keep
+from tenfold.answers import Answer, Golden, Latency, Sheet, Startup, keep, sheet
 from tenfold.contract.schema import example
-from tenfold.control.folders import now
 from tenfold.errors import NotFound, UsageError
 from tenfold.model import Facts
 from tenfold.parity import Report, replay
@@ -57,7 +54,7 @@ class Checked:
 
 
 def check(target: str, progress: Progress = lambda *_: None) -> Checked:
-    """Load a service, replay its golden records, time it, and judge its ten answers. What is measured is kept as evidence."""
+    """Load a service, replay its golden records, time it, judge its ten answers, and keep what was measured."""
     progress("loading the service")
     service = find(target)
     stated = spec(service)
@@ -68,13 +65,13 @@ def check(target: str, progress: Progress = lambda *_: None) -> Checked:
     progress("replaying the golden records")
     report = _replayed(service)
     progress("timing the pipeline")
-    evidence = keep(
-        service.folder,
-        Startup(at=now(), release=stated.release, machine=machine(), seconds=loaded_s),
+    measured: list[Golden | Latency | Startup] = [
+        Startup(seconds=loaded_s),
         _timed(service, stated),
-        *([_golden(stated, report)] if report else []),
-    )
-    judged = sheet(stated, release=stated.release, facts=service.facts, evidence=evidence, target=target)
+        *([_golden(report)] if report else []),
+    ]
+    evidence = keep(service.folder, stated, datetime.now(UTC), *measured)
+    judged = sheet(stated, facts=service.facts, evidence=evidence, target=target)
     extra = [_model(service.facts, loaded_s), _libraries(service.facts, target), _records(report, target)]
     findings = (*extra, *(_answer(answer) for answer in judged.answers))
     service.close()
@@ -105,11 +102,6 @@ def word_of(answer: Answer) -> str:
     return {3: "preprocess", 4: "postprocess"}.get(answer.n, answer.word)
 
 
-def machine() -> str:
-    """What was measured on: processor and how many cores."""
-    return f"{platform.machine()}, {os.cpu_count()} cores"
-
-
 # -- the lines ---------------------------------------------------------------------------------------------------------
 
 
@@ -135,9 +127,7 @@ def _libraries(facts: Facts, target: str) -> Finding:
     if other:
         return Finding("libraries", "open", "; ".join(other), f"uv pip install -r {target}/pyproject.toml")
     known = ", ".join(f"{library} {trained}" for library, trained in facts.libraries.items())
-    return Finding(
-        "libraries", "ok", f"{known}, as in training" if known else "the model does not say what it was trained with"
-    )
+    return Finding("libraries", "ok", f"{known}, as in training" if known else "the model names none")
 
 
 def _installed(library: str) -> str:
@@ -168,13 +158,11 @@ def _replayed(service: Service) -> Report | None:
         return None
 
 
-def _golden(stated: Spec, report: Report) -> Golden:
-    """The replay as evidence. Answers that moved with a retrained model are no divergence: their record is yet to come."""
+def _golden(report: Report) -> Golden:
+    """The replay as evidence. Answers that moved with a retrained model are no divergence: they are to be recorded."""
     diverged = report.diverged
     counted = diverged is not None and report.state == "broken"
     return Golden(
-        at=now(),
-        release=stated.release,
         records=report.rows,
         equal=report.equal,
         valid=report.valid,
@@ -192,9 +180,6 @@ def _timed(service: Service, stated: Spec) -> Latency:
     rows = stated.batching.max_rows
     many = _seconds(pipeline, service.input.read([row] * rows))
     return Latency(
-        at=now(),
-        release=stated.release,
-        machine=machine(),
         one_s=one[len(one) // 2],
         one_p99_s=one[min(len(one) - 1, int(len(one) * 0.99))],
         many_rows=rows,

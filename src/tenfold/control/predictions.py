@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, TextIO
 
 import msgspec
 
@@ -27,7 +28,15 @@ PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 PICTURE_STARTS = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF", b"GIF8", b"BM", b"II*\0", b"MM\0*")
 STDIN = "-"
 
-Batches = Callable[[Served], Iterator[Checked]]
+
+class Batch(NamedTuple):
+    """Rows that were read together; ``alone`` is the one row of a request that has no others."""
+
+    checked: Checked
+    alone: bool = False
+
+
+Batches = Callable[[Served], Iterator[Batch]]
 
 
 class Line(NamedTuple):
@@ -40,16 +49,16 @@ class Line(NamedTuple):
 def predict(target: str, source: str, standard_input: Callable[[], bytes]) -> Iterator[Line]:
     """Answer the rows of a file, or those of standard input where the source is "-".
 
-    A file is JSON, NDJSON, CSV, Parquet or a picture, by its suffix; standard input is JSON, NDJSON or a picture, by its
-    content. A line is the answer that the row would get over HTTP, or its ``errors``; one of many has its ``row``, too.
+    They are JSON, NDJSON, CSV, Parquet or a picture: a file by its suffix, standard input by its content. A
+    line is the answer that the row would get over HTTP, or its ``errors``; ``row`` counts from 0.
     """
     batches = _standard_input(standard_input()) if source == STDIN else _file(Path(source))
     service = find(target)
     stated = spec(service)
     served = Served(service.start())
     write = Writer(stated)
-    for checked in batches(served):
-        yield from write(checked, served.answer(checked))
+    for batch in batches(served):
+        yield from write(batch, served.answer(batch.checked))
 
 
 # -- rows in -----------------------------------------------------------------------------------------------------------
@@ -64,7 +73,7 @@ def _file(path: Path) -> Batches:
         case ".ndjson" | ".jsonl":
             return _ndjson(path.read_bytes())
         case ".csv":
-            return lambda served: _csv(path, served)
+            return _csv_file(path)
         case ".parquet" | ".pq":
             return lambda served: _parquet(path, served)
         case suffix if suffix in PICTURES:
@@ -75,47 +84,63 @@ def _file(path: Path) -> Batches:
 
 
 def _standard_input(data: bytes) -> Batches:
-    """JSON, NDJSON or a picture. Several lines of which the first is whole are NDJSON."""
+    """JSON, NDJSON, CSV, Parquet or a picture: whatever the content begins with."""
     if data.startswith(PICTURE_STARTS):
         return _picture(data)
+    if data.startswith(b"PAR1"):
+        return lambda served: _parquet(io.BytesIO(data), served)
     first, _, rest = data.strip().partition(b"\n")
-    try:
-        msgspec.json.decode(first)
-    except msgspec.DecodeError:
-        return _json(data)
-    return _ndjson(data) if rest and first.startswith(b"{") else _json(data)
+    if first[:1] not in (b"{", b"[", b'"'):
+        return lambda served: _csv_or_json(data, served)
+    return _ndjson(data) if rest and first.endswith(b"}") and first.startswith(b"{") else _json(data)
 
 
 def _picture(data: bytes) -> Batches:
-    return lambda served: iter([served.check_picture(data)])
+    return lambda served: iter([Batch(served.check_picture(data), alone=True)])
 
 
 def _json(data: bytes) -> Batches:
-    many = data.lstrip()[:1] == b"["
-    return lambda served: iter([served.check(data) if many else served.check_one(data)])
+    if data.lstrip()[:1] == b"[":
+        return lambda served: iter([Batch(served.check(data))])
+    return lambda served: iter([Batch(served.check_one(data), alone=True)])
 
 
 def _ndjson(data: bytes) -> Batches:
-    def batches(served: Served) -> Iterator[Checked]:
+    def batches(served: Served) -> Iterator[Batch]:
         lines = iter([line for line in data.splitlines() if line.strip()])
         while some := list(islice(lines, ROWS_AT_ONCE)):
             checked = served.check(b"[" + b",".join(some) + b"]")
             # a line that is no JSON spoils the array, so that each line has to be read by itself
-            yield from [checked] if checked.total == len(some) else map(served.check_one, some)
+            each = [checked] if checked.total == len(some) else map(served.check_one, some)
+            yield from map(Batch, each)
 
     return batches
 
 
-def _csv(path: Path, served: Served) -> Iterator[Checked]:
+def _csv_or_json(data: bytes, served: Served) -> Iterator[Batch]:
+    """CSV, if the first line names a field of the contract; else what is malformed is JSON."""
+    header = next(csv.reader([data.decode("utf-8-sig", "replace").partition("\n")[0]]), [])
+    if any(name in served.pipeline.layout.by_name for name in header):
+        return _csv(io.StringIO(data.decode("utf-8-sig"), newline=""), served)
+    return _json(data)(served)
+
+
+def _csv_file(path: Path) -> Batches:
+    def batches(served: Served) -> Iterator[Batch]:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            yield from _csv(file, served)
+
+    return batches
+
+
+def _csv(file: TextIO, served: Served) -> Iterator[Batch]:
     """CSV by the contract's types, never by what a cell looks like: an empty cell is missing."""
-    read = {wire: _cell_reader(field) for _, wire, _, field in leaves(served.pipeline.form.fields)}
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = csv.DictReader(file)
-        while some := list(islice(rows, ROWS_AT_ONCE)):
-            yield block.check(
-                served.pipeline.form,
-                [{name: read[name](text) for name, text in row.items() if name in read and text} for row in some],
-            )
+    form = served.pipeline.form
+    read = {wire: _cell_reader(field) for _, wire, _, field in leaves(form.fields)}
+    rows = csv.DictReader(file)
+    while some := list(islice(rows, ROWS_AT_ONCE)):
+        typed = [{name: read[name](text) for name, text in row.items() if name in read and text} for row in some]
+        yield Batch(block.check(form, typed))
 
 
 def _cell_reader(field: Field) -> Callable[[str], Any]:
@@ -141,16 +166,16 @@ def _as_json(text: str) -> Any:
     return msgspec.json.decode(text)
 
 
-def _parquet(path: Path, served: Served) -> Iterator[Checked]:
+def _parquet(file: Path | BinaryIO, served: Served) -> Iterator[Batch]:
     try:
         from pyarrow import ArrowException, Table, parquet
     except ImportError:
         raise UsageError("reading Parquet needs pyarrow", "pip install 'tenfold[batch]'") from None
     try:
-        for batch in parquet.ParquetFile(path).iter_batches(ROWS_AT_ONCE):
-            yield block.check(served.pipeline.form, Table.from_batches([batch]))
+        for rows in parquet.ParquetFile(file).iter_batches(ROWS_AT_ONCE):
+            yield Batch(block.check(served.pipeline.form, Table.from_batches([rows])))
     except ArrowException as error:
-        raise UsageError(f"{path.name} is no Parquet file: {error}", "is it whole, and what its name says?") from None
+        raise UsageError(f"this is no Parquet file: {error}", "is it whole, and what its name says?") from None
 
 
 # -- answers out -------------------------------------------------------------------------------------------------------
@@ -165,14 +190,15 @@ class Writer:
         self._id = Ids().next(time.monotonic()).decode()
         self._before = 0
 
-    def __call__(self, checked: Checked, answer: Answer) -> Iterator[Line]:
+    def __call__(self, batch: Batch, answer: Answer) -> Iterator[Line]:
         """The lines of one batch; rows are numbered on from the batch before."""
         outputs = self._encode(len(answer.outputs), write_rows(answer.outputs))
         at = {int(place): text for place, text in zip(answer.index, outputs, strict=True)}
         errors, changes, flags = _by_row(answer.violations), _by_row(answer.changes), _by_row(answer.flags)
-        keys = self._keys(checked)
+        keys = self._keys(batch.checked)
         for row in range(max(answer.total, 1)):
-            document: dict[str, Any] = {"id": f"{self._id}/{self._before + row}", "row": self._before + row}
+            place = self._before + row
+            document: dict[str, Any] = {"id": self._id} if batch.alone else {"id": f"{self._id}/{place}", "row": place}
             if row in keys:
                 document["key"] = keys[row]
             document["release"] = self._stated.release

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 import msgspec
 
 from tenfold.answers import Evidence, Sheet, sheet
@@ -18,15 +20,30 @@ def answers(target: str) -> Sheet:
 def _declared(target: str) -> Sheet:
     service = find(target)
     stated = spec(service)
-    return sheet(stated, release=stated.release, evidence=Evidence.read(service.folder), target=target)
+    return sheet(stated, evidence=Evidence.read(service.folder), target=target)
 
 
 def _running(url: str) -> Sheet:
-    where = f"{url.rstrip('/').removesuffix('/answers')}/answers"
+    where = f"{_service_url(url.rstrip('/').removesuffix('/answers'))}/answers"
     reply = ask(where)
     try:
         if reply.status == 200:
             return msgspec.json.decode(reply.body, type=Sheet)
     except msgspec.MsgspecError:
         pass
-    raise NotFound(f"{where} is no answer sheet (HTTP {reply.status})", "name the service, too: http://HOST:PORT/NAME")
+    raise NotFound(f"{where} is no answer sheet (HTTP {reply.status})", "name the service: http://HOST:PORT/NAME")
+
+
+def _service_url(url: str) -> str:
+    """The URL of a service, where that of its server is given and it has just one."""
+    if urlsplit(url).path:
+        return url
+    try:
+        names = [service["name"] for service in ask(url).json()["services"]]
+    except (ValueError, KeyError, TypeError):
+        raise NotFound(f"{url} is no tenfold server", "tenfold serve prints the address of each service") from None
+    if len(names) != 1:
+        raise NotFound(
+            f"{url} has {len(names)} services", f"choose one: {', '.join(f'{url}/{name}' for name in names)}"
+        )
+    return f"{url}/{names[0]}"

@@ -7,6 +7,7 @@ hold numbers or other reviewed types, whose making has no effect; those that hol
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -72,20 +73,24 @@ def load(path: Path, trusted: bool, threads: int) -> Model:
 
     with recorded() as versions, explained(path, versions):
         unknown = skops.io.get_untrusted_types(file=path)
-        _refuse([name for name in unknown if not trusted and name not in REVIEWED], path)
+        _refuse_of_notebook(unknown, path)
+        if not trusted:
+            _refuse_unreviewed(unknown, path)
         loaded: Any = skops.io.load(path, trusted=unknown)
     if not trusted:
         make_safe(loaded, path.name)
     return adapt(loaded, threads, kind="skops", libraries=versions.found, own=True)
 
 
-def _refuse(names: list[str], path: Path) -> None:
-    if not names:
-        return
-    module, _, name = names[0].rpartition(".")
-    if module == "__main__":
-        raise of_notebook(path, name)
-    raise ModelError(
-        f"{path.name} holds {', '.join(names[:5])}, which nobody has reviewed; loading it could run code",
-        f'if you made the file: model = trust("{path.name}"); or save what predicts alone, as search.best_estimator_',
-    )
+def _refuse_of_notebook(names: Sequence[str], path: Path) -> None:
+    for module, _, name in (name.rpartition(".") for name in names):
+        if module == "__main__":
+            raise of_notebook(path, name)
+
+
+def _refuse_unreviewed(names: Sequence[str], path: Path) -> None:
+    if unknown := [name for name in names if name not in REVIEWED]:
+        raise ModelError(
+            f"{path.name} holds {', '.join(unknown[:5])}, which nobody has reviewed; loading it could run code",
+            f'if you made the file: model = trust("{path.name}"); or only what predicts, as search.best_estimator_',
+        )

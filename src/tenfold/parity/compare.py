@@ -169,7 +169,7 @@ def _differ(expected: Array, found: Array) -> Array:
 
 
 def _mark(difference: Difference, differ: Array, labels: bool) -> None:
-    by_row = differ.reshape(len(differ), -1).any(axis=1) if differ.ndim else np.array([bool(differ)])
+    by_row: Array = np.asarray(np.atleast_1d(differ).any(axis=tuple(range(1, differ.ndim))))
     if len(by_row) != len(difference.rows):
         by_row = np.full(len(difference.rows), bool(by_row.any()))
     difference.rows |= by_row

@@ -120,7 +120,9 @@ def _reordered(there: Array, here: Array) -> str:
     order = [next((k for k in range(here.shape[1]) if _same(column, here[:, k])), None) for column in there.T]
     if None in order or len(set(order)) != len(order):
         return ""
-    moved = next(k for k, place in enumerate(order) if k != place)
+    moved = next((k for k, place in enumerate(order) if k != place), None)
+    if moved is None:
+        return ""
     return f"the columns stand in another order: number {moved} of the record is number {order[moved]} here"
 
 

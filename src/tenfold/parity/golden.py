@@ -38,10 +38,11 @@ class Note(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Record(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One request: its body, as text or in a file of the folder, and the answer to it as JSON."""
+    """One request, and the answer to it as JSON. The body is a JSON value where that is the same bytes when it is
+    written again, else text, else in a file of the folder."""
 
     media_type: str
-    request: str | None = None
+    request: Any = None
     file: str | None = None
     answer: Any = None
 
@@ -106,14 +107,22 @@ def write(folder: Path, golden: Golden, bodies: Sequence[bytes], stages: Mapping
         for number, (record, body) in enumerate(zip(golden.records, bodies, strict=True))
     ]
     values.write(place / "stages.npz", stages)
-    text = msgspec.json.format(msgspec.json.encode(msgspec.structs.replace(golden, records=tuple(records))), indent=1)
-    (place / "records.json").write_bytes(text + b"\n")
+    (place / "records.json").write_bytes(_text(golden, records))
+
+
+def _text(golden: Golden, records: Sequence[Record]) -> bytes:
+    """The document, a line for each record, so that a diff shows which of them changed."""
+    head = msgspec.json.format(msgspec.json.encode(msgspec.structs.replace(golden, records=())), indent=1)
+    lines = b",\n".join(b"  " + msgspec.json.encode(record) for record in records)
+    return head.replace(b'"records": []', b'"records": [\n' + lines + b"\n ]") + b"\n"
 
 
 def _put(place: Path, number: int, record: Record, body: bytes) -> Record:
     """The record with its body: text as text, anything else in a file."""
     if record.media_type == "application/json":
-        return msgspec.structs.replace(record, request=body.decode(), file=None)
+        parsed = msgspec.json.decode(body)
+        plain = not isinstance(parsed, str) and msgspec.json.encode(parsed) == body
+        return msgspec.structs.replace(record, request=parsed if plain else body.decode(), file=None)
     file = f"{number:04d}{mimetypes.guess_extension(record.media_type) or '.bin'}"
     (place / file).write_bytes(body)
     return msgspec.structs.replace(record, request=None, file=file)
@@ -121,7 +130,7 @@ def _put(place: Path, number: int, record: Record, body: bytes) -> Record:
 
 def _body(place: Path, record: Record) -> bytes:
     if record.file is None:
-        return (record.request or "").encode()
+        return record.request.encode() if isinstance(record.request, str) else msgspec.json.encode(record.request)
     if Path(record.file).name != record.file:
         raise ValueError(f"{record.file!r} is outside the folder")
     return (place / record.file).read_bytes()

@@ -42,8 +42,7 @@ def record(
 
     Raises ``InvalidInput`` where the contract refuses a request, ``ServiceError`` where a stage raises.
     """
-    service = started(service)
-    place = folder or service.folder
+    service = started(service, folder)
     bodies = [_encoded(request) for request in requests]
     if not bodies:
         raise ServiceError("there is no request to record", "give at least one; 20 are a good number")
@@ -54,7 +53,7 @@ def record(
     if kept != bodies:
         given = _without_private_traces(seen, _observed(service, bodies, media_types), given)
     recorded, stages = _compose(service, seen, media_types, given, clock())
-    golden.write(place, recorded, kept, stages)
+    golden.write(service.folder, recorded, kept, stages)
     return report(service, recorded, stages, seen)
 
 

@@ -49,13 +49,11 @@ def canonical(value: Any) -> Any:
 
 def _plain(column: Any) -> Array:
     """A pandas column, or anything else that NumPy can read, as an array."""
-    array = np.asarray(column)
-    kind = getattr(getattr(column, "dtype", None), "kind", array.dtype.kind)
-    if array.dtype == object and kind in "iub":  # nullable integers and booleans
-        present = [item for item in array.tolist() if not _is_missing(item)]
-        if len(present) == len(array):
-            return np.asarray(present)
-    return array
+    dtype = getattr(column, "dtype", None)
+    nullable = not isinstance(dtype, np.dtype) and getattr(dtype, "kind", "") in ("i", "u", "b")
+    if nullable and column.isna().any():  # as floats, large integers would lose digits
+        return np.asarray(column.astype(object))
+    return np.asarray(column)
 
 
 def _array(array: Array) -> Array:
@@ -76,10 +74,10 @@ def _json_value(item: Any) -> Any:
         return None
     if isinstance(item, bytes | bytearray):
         return f"sha256:{hashlib.sha256(item).hexdigest()}"
+    if isinstance(item, np.generic):  # before str and float, of which some of these are
+        return _json_value(item.item())
     if isinstance(item, str | bool | int | float):
         return item
-    if isinstance(item, np.generic):
-        return _json_value(item.item())
     if hasattr(item, "isoformat"):
         return item.isoformat()
     raise Unrecordable(f"a {type(item).__name__} within an array")

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import math
 import shutil
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +16,7 @@ from tenfold.parity import record
 from tenfold.rows import Rows
 from tenfold.scaffold.answering import describe, guesses_of, outputs_of
 from tenfold.scaffold.folder import new_folder, place_model, write_project
-from tenfold.scaffold.proof import Direct, Proof, ask_directly, compare, first_difference, plain_input
+from tenfold.scaffold.proof import Direct, Proof, ask_directly, compare, first_difference, plain_input, seconds_of_one
 from tenfold.scaffold.served import Served, requests_of
 from tenfold.scaffold.source import Answers, service_source
 from tenfold.scaffold.tables import read_table
@@ -162,7 +160,7 @@ def _answers(
     name: str, model: str, loaded: Model, inferred: Inferred, table: Table | None, direct: Direct | None
 ) -> Answers:
     """The answers as the text will state them; time and rate from how long one row takes here."""
-    took_s = _seconds_of_one(loaded, table) if table else 0.0
+    took_s = seconds_of_one(loaded, table.frame, table.positions) if table else 0.0
     preprocess, postprocess = describe(loaded.facts)
     return Answers(
         name=name,
@@ -178,18 +176,6 @@ def _answers(
         took=f"{took_s * 1000:.2g} ms" if took_s else "",
         capacity=_capacity(took_s),
     )
-
-
-def _seconds_of_one(loaded: Model, table: Table) -> float:
-    """How long the model takes for one row: the best of five."""
-    inputs = plain_input(loaded.facts, table.frame.iloc[:1], table.positions)
-    predict = getattr(loaded.object, "predict_proba", None) or getattr(loaded.object, "predict", loaded.predict)
-    times = []
-    for _ in range(5):
-        started = time.perf_counter()
-        predict(inputs)
-        times.append(time.perf_counter() - started)
-    return min(times)
 
 
 def _deadline(took_s: float) -> str:
@@ -212,7 +198,7 @@ def _bodies(served: Served, table: Table) -> list[bytes]:
     """Every row of the table as a request. A row that the inferred contract refuses or alters is a fault of ours."""
     form = served.pipeline.form
     checked = block.check(form, table.frame.iloc[:, list(table.positions)])
-    said = [*checked.violations, *checked.changes, *checked.flags]
+    said: list[Any] = [*checked.violations, *checked.changes, *checked.flags]
     if said or len(checked.rows) < len(table.frame):
         detail = checked.violations[0].detail if checked.violations else f"{said[0].pointer} {said[0].code}"
         raise GateFailed(
@@ -255,12 +241,12 @@ def _record(served: Served, bodies: Sequence[bytes], wanted: int) -> int:
     count = min(wanted, len(bodies))
     chosen = [bodies[k * len(bodies) // count] for k in range(count)]
     if chosen:
-        record(served.pipeline.service, chosen, now=datetime.now(UTC))
+        record(served.pipeline.service, chosen)
     return count
 
 
 def _look_at(text: str, inferred: Inferred) -> tuple[str, ...]:
-    """The guesses that only a person can judge, with their place: "service.py:9 age, missing in 177 rows: optional?"."""
+    """The guesses that only a person can judge, with their place in service.py."""
     lines = text.splitlines()
     place = {
         line.split(":")[0].strip(): number for number, line in enumerate(lines, start=1) if line.startswith("    ")

@@ -108,7 +108,7 @@ def _features(answers: Answers) -> str:
         said += f" Ranges and lists are guessed from {answers.origin} and only flag;"
         said += " delete that word, and they refuse."
     lines = [_line(guess) for guess in answers.guesses]
-    lines += [_key_line(name, answers.origin) for name in answers.keys]
+    lines += [_key_line(answers)] if answers.keys else []
     head = 'class Features(Contract):\n    """One row, as the model knows it."""'
     return f"{_comment(said)}\n{head}\n\n{_aligned(lines)}"
 
@@ -160,8 +160,9 @@ def _line(guess: Guess) -> Line:
     return Line(f"{field.name}: {annotation(field)}", beside, gap, _broken(field))
 
 
-def _key_line(name: str, origin: str) -> Line:
-    question = f"Is {quoted(name)} a key, to be echoed and to join labels by? It differs in each of {origin}."
+def _key_line(answers: Answers) -> Line:
+    names = " or ".join(quoted(name) for name in answers.keys[:3])
+    question = f"Is {names} a key, to be echoed and to join labels by? No two of {answers.origin} have the same."
     return Line("", above=question)
 
 

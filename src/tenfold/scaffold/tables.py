@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 def read_table(data: Any) -> pd.DataFrame:
     """A DataFrame of a DataFrame, an Arrow table, a mapping of columns, rows as mappings, or a CSV or Parquet file."""
-    pd = import_pandas()
+    require_pandas()
+    import pandas as pd
+
     if isinstance(data, str | Path):
         return _read_file(Path(data))
     if isinstance(data, pd.DataFrame):
@@ -25,7 +27,8 @@ def read_table(data: Any) -> pd.DataFrame:
 
 
 def _read_file(path: Path) -> pd.DataFrame:
-    pd = import_pandas()
+    import pandas as pd
+
     if not path.exists():
         raise NotFound(f"there is no file {path}", "check the path after --data")
     suffixes = path.suffixes[-2:]
@@ -41,10 +44,9 @@ def _read_file(path: Path) -> pd.DataFrame:
     raise UsageError(f"{path.name} is neither .parquet nor .csv", "write the table with DataFrame.to_parquet")
 
 
-def import_pandas() -> Any:
-    """pandas, or an error that says how to get it."""
+def require_pandas() -> None:
+    """An error that says how to get pandas, where it is not installed."""
     try:
-        import pandas
+        import pandas  # noqa: F401
     except ImportError:
         raise UsageError("reading tables needs pandas", "pip install 'tenfold[batch]'") from None
-    return pandas

@@ -69,9 +69,11 @@ def _length_words(field: Field) -> str:
 
 
 def _image_words(image: ImageForm) -> str:
+    size = f", {image.size[0]} × {image.size[1]}" if image.size else ""
     return (
-        f"{' or '.join(image.formats)}, up to {show(round(image.max_bytes / 2**20, 2))} MiB "
-        f"and {show(round(image.max_pixels / 1e6, 1))} megapixels"
+        f"{' or '.join(image.formats)} up to {show(round(image.max_bytes / 2**20, 2))} MiB, "
+        f"{show(round(image.max_pixels / 1e6, 1))} megapixels and {image.max_side} pixels a side; "
+        f"becomes {image.order}{size}"
     )
 
 

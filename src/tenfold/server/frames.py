@@ -6,7 +6,7 @@ batch; ``due`` is a deadline in nanoseconds of the machine's monotonic clock, 0 
 
 The parts of a batch are those of ``tenfold.layout``, in its order; a text or picture column has two (u32 offsets, bytes), a
 list or ragged column likewise. An answer has first the stage times (4 x u64 nanoseconds), then what is to be said of single
-rows (JSON, mostly empty), then which rows were answered (u32 positions, empty for all), then the output contract's parts.
+rows (JSON, mostly empty), then which rows were answered (u32 positions, empty for all), then the output contract's parts; its ``rows`` is how many were.
 This module is all that the two sides share; it needs no NumPy.
 """
 

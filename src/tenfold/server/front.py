@@ -102,13 +102,13 @@ class Front:
         """A replica is ready; its release takes its service's place if it is new."""
         lane = self._lanes.get(hello.release)
         if lane is None:
-            lane = self._open(msgspec.json.decode(hello.service, type=Spec), hello.release)
+            lane = self._open(msgspec.json.decode(hello.service, type=Spec), hello.release, link.home)
         lane.greeted(link, hello)
         self._channel.send(event="attached", address=link.address, release=hello.release)
 
-    def _open(self, spec: Spec, release: str) -> Lane:
+    def _open(self, spec: Spec, release: str, home: Path) -> Lane:
         path = self._run / f"front-{self._number}.{release}.counters"
-        lane = Lane(spec, release, Counters(path, names_for(spec.input)), self._run)
+        lane = Lane(spec, release, Counters(path, names_for(spec.input)), home)
         self._lanes[release] = lane
         self.sites[spec.name] = Site(spec, lane, self._run)
         self.heads.clear()
@@ -121,10 +121,10 @@ class Front:
     def lost(self, link: Link, unanswered: list[Batch]) -> None:
         """A replica went away before it was ready."""
 
-    async def _attach(self, address: str) -> None:
+    async def _attach(self, address: str, home: Path) -> None:
         loop = asyncio.get_running_loop()
         try:
-            await loop.create_unix_connection(lambda: Link(self, address), address)
+            await loop.create_unix_connection(lambda: Link(self, address, home), address)
         except OSError as error:
             self._channel.send(event="unreachable", address=address, reason=str(error))
 
@@ -153,7 +153,7 @@ class Front:
         for message in messages:
             match message["do"]:
                 case "attach":
-                    task = asyncio.get_running_loop().create_task(self._attach(message["address"]))
+                    task = asyncio.get_running_loop().create_task(self._attach(message["address"], Path(message["home"])))
                     self._tasks.add(task)
                     task.add_done_callback(self._tasks.discard)
                 case "detach":

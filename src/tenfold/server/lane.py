@@ -10,21 +10,23 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from tenfold.batching import Cost, next_batch
 from tenfold.contract.form import layout_of
-from tenfold.deadline import Admit, Queue, Refuse, admit
+from tenfold.deadline import Queue, Refuse, admit
 from tenfold.server import frames
 from tenfold.server.frames import Frame, Joiner, Notes, decode_notes
 from tenfold.server.link import Batch, Link
 from tenfold.server.metrics import STAGES, Counters
 from tenfold.server.outputs import Outputs
 from tenfold.server.replies import Replies
-from tenfold.server.requests import Packed, Part, Remarks, Request, Single
+from tenfold.server.requests import Many, Packed, Part, Remarks, Request, Single
 from tenfold.server.wire import encode_json
 from tenfold.spec import Spec
+from tenfold.validation.deadletters import DeadLetters
 
 STAGE_NAMES = STAGES[2:]
 PREFETCH = 2
@@ -45,15 +47,18 @@ class Outcome:
 class Lane:
     """The queue of one release and the replicas that empty it."""
 
-    def __init__(self, spec: Spec, release: str, counters: Counters, run: Path) -> None:
+    def __init__(self, spec: Spec, release: str, counters: Counters, home: Path) -> None:
+        """``home`` is the service's folder, where its dead letters are kept."""
         self.spec = spec
         self.release = release
         self.counters = counters
         self.replies = Replies(release)
         self.fallback = None if spec.deadline.fallback is None else encode_json(spec.deadline.fallback)
         self.budget_s = spec.deadline.budget_s
+        self.ease_s = self.budget_s * 0.9
         self.cost = Cost(spec.batching.max_rows)
         self.links: list[Link] = []
+        self._dead_letters = DeadLetters(home, spec.input)
         self._killers: set[Packed] = set()
         self._joiner = Joiner(layout_of(spec.input))
         self._outputs = Outputs(spec.output)
@@ -75,16 +80,27 @@ class Lane:
         """Whether nothing waits and nothing runs."""
         return not self._queue and not self._suspects and not any(link.running for link in self.links)
 
-    def admit(self, rows: int, due: float, now: float) -> Admit | Refuse | None:
-        """Whether these rows can be answered in time; None, at no cost, where so little waits that it is plain."""
-        if self._waiting_rows + rows <= self._easy_rows and due - now >= self.budget_s * 0.9:
-            return None
-        running = sum(len(link.running) for link in self.links)
-        return admit(Queue(self._waiting_rows, running, len(self.links)), rows, self.cost, due, now)
+    def offer(self, request: Single) -> None:
+        """Queue a row, or refuse it at once. So little waits, mostly, that no question has to be asked."""
+        if self._waiting_rows < self._easy_rows and request.due - request.decoded >= self.ease_s:
+            self.add(request)
+        elif self._killers and request.packed[0] in self._killers:
+            request.quarantine()
+        elif self.admits(request, 1):
+            self.add(request)
 
-    def is_killer(self, row: Packed) -> bool:
-        """Whether just this row has ended two replicas before."""
-        return bool(self._killers) and row in self._killers
+    def admits(self, request: Single | Many, rows: int) -> bool:
+        """Whether these rows can be answered in time; where not, the request is answered so."""
+        if not self.links:
+            request.refuse("not_ready", "no replica is loaded", 1.0)
+            return False
+        running = sum(len(link.running) for link in self.links)
+        queue = Queue(self._waiting_rows, running, len(self.links))
+        verdict = admit(queue, rows, self.cost, request.due, request.decoded)
+        if isinstance(verdict, Refuse):
+            request.shed(verdict.reason, verdict.retry_after_s)
+            return False
+        return True
 
     def count(self, remarks: Remarks) -> None:
         """Count what validation refused, changed and flagged."""
@@ -102,7 +118,7 @@ class Lane:
     def keep_aside(self, request: Request, remarks: Remarks) -> None:
         """Write quarantined rows to the dead-letter file."""
         if remarks.put_aside:
-            self.dead_letters.write(request.id.decode(), self.release, request.body, remarks.put_aside)
+            self._dead_letters.write(datetime.now(UTC), request.id.decode(), self.release, request.body, remarks.put_aside)
 
     def add(self, item: Single | Part) -> None:
         """Queue rows in the order of their deadlines; they leave once every request of this turn was read."""
@@ -127,9 +143,10 @@ class Lane:
             link = self._free_link()
             if link is None:
                 break
-            items = list(self._pop(time.monotonic()))
+            now = time.monotonic()
+            items = self._pop(now)
             if items:
-                self._send(link, items)
+                self._send(link, items, now)
         if not self._watching and (self._queue or any(link.running for link in self.links)):
             self._watching = True
             self._loop.call_later(WATCH_S, self._watch)
@@ -143,28 +160,27 @@ class Lane:
         full = self._waiting_rows >= self.spec.batching.max_rows
         return best if full and len(best.running) < PREFETCH else None
 
-    def _pop(self, now: float) -> Iterator[Single | Part]:
+    def _pop(self, now: float) -> list[Single | Part]:
         """The requests of the next batch; those that nobody waits for any more are dropped."""
         queue = self._queue
         while queue and not queue[0].request.alive:
             self._waiting_rows -= queue.popleft().rows
         if not queue:
-            return
+            return []
         if self._waiting_rows <= self.cost.max_rows and now + self.cost.peak_s(self._waiting_rows) <= queue[0].due:
-            count = len(queue)
+            items = list(queue)
+            queue.clear()
+            self._waiting_rows = 0
         else:
-            count = next_batch(queue, self.cost, now)
-        for _ in range(count):
-            item = queue.popleft()
-            self._waiting_rows -= item.rows
-            if item.request.alive:
-                yield item
+            items = [queue.popleft() for _ in range(next_batch(queue, self.cost, now))]
+            self._waiting_rows -= sum([item.rows for item in items])
+        return [item for item in items if item.request.alive]
 
-    def _send(self, link: Link, items: Sequence[Single | Part]) -> None:
-        packed: list[tuple[bytes, ...]] = []
+    def _send(self, link: Link, items: Sequence[Single | Part], now: float) -> None:
+        packed: list[Packed] = []
         for item in items:
             packed += item.packed
-        link.send(Batch(items, len(packed), time.monotonic()), self._joiner.join(packed))
+        link.send(Batch(items, len(packed), now), self._joiner.join(packed))
 
     def greeted(self, link: Link, hello: frames.Hello) -> None:
         """A replica of this release is ready."""
@@ -180,14 +196,22 @@ class Lane:
         for item in batch.items:
             item.answer(outcome, at, now)
             at += item.rows
+        self._count_batch(batch)
+        if self._waiting_rows >= self.cost.max_rows:
+            self._dispatch()
+        elif not self._dispatching:
+            self._dispatching = True
+            self._loop.call_soon(self._loop.call_soon, self._dispatch)
+
+    def _count_batch(self, batch: Batch) -> None:
+        items = batch.items
+        decoded_s = sum([item.decoded for item in items])
         counters = self.counters
+        counters.add("stage_ns:decode", int((decoded_s - sum([item.started for item in items])) * 1e9))
+        counters.add("stage_ns:queue", int((batch.sent * len(items) - decoded_s) * 1e9))
         counters.add("batches")
         counters.add("rows", batch.rows)
         counters.add(f"batch_rows:{batch.rows.bit_length()}")
-        # Whatever the answers make clients send is read in this turn, before the replica gets its next batch.
-        if not self._dispatching:
-            self._dispatching = True
-            self._loop.call_soon(self._dispatch)
 
     def _outcome(self, batch: Batch, frame: Frame, now: float) -> Outcome:
         times, said, index = frame.parts[:3]
@@ -200,7 +224,7 @@ class Lane:
         timing = (", validate;dur=%.3f, preprocess;dur=%.3f, model;dur=%.3f, postprocess;dur=%.3f" % tuple(
             spent / 1e6 for spent in nanoseconds
         )).encode()
-        if not index:
+        if frame.rows == batch.rows:
             return Outcome(self._outputs.encode(batch.rows, frame.parts[3:]), notes, batch.sent, timing)
         places = memoryview(index).cast("I").tolist()
         outputs: list[bytes | None] = [None] * batch.rows
@@ -209,15 +233,19 @@ class Lane:
         return Outcome(outputs, notes, batch.sent, timing)
 
     def _rows_surely_in_time(self) -> int:
-        """How many rows may wait such that one more is answered well within the budget, whatever is running."""
+        """How many rows may wait such that one more is answered well within the budget, whatever is running; 0 where
+        each row has to be looked at."""
+        if self._killers or not self.links:
+            return 0
         full_s = max(self.cost.peak_s(self.cost.max_rows), 1e-6)
         batches = int(self.budget_s * 0.5 / full_s) - PREFETCH
-        return max(batches, 0) * self.cost.max_rows * max(len(self.links), 1)
+        return max(batches, 0) * self.cost.max_rows * len(self.links)
 
     def lost(self, link: Link, unanswered: Sequence[Batch]) -> None:
         """A replica is gone: the batch that it was working on is suspect, the next one is not."""
         if link in self.links:
             self.links.remove(link)
+            self._easy_rows = 0
         for batch in reversed(unanswered[1:]):
             for item in reversed(batch.items):
                 self._queue.appendleft(item)  # type: ignore[arg-type]
@@ -243,7 +271,7 @@ class Lane:
         while self._suspects and not self._suspects[0].request.alive:
             self._suspects.popleft()
         if spare is not None and not spare.running and self._suspects:
-            self._send(spare, [self._suspects.popleft()])
+            self._send(spare, [self._suspects.popleft()], time.monotonic())
 
     def _watch(self) -> None:
         """Answer 504 to whoever's deadline has passed, wherever the rows are."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol
 
 from tenfold.server import frames
@@ -47,12 +48,14 @@ class Owner(Protocol):
 class Link(asyncio.Protocol):
     """One replica as the front sees it. ``running`` are the batches it holds, oldest first."""
 
-    def __init__(self, owner: Owner, address: str) -> None:
+    def __init__(self, owner: Owner, address: str, home: Path) -> None:
+        """``home`` is the service's folder, where its dead letters are kept."""
         self.owner = owner
         self._reader = Reader()
         self._number = 0
         self._transport: asyncio.Transport | None = None
         self.address = address
+        self.home = home
         self.running: deque[Batch] = deque()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -69,7 +72,8 @@ class Link(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         for frame in self._reader.feed(data):
             if frame.kind == frames.ANSWER:
-                self.owner.answered(self, self.running.popleft(), frame)
+                self.owner.answered(self, self.running[0], frame)
+                self.running.popleft()
             elif frame.kind == frames.HELLO:
                 self._greet(frames.read_hello(frame))
 

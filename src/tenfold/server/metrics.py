@@ -19,7 +19,7 @@ import msgspec
 from tenfold.contract.form import Form, leaves
 
 STAGES = ("decode", "queue", "validate", "preprocess", "model", "postprocess")
-EVENTS = ("requests", "rows", "answered", "refused", "changed", "failed", "late", "shed", "fallback", "batches", "deaths")
+EVENTS = ("rows", "refused", "changed", "failed", "late", "shed", "fallback", "batches", "deaths")
 LATENCY_BUCKETS = 216
 BATCH_BUCKETS = 32
 FIELD_CODES = (
@@ -60,9 +60,6 @@ class Counters:
             os.close(fd)
         self.slots = memoryview(self._map)[8 + len(header) :].cast("Q")
         self.place = {name: k for k, name in enumerate(known)}
-        self._answered = self.place["answered"]
-        self._decode = self.place["stage_ns:decode"]
-        self._queue = self.place["stage_ns:queue"]
         self._latency = self.place["latency:0"]
 
     def add(self, name: str, count: int = 1) -> None:
@@ -72,13 +69,9 @@ class Counters:
             place = self.place["violation::other"]
         self.slots[place] += count
 
-    def answered(self, latency_s: float, decode_s: float, queue_s: float) -> None:
-        """Count one answered request and where its time went."""
-        slots = self.slots
-        slots[self._answered] += 1
-        slots[self._decode] += int(decode_s * 1e9)
-        slots[self._queue] += int(queue_s * 1e9)
-        slots[self._latency + bucket_of(int(latency_s * 1e6))] += 1
+    def latency(self, seconds: float) -> None:
+        """Count one answered request."""
+        self.slots[self._latency + bucket_of(int(seconds * 1e6))] += 1
 
 
 def bucket_of(microseconds: int) -> int:
@@ -128,10 +121,11 @@ def live(counters: Counter[str], seconds: float) -> dict[str, Any]:
     """What a service did in these seconds, as the answer sheet and the status line read it."""
     stages = {stage: counters[f"stage_ns:{stage}"] / 1e9 for stage in STAGES}
     batches = max(counters["batches"], 1)
-    answered = max(counters["answered"], 1)
+    answered = sum(counters[f"latency:{k}"] for k in range(LATENCY_BUCKETS))
+    rows = max(counters["rows"], 1)
     return {
         "rows": counters["rows"],
-        "answered": counters["answered"],
+        "answered": answered,
         "refused": counters["refused"],
         "late": counters["late"],
         "shed": counters["shed"],
@@ -140,7 +134,7 @@ def live(counters: Counter[str], seconds: float) -> dict[str, Any]:
         "rows_per_s": counters["rows"] / seconds if seconds > 0 else 0.0,
         "latency_s": {"p50": quantile_s(counters, 0.5), "p99": quantile_s(counters, 0.99)},
         "batch_rows": {"p50": _median_batch(counters)},
-        "stage_s": {stage: spent / (answered if stage in ("decode", "queue") else batches) for stage, spent in stages.items()},
+        "stage_s": {stage: spent / (rows if stage in ("decode", "queue") else batches) for stage, spent in stages.items()},
         "violations": _named(counters, "violation:"),
         "changes": _named(counters, "change:"),
     }

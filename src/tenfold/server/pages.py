@@ -24,7 +24,6 @@ from tenfold.questions import Declared, declared
 from tenfold.server.fields import inputs_of, rows_of_input, rows_of_output, rows_of_rules
 from tenfold.spec import Spec
 
-
 GLYPH = (
     '<svg viewBox="0 0 34 13" {}>'
     + "".join(f'<circle data-n="{k + 1}" cx="{3 + 7 * (k % 5)}" cy="{3 + 7 * (k // 5)}" r="2.6"/>' for k in range(10))
@@ -72,8 +71,8 @@ def service_page(spec: Spec, sample: Mapping[str, Any] | bytes | None = None) ->
             spec.output.doc or "One answer, field by field. An answer that breaks this is an error, never sent."
         ),
         output_fields=rows_of_output(spec.output.fields),
-        facts=_data(_facts(spec, sample)),
-        example=_data(sample if isinstance(sample, Mapping) else example(spec.input)),
+        facts=_data(_facts(spec)),
+        example=_data(_row(spec.input, sample)),
         script=asset("page.js"),
     )
     return frame(f"{spec.name} · tenfold", body)
@@ -143,15 +142,19 @@ def _promise(form: Form) -> str:
     return f'<p class="soft">Send the row to see {escape(names)}.</p>'
 
 
-def _facts(spec: Spec, sample: Mapping[str, Any] | bytes | None) -> dict[str, Any]:
-    facts: dict[str, Any] = {
+def _row(form: Form, sample: Mapping[str, Any] | bytes | None) -> Mapping[str, Any]:
+    """What the form starts with: a picture stands in a row as base64."""
+    if isinstance(sample, bytes) and (field := picture_of(form)):
+        return {field.wire: b64encode(sample).decode()}
+    return sample if isinstance(sample, Mapping) else example(form)
+
+
+def _facts(spec: Spec) -> dict[str, Any]:
+    """What the script has to know beside the fields themselves."""
+    return {
         "picture": picture_of(spec.input) is not None,
         "output": [_output(field) for field in spec.output.fields],
     }
-    if isinstance(sample, bytes):
-        kind = picture_kind(sample)
-        facts["sample"] = {"base64": b64encode(sample).decode(), "type": f"image/{kind}", "name": f"example.{kind}"}
-    return facts
 
 
 def _output(field: Field) -> dict[str, Any]:
@@ -164,21 +167,6 @@ def picture_of(form: Form) -> Field | None:
     pictures = [field for field in form.fields if field.kind == "image"]
     needed = [field for field in form.fields if field.kind != "image" and not field.nullable and not field.on_missing]
     return pictures[0] if len(pictures) == 1 and not needed else None
-
-
-def picture_kind(data: bytes) -> str:
-    """The subtype of a picture's media type, by its first bytes."""
-    for magic, kind in (
-        (b"\x89PNG", "png"),
-        (b"\xff\xd8", "jpeg"),
-        (b"GIF8", "gif"),
-        (b"BM", "bmp"),
-        (b"II*\0", "tiff"),
-        (b"MM\0*", "tiff"),
-    ):
-        if data.startswith(magic):
-            return kind
-    return "webp" if data[8:12] == b"WEBP" else "octet-stream"
 
 
 def _service(spec: Spec) -> str:

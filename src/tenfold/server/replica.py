@@ -14,7 +14,6 @@ import socket
 import struct
 import sys
 import time
-from collections.abc import Sequence
 
 import msgspec
 import numpy as np
@@ -23,7 +22,7 @@ from tenfold import __version__
 from tenfold.errors import TenfoldError
 from tenfold.parity import rehearse
 from tenfold.pipeline import Pipeline
-from tenfold.rows import Answer, Rows
+from tenfold.rows import Answer
 from tenfold.server import frames
 from tenfold.server.blocks import read_rows, write_rows
 from tenfold.server.channel import Channel
@@ -85,14 +84,10 @@ def write_answer(frame: Frame, answer: Answer) -> bytes:
     """The frame that carries an answer to the batch in ``frame``."""
     seconds = answer.seconds
     times = _TIMES.pack(*[int(seconds.get(stage, 0.0) * 1e9) for stage in STAGES])
-    whole = len(answer.outputs) == frame.rows
-    index = b"" if whole else np.ascontiguousarray(answer.index, dtype="<u4").tobytes()
-    parts = [times, _notes(answer), index, *_outputs(answer.outputs)]
-    return frames.pack(frames.ANSWER, frame.number, frame.rows, 0, parts)
-
-
-def _outputs(outputs: Rows) -> Sequence[bytes]:
-    return write_rows(outputs)
+    answered = len(answer.outputs)
+    index = b"" if answered == frame.rows else np.ascontiguousarray(answer.index, dtype="<u4").tobytes()
+    parts = [times, _notes(answer), index, *write_rows(answer.outputs)]
+    return frames.pack(frames.ANSWER, frame.number, answered, 0, parts)
 
 
 def _notes(answer: Answer) -> bytes:
@@ -111,8 +106,8 @@ def _notes(answer: Answer) -> bytes:
 
 def load(folder: str, env: str) -> tuple[Pipeline, Spec]:
     """The service, started: its model loaded, its tables read, one record answered."""
-    service = find(folder, env=env)
-    pipeline = Pipeline(service.start())
+    service = find(folder, env).start()
+    pipeline = Pipeline(service)
     rehearse(pipeline)
     return pipeline, spec(service)
 
@@ -128,16 +123,16 @@ def main(channel: int, listen: int, folder: str, env: str) -> None:
     except TenfoldError as error:
         line.send(event="failed", message=error.message, hint=error.hint, code=error.exit_code)
         sys.exit(error.exit_code)
-    encoded = msgspec.json.encode(described)
+    release = f"{described.name}@{described.release[:7]}"
     hello = Hello(
         wire=frames.WIRE,
         tenfold=__version__,
-        release=described.release,
+        release=release,
         contract=described.input.digest,
         pid=os.getpid(),
-        service=msgspec.Raw(encoded),
+        service=msgspec.Raw(msgspec.json.encode(described)),
     )
-    line.send(event="ready", release=described.release, seconds=time.perf_counter() - began, service=described)
+    line.send(event="ready", release=release, seconds=time.perf_counter() - began, service=described)
     gc.collect()
     gc.freeze()
     Replica(pipeline, hello, line, socket.socket(fileno=listen)).serve()

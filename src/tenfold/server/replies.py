@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from random import getrandbits
 from typing import Any
 
@@ -16,20 +16,25 @@ Headers = Sequence[tuple[str, str]]
 
 
 class Ids:
-    """UUIDs of version 7 (RFC 9562, section 5.7): milliseconds since 1970, then 74 random bits."""
+    """UUIDs of version 7 (RFC 9562, sections 5.7 and 6.2): milliseconds since 1970, 26 random bits, a counter of 48 bits.
+
+    Everything but the counter is made anew each millisecond; the counter begins at random.
+    """
 
     def __init__(self) -> None:
         self._stamp = b""
         self._until = 0.0
+        self._count = getrandbits(47)
 
     def next(self, now: float) -> bytes:
         """A new id as 36 ASCII bytes. ``now``, in monotonic seconds, says when the clock has to be read again."""
         if now >= self._until:
             text = b"%012x" % int(time.time() * 1000)
-            self._stamp = text[:8] + b"-" + text[8:] + b"-7"
+            bits = getrandbits(26)
+            self._stamp = b"%b-%b-7%03x-%04x-" % (text[:8], text[8:], bits & 0xFFF, bits >> 12 | 0x8000)
             self._until = now + 0.001
-        bits = getrandbits(74)
-        return b"%b%03x-%04x-%012x" % (self._stamp, bits & 0xFFF, bits >> 12 & 0x3FFF | 0x8000, bits >> 26)
+        self._count = count = self._count + 1 & 0xFFFFFFFFFFFF
+        return b"%b%012x" % (self._stamp, count)
 
 
 class Replies:
@@ -131,6 +136,10 @@ def _row(item: Change | Flag) -> int:
     return item.row
 
 
-def timing_of(stages: Iterable[tuple[str, float]]) -> str:
-    """A Server-Timing header (W3C): durations in milliseconds."""
-    return ", ".join(f"{name};dur={seconds * 1000:.3f}" for name, seconds in stages)
+_MILLISECONDS = [b"%d.%03d" % divmod(microseconds, 1000) for microseconds in range(4096)]
+
+
+def milliseconds(seconds: float) -> bytes:
+    """A duration in milliseconds with three decimals, as Server-Timing has it."""
+    microseconds = int(seconds * 1e6)
+    return _MILLISECONDS[microseconds] if 0 <= microseconds < 4096 else b"%.3f" % (seconds * 1e3)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tenfold.errors import Change, Flag, Violation
 from tenfold.server.frames import Notes
-from tenfold.server.replies import fallback_json, refusal, timing_of
+from tenfold.server.replies import fallback_json, milliseconds, refusal
 from tenfold.server.wire import Connection, Head, problem
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Request:
     __slots__ = ("body", "connection", "decoded", "done", "due", "head", "id", "lane", "remarks", "started", "trace_id")
 
     def __init__(
-        self, lane: Lane, connection: Connection, head: Head, request_id: bytes, started: float, due: float, body: bytes
+        self, lane: Lane, connection: Connection, head: Head, request_id: bytes, started: float, decoded: float, body: bytes
     ) -> None:
         self.lane = lane
         self.connection = connection
@@ -63,9 +63,9 @@ class Request:
         self.id = request_id
         self.trace_id = head.trace_id or request_id
         self.started = started
-        self.due = due
+        self.decoded = decoded
+        self.due = started + head.budget_s
         self.body = body
-        self.decoded = started
         self.done = False
         self.remarks: Remarks | None = None
 
@@ -74,10 +74,15 @@ class Request:
         """Whether somebody still waits for the answer."""
         return not self.done and self.connection.transport is not None
 
-    def headers(self, timing: str = "") -> list[tuple[str, str]]:
+    def headers(self, timing: bytes = b"") -> list[tuple[str, str]]:
         """The headers that every answer carries."""
         named = [("x-request-id", self.trace_id.decode("latin-1"))]
-        return [*named, ("server-timing", timing)] if timing else named
+        return [*named, ("server-timing", timing.decode())] if timing else named
+
+    def timing(self, sent: float, stages: bytes) -> bytes:
+        """Server-Timing (W3C): how long decoding and waiting took, and the stages of the batch."""
+        decode, queue = milliseconds(self.decoded - self.started), milliseconds(sent - self.decoded)
+        return b"decode;dur=%b, queue;dur=%b%b" % (decode, queue, stages)
 
     def finish(self, response: bytes) -> None:
         """Answer, once."""
@@ -100,6 +105,21 @@ class Single(Request):
     __slots__ = ("deaths", "packed")
     rows = 1
 
+    def __init__(
+        self,
+        lane: Lane,
+        connection: Connection,
+        head: Head,
+        request_id: bytes,
+        started: float,
+        decoded: float,
+        body: bytes,
+        packed: Sequence[Packed] = (),
+    ) -> None:
+        super().__init__(lane, connection, head, request_id, started, decoded, body)
+        self.packed = packed
+        self.deaths = 0
+
     @property
     def request(self) -> Request:
         """The request that the row belongs to."""
@@ -110,26 +130,19 @@ class Single(Request):
         if self.done or self.connection.transport is None:
             return
         output = outcome.outputs[at]
-        decode_s, queue_s = self.decoded - self.started, outcome.sent - self.decoded
-        self.lane.counters.answered(now - self.started, decode_s, queue_s)
+        timing = self.timing(outcome.sent, outcome.timing)
+        self.lane.counters.latency(now - self.started)
         if output is None or outcome.notes is not None or self.remarks is not None:
-            self._answer_with_remarks(outcome, at, output, decode_s, queue_s)
+            self.remarks = self.remarks or Remarks()
+            if outcome.notes is not None:
+                self.remarks.add(outcome.notes, (0,), at)
+            self.conclude(output, timing)
             return
         self.done = True
-        timing = b"decode;dur=%.3f, queue;dur=%.3f%b" % (decode_s * 1e3, queue_s * 1e3, outcome.timing)
         response = self.lane.replies.plain(self.id, self.trace_id, timing, output)
         self.connection.send(response, self.head.keep_alive)
 
-    def _answer_with_remarks(
-        self, outcome: Outcome, at: int, output: bytes | None, decode_s: float, queue_s: float
-    ) -> None:
-        self.remarks = self.remarks or Remarks()
-        if outcome.notes is not None:
-            self.remarks.add(outcome.notes, (0,), at)
-        timing = timing_of((("decode", decode_s), ("queue", queue_s))) + outcome.timing.decode()
-        self.conclude(output, timing)
-
-    def conclude(self, output: bytes | None, timing: str = "") -> None:
+    def conclude(self, output: bytes | None, timing: bytes = b"") -> None:
         """Answer with everything that is to be said about the row."""
         remarks = self.remarks or Remarks()
         self.lane.count(remarks)
@@ -188,7 +201,7 @@ class Single(Request):
 class Many(Request):
     """Many rows of one request, collected until each is answered or refused."""
 
-    __slots__ = ("left", "outputs", "sent", "strict", "timing")
+    __slots__ = ("left", "outputs", "sent", "stages", "strict")
 
     def begin(self, total: int, accepted: int, remarks: Remarks, strict: bool) -> None:
         """``total`` rows came, of which ``accepted`` go to a replica."""
@@ -197,7 +210,7 @@ class Many(Request):
         self.remarks = remarks
         self.strict = strict
         self.sent = self.decoded
-        self.timing = b""
+        self.stages = b""
 
     def collect(self, part: Part, outcome: Outcome, at: int, now: float) -> None:
         """The rows of a part came back."""
@@ -208,17 +221,16 @@ class Many(Request):
             self.outputs[place] = outcome.outputs[at + k]
         if outcome.notes is not None:
             self.remarks.add(outcome.notes, part.places, at)
-        self.sent, self.timing = outcome.sent, outcome.timing
-        self._settle(part.rows, now)
+        self.sent, self.stages = outcome.sent, outcome.timing
+        self.settle(part.rows, now)
 
-    def _settle(self, rows: int, now: float) -> None:
+    def settle(self, rows: int, now: float) -> None:
         self.left -= rows
         if self.left == 0:
-            decode_s, queue_s = self.decoded - self.started, self.sent - self.decoded
-            self.lane.counters.answered(now - self.started, decode_s, queue_s)
-            self.conclude(timing_of((("decode", decode_s), ("queue", queue_s))) + self.timing.decode())
+            self.lane.counters.latency(now - self.started)
+            self.conclude(self.timing(self.sent, self.stages))
 
-    def conclude(self, timing: str = "") -> None:
+    def conclude(self, timing: bytes = b"") -> None:
         """Answer with what there is."""
         remarks = self.remarks or Remarks()
         self.lane.count(remarks)
@@ -239,6 +251,10 @@ class Many(Request):
             )
         )
 
+    def shed(self, reason: str, retry_after_s: float) -> None:
+        """There is no time for these rows; say so at once."""
+        self.refuse("overloaded", reason, retry_after_s)
+
     def expire(self) -> None:
         """The deadline has passed: what is answered is given, the rest is told why not."""
         if not self.alive or self.remarks is None:
@@ -257,7 +273,7 @@ class Many(Request):
 class Part:
     """Some rows of a ``Many`` that wait together. ``places`` are their positions in the request."""
 
-    __slots__ = ("deaths", "due", "packed", "places", "request", "rows")
+    __slots__ = ("decoded", "deaths", "due", "packed", "places", "request", "rows", "started")
 
     def __init__(self, request: Many, places: Sequence[int], packed: Sequence[Packed]) -> None:
         self.request = request
@@ -265,6 +281,8 @@ class Part:
         self.packed = packed
         self.rows = len(packed)
         self.due = request.due
+        self.decoded = request.decoded
+        self.started = request.started
         self.deaths = 0
 
     def answer(self, outcome: Outcome, at: int, now: float) -> None:
@@ -283,4 +301,4 @@ class Part:
         assert self.request.remarks is not None
         self.request.remarks.violations += reasons
         self.request.remarks.put_aside[self.places[0]] = reasons
-        self.request._settle(1, self.request.due)
+        self.request.settle(1, self.request.due)

@@ -8,19 +8,18 @@ from pathlib import Path
 
 import msgspec
 
-from tenfold.contract.form import layout_of
-from tenfold.contract.schema import json_schema, openapi
-from tenfold.deadline import Refuse
+from tenfold.contract.schema import json_schema, openapi, picture_field
 from tenfold.server.lane import Lane
 from tenfold.server.pages import service_page
 from tenfold.server.replies import Ids, refusal
-from tenfold.server.requests import Many, Part, Remarks, Request, Single
+from tenfold.server.requests import Many, Part, Remarks, Single
 from tenfold.server.wire import HTML, Connection, Handler, Head, encode_json, problem, response
 from tenfold.spec import Spec
 from tenfold.validation.scalar import Decoder, Outcomes, Slow
 
 MAX_ROWS = 10_000
-_ids = Ids()
+_next_id = Ids().next
+_now = time.monotonic
 _SPACE = b" \t\r\n"
 
 
@@ -34,7 +33,7 @@ class Site:
         self._decoder = Decoder(spec.input)
         self._one = self._decoder.one
         self._has_key = spec.input.key is not None
-        self._picture = picture_field(spec)
+        self._picture = picture_field(spec.input)
         self._static = {
             "": (HTML, service_page(spec)),
             "openapi.json": ("application/json", encode_json(openapi(spec))),
@@ -97,30 +96,11 @@ class Site:
             else:
                 self._predict_slowly(connection, head, body, started)
             return
-        request = self._single(connection, head, started, body)
+        lane = self.lane
+        request = Single(lane, connection, head, _next_id(started), started, _now(), body, (packed,))
         if self._has_key:
             request.remarks = Remarks(key=self._decoder.key_of(packed))
-        request.packed = (packed,)
-        self._queue(request)
-
-    def _single(self, connection: Connection, head: Head, started: float, body: bytes) -> Single:
-        request = Single(self.lane, connection, head, _ids.next(started), started, started + head.budget_s, body)
-        request.deaths = 0
-        request.decoded = time.monotonic()
-        return request
-
-    def _queue(self, request: Single) -> None:
-        lane = self.lane
-        if not lane.ready:
-            request.refuse("not_ready", "no replica is loaded", 1.0)
-            return
-        verdict = lane.admit(1, request.due, request.decoded)
-        if type(verdict) is Refuse:
-            request.shed(verdict.reason, verdict.retry_after_s)
-        elif lane.is_killer(request.packed[0]):
-            request.quarantine()
-        else:
-            lane.add(request)
+        lane.offer(request)
 
     def _predict_slowly(self, connection: Connection, head: Head, body: bytes, started: float) -> None:
         """The second pass: every violation, then the actions."""
@@ -132,22 +112,20 @@ class Site:
 
     def _proceed(self, checked: Outcomes, connection: Connection, head: Head, body: bytes, started: float) -> None:
         """One row that validation has something to say about."""
-        request = self._single(connection, head, started, body)
+        request = Single(self.lane, connection, head, _next_id(started), started, _now(), body, checked.parts)
         request.remarks = Remarks(
             checked.violations, checked.changes, checked.flags, checked.put_aside, checked.fallbacks, checked.key
         )
         if checked.parts:
-            request.packed = (checked.parts[0],)
-            self._queue(request)
+            self.lane.offer(request)
         else:
             request.conclude(None)
 
     def _predict_many(self, connection: Connection, head: Head, body: bytes, started: float) -> None:
         """A JSON array: rows travel in parts of a batch each and are put together again."""
         lane = self.lane
-        request = Many(lane, connection, head, _ids.next(started), started, started + head.budget_s, body)
-        checked = self._decoder.many(body)
-        request.decoded = time.monotonic()
+        checked = self._decoder.many(body, MAX_ROWS)
+        request = Many(lane, connection, head, _next_id(started), started, _now(), body)
         if checked.malformed:
             lane.counters.add("violation::malformed")
             request.finish(refusal(checked.malformed, request.headers()))
@@ -160,21 +138,10 @@ class Site:
         request.begin(checked.total, len(checked.parts), remarks, strict)
         if not checked.parts:
             request.conclude()
-            return
-        self._queue_many(request, checked)
-
-    def _queue_many(self, request: Many, checked: Outcomes) -> None:
-        lane = self.lane
-        if not lane.ready:
-            request.refuse("not_ready", "no replica is loaded", 1.0)
-            return
-        verdict = lane.admit(len(checked.parts), request.due, request.decoded)
-        if type(verdict) is Refuse:
-            request.refuse("overloaded", verdict.reason, verdict.retry_after_s)
-            return
-        step = self.spec.batching.max_rows
-        for at in range(0, len(checked.parts), step):
-            lane.add(Part(request, checked.index[at : at + step], checked.parts[at : at + step]))
+        elif lane.admits(request, len(checked.parts)):
+            step = self.spec.batching.max_rows
+            for at in range(0, len(checked.parts), step):
+                lane.add(Part(request, checked.index[at : at + step], checked.parts[at : at + step]))
 
     # Descriptions
 
@@ -214,14 +181,3 @@ PAGE_HEADERS = (
     ("x-frame-options", "DENY"),
 )
 
-
-def picture_field(spec: Spec) -> str:
-    """The pointer of the picture that a body may be: the only picture, with nothing else required; or ""."""
-    pictures = [column for column in layout_of(spec.input).columns if column.kind == "image"]
-    required = [
-        field for field in spec.input.fields if not field.nullable and field.on_missing is None and field.kind != "image"
-    ]
-    return pictures[0].pointer if len(pictures) == 1 and not required else ""
-
-
-__all__ = ["Request", "Site"]

@@ -123,6 +123,8 @@ class _Parsing:
         self.body_bytes = 0
         self.messages = 0
         self.complete = False
+        self.keep_alive = True
+        self.parser = httptools.HttpRequestParser(self)
 
     def on_message_begin(self) -> None:
         self.messages += 1
@@ -135,6 +137,9 @@ class _Parsing:
         key = name.decode("latin-1").lower()
         text = value.decode("latin-1")
         self.headers[key] = f"{self.headers[key]}, {text}" if key in self.headers else text
+
+    def on_headers_complete(self) -> None:
+        self.keep_alive = self.parser.should_keep_alive()  # llhttp forgets it once the message is complete
 
     def on_body(self, body: bytes) -> None:
         self.body.append(body)
@@ -149,7 +154,7 @@ def parse_head(raw: bytes) -> Head:
     if raw.count(b"\n") != raw.count(b"\r\n"):
         raise Rejected("bad_request", "lines of a head end with CR LF")
     parsing = _Parsing()
-    parser = httptools.HttpRequestParser(parsing)
+    parser = parsing.parser
     try:
         parser.feed_data(raw)
     except httptools.HttpParserUpgrade:
@@ -169,7 +174,7 @@ def parse_head(raw: bytes) -> Head:
     if not headers.get("content-length", "0").isdecimal():
         raise Rejected("bad_request", "Content-Length is one whole number")
     method = parser.get_method().decode("ascii", "replace")
-    return Head(method, parsing.target, headers, parser.should_keep_alive())
+    return Head(method, parsing.target, headers, parsing.keep_alive)
 
 
 class Connection(asyncio.Protocol):
@@ -185,7 +190,7 @@ class Connection(asyncio.Protocol):
         self._head: Head | None = None
         self._body: list[bytes] = []
         self._got = 0
-        self._chunked: tuple[Any, _Parsing] | None = None
+        self._chunked: _Parsing | None = None
         self._last = False
         self.busy = False
         self.started = 0.0
@@ -221,7 +226,7 @@ class Connection(asyncio.Protocol):
             self._unfinished_head(data)
             return
         raw = data[:end]
-        self.started = time.monotonic()
+        self.started = self.since = time.monotonic()
         head = self._heads.get(raw)
         if head is None:
             try:
@@ -253,9 +258,8 @@ class Connection(asyncio.Protocol):
         self._head, self._body, self._got, self._buffer = head, [], 0, b""
         if head.length < 0:
             parsing = _Parsing()
-            parser = httptools.HttpRequestParser(parsing)
-            parser.feed_data(raw)
-            self._chunked = parser, parsing
+            parsing.parser.feed_data(raw)
+            self._chunked = parsing
         if head.expects and not data and self.transport is not None:
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         self._more_body(data)
@@ -278,9 +282,9 @@ class Connection(asyncio.Protocol):
 
     def _more_chunks(self, head: Head, data: bytes) -> None:
         assert self._chunked is not None
-        parser, parsing = self._chunked
+        parsing = self._chunked
         try:
-            parser.feed_data(data)
+            parsing.parser.feed_data(data)
         except httptools.HttpParserError as error:
             self.reject("bad_request", f"not valid chunked encoding: {error}")
             return
@@ -311,7 +315,6 @@ class Connection(asyncio.Protocol):
         if not keep_alive or self._last or self._app.draining:
             transport.close()
             return
-        self.since = time.monotonic()
         if self._buffer:
             asyncio.get_running_loop().call_soon(self._next)
 
@@ -379,18 +382,23 @@ def problem(
     close: bool = False,
     extra: dict[str, Any] | None = None,
 ) -> bytes:
-    """A response with a problem document (RFC 9457). It never repeats what the client sent."""
+    """A response with a problem document."""
+    document = problem_document(code, detail, violations, extra)
+    return response(status_of(code), document, PROBLEM, headers, close=close)
+
+
+def problem_document(
+    code: str, detail: str = "", violations: Sequence[Violation] = (), extra: dict[str, Any] | None = None
+) -> bytes:
+    """A problem document (RFC 9457). It never repeats what the client sent."""
     known = CODES[code.partition(":")[0]]
-    status = status_of(code)
     document: dict[str, Any] = {
         "type": f"urn:tenfold:error:{code}",
         "title": known.title,
-        "status": status,
+        "status": status_of(code),
         "detail": detail or known.meaning,
         "code": code,
         "errors": [{"row": v.row, "pointer": v.pointer, "code": v.code, "detail": v.detail} for v in violations],
         "hint": known.fix,
     }
-    if extra:
-        document |= extra
-    return response(status, encode_json(document), PROBLEM, headers, close=close)
+    return encode_json(document | (extra or {}))

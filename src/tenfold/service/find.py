@@ -10,9 +10,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
 
-from tenfold.config import read
 from tenfold.errors import NotFound, ServiceError, TenfoldError
 from tenfold.service.declare import Service
+from tenfold.service.overlay import read
 from tenfold.service.read import NEEDED, OPTIONS
 
 FILE = "service.py"
@@ -29,19 +29,25 @@ def find(path: str | Path, env: str = "") -> Service:
     cls = _choose(_import(file), file, title)
     service = cls()
     service.folder = file.parent
-    config = read(file.parent, env)
+    overlay = read(file.parent, env)
     for word in OPTIONS:
-        setattr(service, word, config.over(word, getattr(service, word)))
+        stated = getattr(service, word)
+        option = overlay.over(word, stated)
+        if option is not stated:
+            setattr(service, word, option)
     return service
 
 
-def started(service: Service | type[Service] | str | Path) -> Service:
-    """A service with its model loaded, of a folder, a file, a class or an instance that may be started already."""
+def started(service: Service | type[Service] | str | Path, folder: Path | None = None) -> Service:
+    """A service with its model loaded, of a folder, a file, a class or an instance that may be started already.
+
+    ``folder`` is where the service's files are, if not beside its class.
+    """
     if isinstance(service, str | Path):
         service = find(service)
     elif isinstance(service, type):
         service = service()
-    return service if service.predictor else service.start()
+    return service if service.predictor else service.start(folder)
 
 
 def _split(path: str) -> tuple[Path, str]:

@@ -21,6 +21,7 @@ from tenfold.model import Facts, Trusted
 from tenfold.options import Option
 from tenfold.releases import Releases
 from tenfold.scaling import Scaling
+from tenfold.service import overlay
 from tenfold.service.declare import Service
 from tenfold.service.manifest import manifest, release_id
 from tenfold.service.source import folder_of, place, places
@@ -65,6 +66,7 @@ def spec(service: Service | type[Service]) -> Spec:
     forms = _form(cls, "input"), _form(cls, "output")
     folder = folder_of(cls) if isinstance(service, type) else service.folder
     facts = None if isinstance(service, type) else service.facts
+    overridden = set() if isinstance(service, type) else OPTIONS.keys() & vars(service).keys()
     parts = manifest(folder, cls.model, forms)
     read = Spec(
         name=service_name(cls),
@@ -75,8 +77,8 @@ def spec(service: Service | type[Service]) -> Spec:
         model=_model_words(cls.model),
         preprocess=_transform_words(cls, "preprocess", _default_words(facts)),
         postprocess=_transform_words(cls, "postprocess", ", ".join(field.wire for field in forms[1].fields)),
-        places=places(cls, Service),
-        defaults=tuple(n for word, n in QUESTION.items() if not cls.states(word) and word not in vars(service)),
+        places=places(cls, Service) | dict.fromkeys(overridden, overlay.FILE),
+        defaults=tuple(n for word, n in QUESTION.items() if not cls.states(word) and word not in overridden),
         parts=parts,
         release=release_id(parts),
         **values,  # type: ignore[arg-type]

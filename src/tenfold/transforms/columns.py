@@ -71,6 +71,24 @@ def _numbers(leaf: Leaf) -> AtOnce:
     return at_once
 
 
+def _tensors(leaf: Leaf) -> AtOnce:
+    """Arrays of the declared shape, of a dtype that the declared one can hold, within their bounds."""
+    dtype, shape = np.dtype(leaf.field.dtype), leaf.field.shape
+    widest: Any = (False, True) if dtype.kind == "b" else np.finfo(dtype) if dtype.kind == "f" else np.iinfo(dtype)
+    low, high = widest if isinstance(widest, tuple) else (widest.min, widest.max)
+    low, high = leaf.low.limit if leaf.low else low, leaf.high.limit if leaf.high else high
+    if leaf.field.multiple_of is not None:
+        return _never(leaf)
+
+    def at_once(values: Array) -> Array | None:
+        rounds = values.dtype.kind == dtype.kind == "f"  # to float32, say; every other conversion has to be exact
+        if values.shape[1:] != shape or not (rounds or np.can_cast(values.dtype, dtype)):
+            return None
+        return values.astype(dtype) if not values.size or (low <= values.min() and values.max() <= high) else None
+
+    return at_once
+
+
 def _moments(leaf: Leaf) -> AtOnce:
     """Dates and times as NumPy has them (in UTC), where that loses nothing."""
     unit = "datetime64[D]" if leaf.field.kind == "date" else "datetime64[us]"
@@ -112,6 +130,7 @@ _AT_ONCE: dict[str, Callable[[Leaf], AtOnce]] = {
     "bool": _booleans,
     "category": _labels,
     "datetime": _moments,
+    "tensor": _tensors,
     "date": _moments,
 }
 

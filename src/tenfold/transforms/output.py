@@ -105,15 +105,16 @@ def _names(leaf: Leaf) -> tuple[str, ...]:
 
 
 def _as_array(values: Any) -> Array:
-    """An array of what was given; lists of different lengths and the like as objects."""
-    if isinstance(values, np.ndarray):
-        return values
-    try:
-        array = np.asarray(values)
-    except ValueError:  # ragged
-        array = np.empty(len(values), dtype=object)
-        array[:] = values
-    return array if array.ndim else array.reshape(1)
+    """An array of what was given. A list of several types is one of objects: NumPy would make all of them text."""
+    if not isinstance(values, list | tuple):
+        return np.atleast_1d(np.asarray(values))
+    types = set(map(type, values))
+    if len(types) == 1 and issubclass(types.pop(), int | float | np.generic):
+        return np.asarray(values)
+    array = np.empty(len(values), dtype=object)
+    for k, value in enumerate(values):
+        array[k] = value
+    return array
 
 
 def _columns(produced: Any, only: str, form: Form) -> Mapping[str, Any]:

@@ -79,7 +79,7 @@ def decode(data: bytes, image: ImageForm) -> Array:
         raise PictureError("image_broken", "cannot be decoded; the file is damaged or truncated") from error
 
 
-def decode_rows(encoded: Sequence[bytes | None], image: ImageForm) -> tuple[Array, dict[int, PictureError]]:
+def decode_rows(encoded: Sequence[bytes | None] | Array, image: ImageForm) -> tuple[Array, dict[int, PictureError]]:
     """Every picture of a column, and the row of each that is refused.
 
     The array is (n, ...) where all have one size, else n arrays as objects. Missing and refused pictures are zeros

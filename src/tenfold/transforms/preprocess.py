@@ -14,6 +14,7 @@ import numpy as np
 
 from tenfold.contract.form import Form, layout_of, leaves
 from tenfold.errors import ContractError, ModelError
+from tenfold.transforms.pictures import shape_of
 
 if TYPE_CHECKING:
     from tenfold.layout import Column
@@ -42,7 +43,7 @@ def preprocessor(form: Form, facts: Facts | None = None) -> Preprocess:
     wants = facts.wants if facts else _suggested(columns)
     dtype = np.dtype(facts.dtype if facts else np.float64)
     if len(columns) == 1 and columns[0].kind in ARRAYS:
-        return _array(columns[0], facts)
+        return _array(form, columns[0], facts)
     names = facts.features if facts and facts.features else tuple(column.wire for column in columns)
     match wants:
         case "column":
@@ -99,18 +100,31 @@ def _is_number(column: Column) -> bool:
     return listed or column.kind in ("float", "int", "bool")
 
 
-def _array(column: Column, facts: Facts | None) -> Preprocess:
+def _array(form: Form, column: Column, facts: Facts | None) -> Preprocess:
     """A picture or tensor as it is, or flattened for a model that takes a matrix."""
     name, width = column.name, facts.width if facts else None
     dtype = np.dtype(facts.dtype) if facts and facts.dtype != "object" else None
+    if width is not None:
+        _check_size(form, column, width)
 
     def array(rows: Rows) -> Any:
         values = rows[name]
-        if width is not None and values.ndim > 2:
-            values = values.reshape(len(values), -1)
+        if width is not None:
+            values = values.reshape(len(values), width)
         return values if dtype is None else values.astype(dtype, copy=False)
 
     return array
+
+
+def _check_size(form: Form, column: Column, width: int) -> None:
+    image = next(field.image for name, _, _, field in leaves(form.fields) if name == column.name)
+    shape = column.shape if image is None else shape_of(image, image.size) if image.size else (-1,)
+    if -1 in shape or np.prod(shape) != width:
+        found = "any size" if -1 in shape else f"the shape {' x '.join(map(str, shape))}"
+        raise ContractError(
+            f"the model takes {width} numbers a row, and {form.name}.{column.name} has {found}",
+            f"declare the size that the model was trained with; or {WRITE_ONE}",
+        )
 
 
 def _texts(form: Form, columns: Sequence[Column]) -> Preprocess:
@@ -211,11 +225,10 @@ def _frame(names: Sequence[str], columns: Sequence[Column], categorical: frozens
 
 
 def _in_frame(column: Column) -> Callable[[Rows], Any]:
-    name, number = column.name, _as_number(column)
-    if column.kind == "category" and _is_number(column):
-        return lambda rows: _whole(number(rows))
+    name = column.name
     if _is_number(column):
-        return number
+        number = _as_number(column)
+        return (lambda rows: _whole(number(rows))) if column.kind == "category" else number
     return (lambda rows: list(rows[name])) if column.kind in ARRAYS else (lambda rows: rows[name])
 
 

@@ -62,7 +62,7 @@ def _box(x: Floats) -> Floats:
 
 
 def _bilinear(x: Floats) -> Floats:
-    return np.maximum(1 - np.abs(x), 0.0)
+    return np.where(np.abs(x) < 1, 1 - np.abs(x), 0.0)
 
 
 def _hamming(x: Floats) -> Floats:

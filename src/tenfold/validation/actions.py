@@ -20,9 +20,9 @@ from typing import Any
 import msgspec
 
 from tenfold.contract.form import REJECT, Action, Field, Form
-from tenfold.errors import Change, ContractError, Flag, Violation
 from tenfold.contract.leaf import Leaf
 from tenfold.contract.reading import Unfit, written
+from tenfold.errors import Change, ContractError, Flag, Violation
 
 
 class Ledger:
@@ -91,7 +91,7 @@ class Ledger:
 
     def refuses(self, row: int) -> bool:
         """True if the row, the last one that was looked at, is not answered from its values."""
-        return row in self.fallbacks or bool(self.violations) and self.violations[-1].row == row
+        return row in self.fallbacks or (bool(self.violations) and self.violations[-1].row == row)
 
     def close(self) -> set[int]:
         """Forget what was done to rows that will not be answered from their values; returns those rows."""

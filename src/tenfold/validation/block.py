@@ -33,7 +33,7 @@ def check(form: Form, data: Any) -> Checked:
     for leaf in root.leaves:
         require_usable(leaf, form.name)
     draft, faults = read_table(root, layout, data)
-    faults = sorted([*faults, *_broken(draft, faults)], key=lambda fault: fault[:2])
+    faults = sorted([*faults, *_broken(draft)], key=lambda fault: fault[:2])
     ledger = Ledger()
     for row, k, unfit, group in faults:
         leaf = root.leaves[k]
@@ -44,7 +44,11 @@ def check(form: Form, data: Any) -> Checked:
         else:
             draft.put(k, row, ledger.unfit(leaf, row, unfit))
     refused = ledger.close()
-    kept = np.array([row for row in range(draft.size) if row not in refused], dtype=np.intp) if refused else np.arange(draft.size)
+    kept = (
+        np.array([row for row in range(draft.size) if row not in refused], dtype=np.intp)
+        if refused
+        else np.arange(draft.size)
+    )
     rows = draft.rows()
     return Checked(
         rows.take(kept) if refused else rows,
@@ -58,18 +62,15 @@ def check(form: Form, data: Any) -> Checked:
     )
 
 
-def _broken(draft: Draft, faults: list[Fault]) -> Iterator[Fault]:
+def _broken(draft: Draft) -> Iterator[Fault]:
     """The cells that hold a value of the right type which breaks a check."""
-    known = {(row, k) for row, k, _, group in faults if group is None}
     for row, k in _suspects(draft):
-        bit = draft.layout.columns[k].bit
-        if (row, k) in known or (bit >= 0 and draft.bits[row, bit]):
-            continue
         leaf = draft.leaves[k]
-        try:
-            leaf.check(stored_of(leaf, draft.columns[k][row]))
-        except Unfit as unfit:
-            yield Fault(row, k, unfit)
+        if not draft.blank[k][row]:
+            try:
+                leaf.check(stored_of(leaf, draft.columns[k][row]))
+            except Unfit as unfit:
+                yield Fault(row, k, unfit)
 
 
 def _suspects(draft: Draft) -> Iterator[tuple[int, int]]:
@@ -105,6 +106,7 @@ def _divided(step: float, values: Array) -> Mask:
     """``leaf.divides`` for a column."""
     if isinstance(step, int) and values.dtype.kind == "i":
         return np.asarray(values % step == 0)
-    quotient = values / step
-    nearest = np.abs(quotient - np.rint(quotient)) <= WHOLE * np.maximum(1.0, np.abs(quotient))
+    with np.errstate(over="ignore", invalid="ignore"):  # infinite quotients are whole, blanks are not looked at
+        quotient = values / step
+        nearest = np.abs(quotient - np.rint(quotient)) <= WHOLE * np.maximum(1.0, np.abs(quotient))
     return np.asarray(nearest | (np.abs(quotient) >= EXACT))

@@ -16,16 +16,22 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from tenfold.contract.form import Field
-from tenfold.layout import BLOCKS, Column, Layout
 from tenfold.contract.leaf import Group, Leaf
 from tenfold.contract.reading import DTYPES, Elements, days, elements, microseconds
+from tenfold.layout import BLOCKS, Column, Layout
 from tenfold.validation.typed import absent_is_fine, holds_all
 
 Parts = tuple[bytes, ...]
 Function = Callable[[Any], Any]
 FORMATS = {"f8": "d", "i8": "q", "i4": "i", "u1": "B"}
-BLANKS = {"float": math.nan, "int": 0, "bool": 0, "category": -1, "datetime": -(2**63), "date": -(2**63)}  # where missing
+BLANKS = {
+    "float": math.nan,
+    "int": 0,
+    "bool": 0,
+    "category": -1,
+    "datetime": -(2**63),
+    "date": -(2**63),
+}  # where missing
 TEXTUAL = ("text", "datetime", "date", "image")
 
 
@@ -66,7 +72,7 @@ def quote_counter(root: Group) -> Function:
 
 
 def _lambda(expression: str, names: dict[str, Any]) -> Function:
-    function: Function = eval(f"lambda row: {expression}", names)  # noqa: S307  all of it is written here
+    function: Function = eval(f"lambda row: {expression}", names)
     return function
 
 
@@ -107,7 +113,7 @@ class _Source:
             parts.append(f"bits.to_bytes({self._layout.bit_bytes}, 'little')")
         lines = [*self._lines, f"return ({', '.join([*parts, *self._own])},)"]
         source = "\n ".join([f"def pack({parameters}):", *lines])
-        exec(source, self._names)  # noqa: S102  all of it is written here
+        exec(source, self._names)
         pack: Callable[..., Parts] = self._names["pack"]
         return pack
 

@@ -64,7 +64,9 @@ def _parse(body: bytes) -> Any:
     try:
         value = json.loads(body.decode(), object_pairs_hook=_object, parse_int=_integer, parse_constant=_refuse)
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise Malformed(f"JSON is malformed: {error.msg}" if isinstance(error, json.JSONDecodeError) else "not UTF-8") from None
+        raise Malformed(
+            f"JSON is malformed: {error.msg}" if isinstance(error, json.JSONDecodeError) else "not UTF-8"
+        ) from None
     except RecursionError:
         raise Malformed(DEEP) from None
     if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _is_deep(value):

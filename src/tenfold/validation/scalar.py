@@ -14,14 +14,14 @@ from typing import Any
 
 import msgspec
 
-from tenfold.contract.form import Form, escape, layout_of
-from tenfold.errors import Change, Flag, Violation
 from tenfold.contract import words
-from tenfold.validation.actions import Ledger, require_usable
+from tenfold.contract.form import Form, escape, layout_of
 from tenfold.contract.leaf import Group, Leaf, compile_form
+from tenfold.contract.reading import Unfit
+from tenfold.errors import Change, Flag, Violation
+from tenfold.validation.actions import Ledger, require_usable
 from tenfold.validation.packing import Parts, packer, quote_counter, row_checker, row_packer
 from tenfold.validation.parsing import DEEP, Malformed, Repeated, has_repeated_key, parse
-from tenfold.contract.reading import Unfit
 from tenfold.validation.typed import struct_of
 
 MAX_NAMED = 16  # unknown or repeated keys that are named in one object: a body can hold any number of them
@@ -179,7 +179,9 @@ def _read_group(group: Group, value: Any, row: int, ledger: Ledger, stored: list
             _read_group(member, inner, row, ledger, stored)
     if isinstance(value, Repeated):
         for name in value.names[:MAX_NAMED]:
-            ledger.refuse(row, f"{group.pointer}/{escape(name)}", "duplicate_key", "this key stands twice in its object")
+            ledger.refuse(
+                row, f"{group.pointer}/{escape(name)}", "duplicate_key", "this key stands twice in its object"
+            )
     known = {member.field.wire for member in group.members}
     for name in islice((name for name in value if name not in known), MAX_NAMED):
         ledger.refuse(row, f"{group.pointer}/{escape(name)}", "unknown_field", "the contract has no field of this name")

@@ -85,7 +85,10 @@ function fill(row) {
   for (const field of fields) {
     let value = row;
     for (const part of tokens(field.dataset.pointer)) value = value instanceof Map ? value.get(part) : undefined;
-    if (field.dataset.kind === "image") continue;
+    if (field.dataset.kind === "image") {
+      if (value?.literal?.startsWith('"')) decoded(field, plain(value));
+      continue;
+    }
     const input = find("input, select, textarea", field);
     if (field.dataset.kind === "flag") input.checked = value?.literal === "true";
     else if (value === undefined || value.literal === "null") input.value = "";
@@ -194,6 +197,12 @@ function remarks(answer, many) {
   return groups;
 }
 
+function ratio(value) {
+  const short = Number(value.toPrecision(4));
+  if (short === 1 && value < 1) return "> 0.9999"; // nearly certain is not certain
+  return value > 0 && value < 0.0001 ? "< 0.0001" : String(short);
+}
+
 function outputs(output) {
   const list = make("dl", { className: "outputs" });
   [...output].forEach(([name, value], place) => {
@@ -202,7 +211,7 @@ function outputs(output) {
     if (known?.ratio && NUMBER.test(value.literal)) {
       const bar = make("i");
       bar.style.width = `${Math.max(0, Math.min(1, Number(value.literal))) * 100}%`;
-      shown.textContent = String(Number(Number(value.literal).toPrecision(4)));
+      shown.textContent = ratio(Number(value.literal));
       shown.title = value.literal;
       shown.append(make("div", { className: "meter", ariaHidden: "true" }, bar));
     }
@@ -215,7 +224,7 @@ function manyOutputs(answer) {
   const rows = answer.get("outputs").slice(0, 100).map((output, row) =>
     make("tr", {}, make("td", { textContent: row }), make("td", { textContent: output instanceof Map ? [...output].map(([name, value]) => `${name} ${plain(value)}`).join(", ") : "refused" })));
   const words = `${plain(answer.get("answered"))} answered, ${plain(answer.get("refused"))} refused`;
-  return make("div", {}, make("p", { textContent: words }), make("table", { className: "rows" }, make("tbody", {}, ...rows)));
+  return make("div", {}, make("p", { className: "verdict", textContent: words }), make("table", { className: "rows" }, make("tbody", {}, ...rows)));
 }
 
 const shortly = (ms) => `${ms < 0.1 ? ms.toFixed(3) : ms < 10 ? ms.toFixed(2) : ms.toFixed(0)} ms`;
@@ -251,7 +260,7 @@ function present(response, text, took) {
   if (answer instanceof Map) {
     if (answer.get("output") instanceof Map) parts.push(outputs(answer.get("output")));
     if (answer.has("outputs")) parts.push(manyOutputs(answer));
-    if (!response.ok) parts.push(make("p", { className: "refused", textContent: answer.has("title") ? plain(answer.get("title")) : "Refused" }));
+    if (!response.ok) parts.push(make("p", { className: "verdict", textContent: answer.has("title") ? plain(answer.get("title")) : "Refused" }));
     if (answer.has("fallback")) parts.push(make("p", { className: "soft", textContent: `The service's fallback answer, because ${plain(answer.get("fallback").get("because"))}.` }));
     const reasons = remarks(answer, answer.has("outputs") || raw.value.trim().startsWith("[") && typing === "json");
     if (!response.ok && !reasons.length && answer.has("detail")) parts.push(make("p", { className: "soft", textContent: plain(answer.get("detail")) }));
@@ -297,6 +306,14 @@ function press(selector, key, value) {
   for (const button of all(selector)) button.setAttribute("aria-pressed", String(button.dataset[key] === value));
 }
 
+const SIGNATURES = { iVBOR: "png", "/9j/": "jpeg", UklGR: "webp", R0lG: "gif", Qk: "bmp" }; // of formats, as base64
+
+function decoded(field, base64) {
+  const kind = SIGNATURES[Object.keys(SIGNATURES).find((start) => base64.startsWith(start))] ?? "png";
+  const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+  choose(field, new Blob([bytes], { type: `image/${kind}` }), `example.${kind}`);
+}
+
 async function choose(field, blob, name) {
   const bytes = new Uint8Array(await blob.arrayBuffer());
   let binary = "";
@@ -313,11 +330,6 @@ async function choose(field, blob, name) {
 
 function example() {
   clearNotes();
-  const pictured = fields.find((field) => field.dataset.kind === "image");
-  if (pictured && facts.sample) {
-    const bytes = Uint8Array.from(atob(facts.sample.base64), (letter) => letter.charCodeAt(0));
-    choose(pictured, new Blob([bytes], { type: facts.sample.type }), facts.sample.name);
-  }
   fill(parse(find("#example").textContent));
   if (typing === "json") raw.value = write(rowOf());
   refresh();

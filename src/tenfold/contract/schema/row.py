@@ -1,41 +1,28 @@
-"""The contract as others read it: JSON Schema 2020-12 for a row, OpenAPI 3.1 for a service.
+"""The contract as others read it: JSON Schema 2020-12 of one row.
 
 What JSON Schema has no word for (actions, units, keys, bounds of dates, pictures) stands under ``x-tenfold-…``.
 """
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
-from tenfold.contract.example import example
+from tenfold.contract.schema.example import example
 from tenfold.contract.form import Action, Field, Form, Rule
 from tenfold.contract.reading import DTYPES, INT64
 
-__all__ = ["example", "json_schema", "openapi"]
-
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 X = "x-tenfold-"
-LIMITS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum", "multiple_of": "multipleOf"}
+LIMITS = {
+    "ge": "minimum",
+    "gt": "exclusiveMinimum",
+    "le": "maximum",
+    "lt": "exclusiveMaximum",
+    "multiple_of": "multipleOf",
+}
 TYPES = {"float": "number", "int": "integer", "bool": "boolean", "text": "string", "list": "array", "object": "object"}
-
-
-class Described(Protocol):
-    """What OpenAPI needs to know of a service."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def title(self) -> str: ...
-    @property
-    def doc(self) -> str: ...
-    @property
-    def release(self) -> str: ...
-    @property
-    def input(self) -> Form: ...
-    @property
-    def output(self) -> Form: ...
 
 
 def json_schema(form: Form) -> dict[str, Any]:
@@ -114,3 +101,52 @@ def _value(field: Field) -> dict[str, Any]:
             if field.kind == "int":
                 schema |= {"minimum": INT64[0], "maximum": INT64[1]}
             return schema | _limits(limits)
+
+
+def _limits(limits: dict[str, Any]) -> dict[str, Any]:
+    return {LIMITS[word]: value for word, value in limits.items()}
+
+
+def _lengths(schema: dict[str, Any], field: Field, of: str) -> dict[str, Any]:
+    lengths = {f"min{of}": field.min_len, f"max{of}": field.max_len}
+    return schema | {word: length for word, length in lengths.items() if length is not None}
+
+
+def _image(field: Field) -> dict[str, Any]:
+    assert field.image is not None  # the declaration gives every picture its choices
+    formats = field.image.formats
+    schema: dict[str, Any] = {"type": "string", "contentEncoding": "base64"}
+    if len(formats) == 1:
+        schema["contentMediaType"] = f"image/{formats[0].lower()}"
+    schema["maxLength"] = 4 * -(-field.image.max_bytes // 3)
+    return schema | {X + "image": msgspec.to_builtins(field.image)}
+
+
+def _tensor(field: Field, limits: dict[str, Any]) -> dict[str, Any]:
+    _, least, greatest = DTYPES[field.dtype]
+    schema: dict[str, Any]
+    if field.dtype == "bool":
+        schema = {"type": "boolean"}
+    elif field.dtype.startswith("float"):
+        schema = {"type": "number"}
+    else:
+        schema = {"type": "integer", "minimum": least, "maximum": greatest}
+    schema |= _limits(limits)
+    for size in reversed(field.shape):
+        exactly = {"minItems": size, "maxItems": size} if size >= 0 else {}
+        schema = {"type": "array", "items": schema} | exactly
+    return schema | {X + "dtype": field.dtype}
+
+
+def _action(action: Action) -> dict[str, Any]:
+    said: dict[str, Any] = {"action": action.name}
+    if action.of:
+        said["of"] = action.of
+    elif action.name == "impute":
+        said["value"] = action.value
+    return said
+
+
+def _rule(rule: Rule) -> dict[str, Any]:
+    said: dict[str, Any] = {"name": rule.name, "on-invalid": _action(rule.on_invalid)}
+    return said | ({"description": rule.doc} if rule.doc else {})

@@ -1,0 +1,89 @@
+"""Rows that were put aside, with their reasons, for a person to look at: append-only files of JSON lines, one a day.
+
+Each line is ``{"time", "id", "release", "row", "reasons": [{"pointer", "code", "detail"}], "data"}``, where ``data`` is the row
+byte for byte as it was sent, without Private fields and without whatever the contract does not know.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tenfold.contract.form import Field, Form
+from tenfold.errors import Violation
+
+FOLDER = Path(".tenfold", "dead-letters")
+
+
+class DeadLetters:
+    """The dead letters of one service, whose folder is ``home``. Several processes may write at once."""
+
+    def __init__(self, home: Path, form: Form) -> None:
+        self._folder = home / FOLDER
+        self._form = form
+
+    def write(
+        self, now: datetime, request_id: str, release: str, body: bytes, put_aside: Mapping[int, Sequence[Violation]]
+    ) -> None:
+        """Keep the rows of a request that ``put_aside`` names. A disk that refuses is logged: the row is refused anyway."""
+        rows = rows_of(body)
+        lines = b"".join(
+            msgspec.json.encode(
+                {
+                    "time": now,
+                    "id": request_id,
+                    "release": release,
+                    "row": row,
+                    "reasons": [{"pointer": v.pointer, "code": v.code, "detail": v.detail} for v in reasons],
+                    "data": self._picture(body) if rows is None else self._kept(self._form.fields, rows[row]),
+                }
+            )
+            + b"\n"
+            for row, reasons in put_aside.items()
+        )
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            _append(self._folder / f"{now:%Y-%m-%d}.ndjson", lines)
+        except OSError as error:
+            logging.getLogger("tenfold").error("%d dead letters of %s are lost: %s", len(put_aside), request_id, error)
+
+    def _kept(self, fields: Sequence[Field], raw: msgspec.Raw) -> dict[str, Any] | None:
+        """The values that may be kept, as they were sent; None for what is not an object."""
+        try:
+            sent = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+        except msgspec.DecodeError:
+            return None
+        return {
+            field.wire: self._kept(field.fields, sent[field.wire]) if field.fields else sent[field.wire]
+            for field in fields
+            if field.wire in sent and not field.private
+        }
+
+    def _picture(self, body: bytes) -> dict[str, bytes]:
+        """A request that was a picture, as base64."""
+        return {field.wire: body for field in self._form.fields if field.kind == "image" and not field.private}
+
+
+def rows_of(body: bytes) -> list[msgspec.Raw] | None:
+    """The rows of a JSON body, one or many, as they were sent; None where the body is no JSON."""
+    try:
+        return msgspec.json.decode(body, type=list[msgspec.Raw])
+    except msgspec.ValidationError:
+        return [msgspec.Raw(body)]
+    except (msgspec.DecodeError, RecursionError):
+        return None
+
+
+def _append(path: Path, lines: bytes) -> None:
+    """One write to a file opened for appending: lines of several processes do not mix."""
+    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        os.write(handle, lines)
+    finally:
+        os.close(handle)
