@@ -37,8 +37,10 @@ def load(service: str | Path | type[Service] | Service, env: str = "") -> Loaded
 
 
 class Loaded:
-    """A service that answers in this process. Usable in a ``with`` statement, which lets go of its model at the
-    end."""
+    """A service that answers in this process, one call at a time.
+
+    In a ``with`` statement it lets go of its model at the end.
+    """
 
     def __init__(self, service: Service) -> None:
         """``service`` is started."""

@@ -26,9 +26,7 @@ class Deadline(Option, frozen=True):
     ] = "1 s"
     otherwise: Annotated[
         dict[str, Any] | Literal["refuse"],
-        Meta(
-            description='"refuse" (503 at once), or a fallback answer: a value for each field of the output'
-        ),
+        Meta(description='"refuse" (503 at once), or a fallback answer: a value for each field of the output'),
     ] = "refuse"
 
     def __post_init__(self) -> None:
@@ -47,9 +45,7 @@ class Deadline(Option, frozen=True):
         return None if isinstance(self.otherwise, str) else self.otherwise
 
     def describe(self) -> str:
-        return (
-            f"{duration(self.budget_s)}, else {'refuse' if self.fallback is None else 'the fallback answer'}"
-        )
+        return f"{duration(self.budget_s)}, else {'refuse' if self.fallback is None else 'the fallback answer'}"
 
 
 class Cost:
@@ -100,7 +96,7 @@ class Cost:
     def rows_within(self, seconds: float) -> int:
         """The most rows that a batch may have so that its ``peak_s`` stays within so many seconds."""
         for k in range(len(self._peaks) - 1, -1, -1):
-            if self.peak_s((1 << k)) <= seconds:
+            if self.peak_s(1 << k) <= seconds:
                 return min((1 << k), self.max_rows)
         return 0
 

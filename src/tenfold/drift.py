@@ -15,9 +15,7 @@ class Drift(Option, frozen=True):
 
     labels_after: Annotated[
         str | None,
-        Meta(
-            description='the time from an answer to its label, such as "30 days"; None where none ever comes'
-        ),
+        Meta(description='the time from an answer to its label, such as "30 days"; None where none ever comes'),
     ] = None
 
     def __post_init__(self) -> None:

@@ -159,8 +159,12 @@ CODES: dict[str, Code] = {
     ),
     # how it was sent
     "unauthorized": Code(401, "No key", "The route needs a key and none was sent.", "Send Authorization: Bearer KEY."),
-    "forbidden": Code(403, "Not with this key", "The key does not carry the scope that the route needs.", "Use another key."),
-    "not_found": Code(404, "No such route or service", "Nothing is served at this address.", "GET / lists the services."),
+    "forbidden": Code(
+        403, "Not with this key", "The key does not carry the scope that the route needs.", "Use another key."
+    ),
+    "not_found": Code(
+        404, "No such route or service", "Nothing is served at this address.", "GET / lists the services."
+    ),
     "method_not_allowed": Code(
         405, "Not with this method", "The route exists for other methods.", "The Allow header names them."
     ),

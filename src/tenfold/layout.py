@@ -18,7 +18,15 @@ from dataclasses import dataclass, field
 
 BLOCK_OF = {"float": "f8", "int": "i8", "datetime": "i8", "date": "i8", "category": "i4", "bool": "u1"}
 BLOCKS = ("f8", "i8", "i4", "u1")
-ITEM_DTYPES = {"float": "f8", "int": "i8", "bool": "u1", "text": "text", "category": "text", "datetime": "i8", "date": "i8"}
+ITEM_DTYPES = {
+    "float": "f8",
+    "int": "i8",
+    "bool": "u1",
+    "text": "text",
+    "category": "text",
+    "datetime": "i8",
+    "date": "i8",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,5 @@ def documentation(option: type[Option]) -> dict[str, str]:
     lines = {}
     for field in msgspec.structs.fields(option):
         metas = getattr(field.type, "__metadata__", ())
-        lines[field.name] = next(
-            (m.description for m in metas if isinstance(m, msgspec.Meta) and m.description), ""
-        )
+        lines[field.name] = next((m.description for m in metas if isinstance(m, msgspec.Meta) and m.description), "")
     return lines

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -22,7 +22,7 @@ from tenfold.contract.form import leaves
 from tenfold.errors import ServiceError, Violation
 from tenfold.rows import Answer, Array, Checked, Rows
 from tenfold.service.declare import Service
-from tenfold.service.read import takes_rows
+from tenfold.service.meant import takes_rows
 from tenfold.transforms import OutputCheck
 from tenfold.transforms.pictures import decode_rows
 from tenfold.validation import rules
@@ -168,6 +168,7 @@ class Pipeline:
         _aligned(scores, n, "the model")
         yield "model", scores
         produced = service.postprocess(scores, rows) if self._takes_rows else service.postprocess(scores)
+        _aligned(produced, n, "postprocess")
         yield "postprocess", self._check(produced, n)
 
     def _answer(self, rows: Rows, index: Array, tally: Tally) -> None:
@@ -204,10 +205,12 @@ class Pipeline:
 
 
 def _aligned(made: Any, n: int, stage: str) -> None:
-    """Arrays and tables have a row for each row; of anything else, only what postprocess makes of it can be told."""
-    shape = getattr(made, "shape", None)
-    if shape is not None and (not shape or shape[0] != n):
-        raise Misaligned(f"{stage} gave {shape[0] if shape else 'no'} rows for {n}")
+    """Every array and table that a stage gave has a row for each row. Of lists, only postprocess can tell
+    (``_check``): a model may take or give one array for each of its inputs or outputs."""
+    for part in made.values() if isinstance(made, Mapping) else (made,):
+        shape = getattr(part, "shape", None)
+        if shape is not None and (not shape or shape[0] != n):
+            raise Misaligned(f"{stage} gave {shape[0] if shape else 'no'} rows for {n}")
 
 
 def _said(stage: str, error: Exception) -> str:

@@ -13,9 +13,9 @@ class Scaling(Option, frozen=True):
     """The fewest and the most replicas of a release."""
 
     min_replicas: Annotated[int, Meta(ge=1, description="replicas that run at all times")] = 1
-    max_replicas: Annotated[
-        int | None, Meta(description="replicas at most; None keeps the number at min_replicas")
-    ] = None
+    max_replicas: Annotated[int | None, Meta(description="replicas at most; None keeps the number at min_replicas")] = (
+        None
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -226,7 +226,12 @@ class Supervisor:
 
     def _tell_admin(self) -> None:
         services = [
-            {**message, "folder": folder, "home": home(folder), "replicas": sum(c.ready and c.folder == folder for c in self._replicas())}
+            {
+                **message,
+                "folder": folder,
+                "home": home(folder),
+                "replicas": sum(c.ready and c.folder == folder for c in self._replicas()),
+            }
             for folder, message in self._services.items()
         ]
         for admin in self._of("admin"):
@@ -250,9 +255,13 @@ class Supervisor:
         quick = time.monotonic() - child.started < STEADY_S
         self._deaths[name] = self._deaths.get(name, 0) + 1 if quick else 1
         delay_s = RESTART_DELAYS_S[min(self._deaths[name] - 1, len(RESTART_DELAYS_S) - 1)]
-        self._say("died", {"role": child.role, "name": name, "pid": child.process.pid, "code": code, "delay_s": delay_s})
+        self._say(
+            "died", {"role": child.role, "name": name, "pid": child.process.pid, "code": code, "delay_s": delay_s}
+        )
         if child.role == "replica" and not self._announced and not child.ready and not self._plan.reload:
-            self._fail(ServiceError(f"{child.folder}: the model's process ended with {ended(code)} while it was loading"))
+            self._fail(
+                ServiceError(f"{child.folder}: the model's process ended with {ended(code)} while it was loading")
+            )
             return
         if child.role == "front" and not self._announced and self._deaths[name] > 2:
             self._fail(TenfoldError(f"the front ends with {ended(code)} whenever it is started", "tenfold doctor"))

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tenfold.control import servers
+from tenfold.errors import NotFound, TenfoldError
 from tests.cli.conftest import Run
 
 COMMAND = [sys.executable, "-m", "tenfold"]
@@ -41,7 +42,7 @@ def test_demo_goes_on_until_it_is_interrupted(trained: Path, tmp_path: Path) -> 
         assert servers.ask(said["url"]).status == 200
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 0
-    with pytest.raises(servers.NotFound):
+    with pytest.raises(NotFound):
         servers.ask(said["url"])
 
 
@@ -80,7 +81,7 @@ def test_status_without_a_server(run: Run) -> None:
 def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
     """A service with a mistake ends the start with the service's own error."""
     (tmp_path / "service.py").write_text("import nowhere_to_be_found\n", "utf-8")
-    with pytest.raises(servers.TenfoldError, match="nowhere_to_be_found"), servers.serving(tmp_path):
+    with pytest.raises(TenfoldError, match="nowhere_to_be_found"), servers.serving(tmp_path):
         pass
 
 

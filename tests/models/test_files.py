@@ -61,7 +61,7 @@ def test_a_truncated_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "what"),
     [
-        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n", "Git LFS pointer"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n", "is a Git LFS pointer"),
         (b"<!DOCTYPE html><html>Please log in</html>", "a web page"),
         (pickle.dumps({}), "a pickle"),
         (gzip.compress(b"x"), "gzip data"),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +74,6 @@ def test_served_equals_predicted_however_it_came(estimator: Any, tmp_path: Path)
         assert (facts.task, facts.gives, facts.wants) == ("classifier", "probabilities", "matrix")
         assert (facts.features, facts.width, facts.classes) == (("a", "b", "c", "d"), 4, ("no", "yes"))
         assert (facts.dtype, facts.threads) == ("float64", 1)
-        assert model.forkable
         assert model.footprint() > 50
 
 
@@ -92,7 +94,7 @@ def test_one_thread_unless_told_otherwise(tmp_path: Path) -> None:
     voting = load(path).object[-1]
     assert (voting.n_jobs, voting.estimators_[0].n_jobs) == (1, 1)
     model = load(path, threads=2)
-    assert (model.object[-1].n_jobs, model.facts.threads, model.forkable) == (2, 2, False)
+    assert (model.object[-1].n_jobs, model.facts.threads) == (2, 2)
 
 
 @pytest.mark.parametrize(
@@ -225,6 +227,30 @@ def test_what_cannot_predict_is_refused(estimator: Any, message: str) -> None:
     """An estimator that was never fitted is an error at load, not at the first request."""
     with pytest.raises(ModelError, match=message):
         load(estimator)
+
+
+FORK = """if True:
+    import os, sys
+    from tenfold.models import load
+    from tests.models.making import matrix
+    model = load(sys.argv[1])
+    model.warm(matrix())
+    if not model.forkable:
+        sys.exit(2)
+    if os.fork() == 0:
+        os._exit(int(len(model.predict(matrix())) != 60))
+    sys.exit(os.waitstatus_to_exitcode(os.wait()[1]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("omp_threads", "expected"), [("1", 0), ("2", 2)])
+def test_a_fork_predicts_where_it_is_allowed(omp_threads: str, expected: int, tmp_path: Path) -> None:
+    """OpenMP's threads do not survive a fork, so a model says whether there are any."""
+    path = making.skops_file(HistGradientBoostingClassifier(max_iter=3).fit(table(), labels()), tmp_path)
+    environment = {**os.environ, "OMP_NUM_THREADS": omp_threads}
+    run = subprocess.run([sys.executable, "-c", FORK, str(path)], env=environment, timeout=60, check=False)
+    assert run.returncode == expected
 
 
 def test_warming_and_closing() -> None:

@@ -81,6 +81,14 @@ def test_histogram_boosting_of_no_trees(field: str, value: int, tmp_path: Path) 
         load(making.skops_file(boosting, tmp_path))
 
 
+def test_lists_of_categories_of_another_length(tmp_path: Path) -> None:
+    """256 categories take eight words each, and all eight are read."""
+    boosting = _boosting()
+    boosting._predictors[0][0].raw_left_cat_bitsets = np.zeros((1, 2), dtype=np.uint32)
+    with pytest.raises(ModelError, match="lists of categories of another length"):
+        load(making.skops_file(boosting, tmp_path))
+
+
 @pytest.mark.parametrize(
     "estimator",
     [RandomForestClassifier(3), GradientBoostingClassifier(n_estimators=2), HistGradientBoostingClassifier(max_iter=2)],
@@ -101,6 +109,14 @@ def test_search_trees_are_made_anew(algorithm: Any, tmp_path: Path) -> None:
     neighbours._tree.__setstate__(tuple(state))
     model = load(making.skops_file(neighbours, tmp_path))
     assert np.array_equal(model.predict(matrix()), expected)
+
+
+def test_a_search_tree_without_its_points(tmp_path: Path) -> None:
+    """What cannot be made anew is not believed either."""
+    neighbours = KNeighborsClassifier(algorithm="kd_tree").fit(matrix(), labels())
+    del neighbours._fit_X
+    with pytest.raises(ModelError, match="is not whole"):
+        load(making.skops_file(neighbours, tmp_path))
 
 
 def test_a_trusted_file_is_not_second_guessed(tmp_path: Path) -> None:

@@ -99,8 +99,10 @@ def browser(profile: Path) -> Iterator[Browser]:
         body = json.dumps({"capabilities": {"alwaysMatch": wanted}}).encode()
         with urlopen(Request(address, body, {"Content-Type": "application/json"}), timeout=60) as response:
             session = f"{address}/{json.load(response)['value']['sessionId']}"
-        yield Browser(session)
-        urlopen(Request(session, method="DELETE"), timeout=30).close()
+        try:
+            yield Browser(session)
+        finally:  # the driver's end alone would leave the browser behind
+            urlopen(Request(session, method="DELETE"), timeout=30).close()
     finally:
         driver.terminate()
         driver.wait(10)

@@ -157,6 +157,18 @@ def test_a_dropped_row_never_shifts_the_others() -> None:
     assert answer.outputs.score.tolist() == [0.99, 0.5]
 
 
+def test_a_row_dropped_by_postprocess_fails_alone() -> None:
+    """The same holds after the model: nobody gets the answer to another row."""
+
+    def postprocess(self: Service, scores: Any) -> Any:
+        kept = scores[scores[:, 1] != 0.13]
+        return {"label": np.full(len(kept), "low"), "score": kept[:, 1]}
+
+    answer, _ = _run(_service(postprocess=postprocess), [1, 13, 50])
+    assert [(v.row, v.detail) for v in answer.violations] == [(1, "postprocess gave 0 rows for 1")]
+    assert answer.outputs.score.tolist() == [0.01, 0.5]
+
+
 def test_a_model_that_adds_up_its_rows_fails_them() -> None:
     """A sum over the batch is nobody's answer."""
     stated = _breaks("model") | {"model": staticmethod(lambda inputs: inputs.sum())}

@@ -23,9 +23,7 @@ def test_another_system_may_decide() -> None:
     assert Releases("external").describe() == "decided by another system"
 
 
-@pytest.mark.parametrize(
-    "steps", [("10%", "1%"), ("0%",), ("100%",), ("10",), ("5%", "5%"), "slowly", "5%", [1]]
-)
+@pytest.mark.parametrize("steps", [("10%", "1%"), ("0%",), ("100%",), ("10",), ("5%", "5%"), "slowly", "5%", [1]])
 def test_steps_that_do_not_grow_are_an_error(steps: Any) -> None:
     """A step that could never be taken is said where it is written."""
     with pytest.raises(ServiceError, match="steps="):

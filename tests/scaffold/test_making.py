@@ -206,6 +206,8 @@ def test_a_difference_is_a_failure(tmp_path: Path) -> None:
         ({"data": "nowhere.parquet"}, NotFound, "nowhere.parquet"),
         ({"target": "survivd"}, ContractError, "survivd"),
         ({"data": TABLE.drop(columns="fare")}, ContractError, "fare"),
+        ({"data": TABLE.assign(fare="a lot")}, ModelError, "a lot"),
+        ({"data": TABLE.head(0)}, ContractError, "no rows"),
         ({"folder": "predict"}, UsageError, "predict"),
         ({"folder": "a b"}, UsageError, "a b"),
     ],

@@ -118,7 +118,8 @@ def test_outputs_as_json() -> None:
 def test_joined_rows() -> None:
     """Rows that were packed one by one are read as a batch."""
     form = Form(
-        name="F", fields=(Field(name="x", wire="x", kind="float"), Field(name="t", wire="t", kind="text", nullable=True))
+        name="F",
+        fields=(Field(name="x", wire="x", kind="float"), Field(name="t", wire="t", kind="text", nullable=True)),
     )
     packed = [
         (np.array([1.5]).tobytes(), b"\0", b"one"),

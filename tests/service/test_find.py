@@ -170,6 +170,14 @@ def test_starting_loads_the_model_and_then_calls_load(tmp_path: Path) -> None:
     assert service.predictor is None
 
 
+def test_a_load_that_fails_is_one_message(tmp_path: Path) -> None:
+    """A table that is not there is named with the line that opens it."""
+    text = SERVICE + "    def load(self):\n        open('no-such-table.csv')\n"
+    with pytest.raises(ServiceError, match=r"service.py:18: load raised FileNotFoundError: .*no-such-table") as caught:
+        started(_folder(tmp_path, text))
+    assert "self.folder / name" in caught.value.hint
+
+
 def test_making_an_instance_loads_nothing(tmp_path: Path) -> None:
     """The training script calls preprocess before there is a model."""
     text = SERVICE.replace("Out, double", 'Out, "model.skops"')

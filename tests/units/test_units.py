@@ -70,8 +70,5 @@ def test_every_field_of_an_option_has_a_line_of_help() -> None:
     """The CLI, the documentation and the page are rendered from it."""
     options = Option.__subclasses__()
     assert [
-        f"{option.__name__}.{field}"
-        for option in options
-        for field, line in documentation(option).items()
-        if not line
+        f"{option.__name__}.{field}" for option in options for field, line in documentation(option).items() if not line
     ] == []

@@ -72,7 +72,9 @@ def bounds(draw: st.DrawFn, kind: str) -> dict[str, Any]:
     if draw(st.booleans()):
         result[draw(st.sampled_from(["le", "lt"]))] = chosen[1]
     if kind in ("float", "int") and draw(st.integers(0, 4)) == 0:
-        result["multiple_of"] = draw(st.sampled_from([0.5, 0.1, 1.0])) if kind == "float" else draw(st.sampled_from([1, 2, 3]))
+        result["multiple_of"] = (
+            draw(st.sampled_from([0.5, 0.1, 1.0])) if kind == "float" else draw(st.sampled_from([1, 2, 3]))
+        )
     return result
 
 
@@ -166,7 +168,25 @@ def forms(draw: st.DrawFn) -> Form:
 
 
 ODD = st.sampled_from(
-    [None, None, True, False, 0, 1, -5, 2.5, 1e300, math.inf, 2**65, "", "text", "2026-01-15", "2026-01-15T09:30:00Z", [], {}]
+    [
+        None,
+        None,
+        True,
+        False,
+        0,
+        1,
+        -5,
+        2.5,
+        1e300,
+        math.inf,
+        2**65,
+        "",
+        "text",
+        "2026-01-15",
+        "2026-01-15T09:30:00Z",
+        [],
+        {},
+    ]
     + [[1], ["a"], [[1, 2], [3, 4]]]
 )
 
@@ -179,7 +199,9 @@ def likely(field: Field) -> st.SearchStrategy[Any]:
         case "bool":
             return st.booleans()
         case "text":
-            return mostly(st.sampled_from(["aa", "12", "qQ", "bb", "a", "aaaaa", "Z", "123"]), TEXT | st.just('"a"\n'), 4)
+            return mostly(
+                st.sampled_from(["aa", "12", "qQ", "bb", "a", "aaaaa", "Z", "123"]), TEXT | st.just('"a"\n'), 4
+            )
         case "category":
             return mostly(st.sampled_from(field.categories), st.sampled_from(["C", 7]), 4)
         case "datetime":
@@ -187,7 +209,9 @@ def likely(field: Field) -> st.SearchStrategy[Any]:
         case "date":
             return _days()
         case "image":
-            return mostly(st.sampled_from(["aGk=", "aGVsbG8h"]), st.sampled_from(["aGVsbG8hIQ==", "aGk", "a-_=", "", "é"]), 4)
+            return mostly(
+                st.sampled_from(["aGk=", "aGVsbG8h"]), st.sampled_from(["aGVsbG8hIQ==", "aGk", "a-_=", "", "é"]), 4
+            )
         case "list":
             assert field.item is not None
             return st.lists(mostly(likely(field.item), ODD, 20), max_size=4)
@@ -199,7 +223,9 @@ def likely(field: Field) -> st.SearchStrategy[Any]:
 
 def _tensors(field: Field) -> st.SearchStrategy[Any]:
     usual = st.booleans() if field.dtype == "bool" else st.sampled_from([0, 1, 2, 127])
-    values: st.SearchStrategy[Any] = mostly(usual, st.sampled_from([2.0, 2.5, 200, 1e300, -1, 2**40, True, "a", []]), 30)
+    values: st.SearchStrategy[Any] = mostly(
+        usual, st.sampled_from([2.0, 2.5, 200, 1e300, -1, 2**40, True, "a", []]), 30
+    )
     for size in reversed(field.shape):
         usual = st.lists(values, min_size=max(size, 0), max_size=2 if size < 0 else size)
         values = mostly(usual, st.lists(values, max_size=3), 20)

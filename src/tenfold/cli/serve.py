@@ -29,7 +29,9 @@ from tenfold.supervisor import Plan, Supervisor, ended
 @click.option("--drain-delay", default="0 s", show_default=True, help="Keep serving so long after SIGTERM.")
 @click.option("--anonymous", is_flag=True, help="Answer anybody who reaches an address other than loopback.")
 @screen.json_option
-def serve(services: Sequence[str], host: str, admin_host: str, anonymous: bool, as_json: bool, **options: object) -> None:
+def serve(
+    services: Sequence[str], host: str, admin_host: str, anonymous: bool, as_json: bool, **options: object
+) -> None:
     """Serve SERVICES: folders, or file.py[:Class]; without any, the folder that you are in.
 
     SIGTERM (or Ctrl-C) says "not ready" at once, answers what is in progress and exits 0; a second one ends at once.
@@ -38,13 +40,19 @@ def serve(services: Sequence[str], host: str, admin_host: str, anonymous: bool, 
 
     for address in (host, admin_host):
         if not (anonymous or is_loopback(address)):
-            raise UsageError(f"{address} can be reached by others, and there are no keys", "add --anonymous to allow it")
+            raise UsageError(
+                f"{address} can be reached by others, and there are no keys", "add --anonymous to allow it"
+            )
     try:
         drain_delay_s = seconds(str(options.pop("drain_delay")))
     except ValueError as error:
         raise UsageError(f"--drain-delay: {error}", "tenfold serve --help") from None
     plan = Plan(
-        folders=folders(services), host=host, admin_host=admin_host, drain_delay_s=drain_delay_s, **options  # type: ignore[arg-type]
+        folders=folders(services),
+        host=host,
+        admin_host=admin_host,
+        drain_delay_s=drain_delay_s,
+        **options,  # type: ignore[arg-type]
     )
     teller = Teller(as_json)
     asyncio.run(Supervisor(plan, teller.say).run())

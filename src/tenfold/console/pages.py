@@ -26,7 +26,9 @@ def overview(sheets: Sequence[Sheet], public: str) -> bytes:
 
 
 def _row(sheet: Sheet, public: str) -> str:
-    counts = ", ".join(f"{len(found)} {state}" for state in ("met", "open", "broken") if (found := sheet.in_state(state)))
+    counts = ", ".join(
+        f"{len(found)} {state}" for state in ("met", "open", "broken") if (found := sheet.in_state(state))
+    )
     worst = next((a for state in WORST_FIRST for a in sheet.in_state(state) if state != "met"), None)
     advice = f"{worst.word}: {worst.because} {worst.next}" if worst else ""
     return (

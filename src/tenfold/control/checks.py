@@ -11,12 +11,14 @@ from typing import Literal, NamedTuple
 
 from tenfold.answers import Answer, Golden, Latency, Sheet, Startup, keep, sheet
 from tenfold.contract.schema import example
-from tenfold.errors import NotFound, UsageError
+from tenfold.errors import InvalidInput, NotFound, UsageError
 from tenfold.model import Facts
-from tenfold.parity import Report, replay
+from tenfold.parity import Report, golden, replay
+from tenfold.parity.observe import typed
 from tenfold.pipeline import Pipeline
 from tenfold.rows import Rows
 from tenfold.service import Service, Spec, find, spec
+from tenfold.validation.scalar import Decoder
 
 Progress = Callable[..., None]
 State = Literal["ok", "open", "broken"]
@@ -58,6 +60,7 @@ def check(target: str, progress: Progress = lambda *_: None) -> Checked:
     progress("loading the service")
     service = find(target)
     stated = spec(service)
+    Decoder(stated.input)  # as the front will; an action that cannot be carried out is told now
     started = time.perf_counter()
     service.start()
     loaded_s = time.perf_counter() - started
@@ -65,12 +68,10 @@ def check(target: str, progress: Progress = lambda *_: None) -> Checked:
     progress("replaying the golden records")
     report = _replayed(service)
     progress("timing the pipeline")
-    measured: list[Golden | Latency | Startup] = [
-        Startup(seconds=loaded_s),
-        _timed(service, stated),
-        *([_golden(report)] if report else []),
-    ]
-    evidence = keep(service.folder, stated, datetime.now(UTC), *measured)
+    pieces: list[Golden | Latency | Startup] = [Startup(seconds=loaded_s)]
+    pieces += [latency] if (latency := _timed(service, stated)) else []
+    pieces += [_golden(report)] if report else []
+    evidence = keep(service.folder, stated, datetime.now(UTC), *pieces)
     judged = sheet(stated, facts=service.facts, evidence=evidence, target=target)
     extra = [_model(service.facts, loaded_s), _libraries(service.facts, target), _records(report, target)]
     findings = (*extra, *(_answer(answer) for answer in judged.answers))
@@ -172,24 +173,38 @@ def _golden(report: Report) -> Golden:
     )
 
 
-def _timed(service: Service, stated: Spec) -> Latency:
-    """How long one row and a full batch take in the pipeline, with an example row of the contract."""
-    pipeline = Pipeline(service)
-    row = example(stated.input)
-    one = _seconds(pipeline, service.input.read([row]))
-    rows = stated.batching.max_rows
-    many = _seconds(pipeline, service.input.read([row] * rows))
+def _timed(service: Service, stated: Spec) -> Latency | None:
+    """How long one row and a full batch take in the pipeline; None where the model refuses the row that is tried."""
+    pipeline = Pipeline(service, report=lambda _: None)
+    rows = _some_rows(service)
+    most = stated.batching.max_rows
+    one = _seconds(pipeline, rows.take([0]))
+    many = _seconds(pipeline, rows.take([k % len(rows) for k in range(most)]))
+    if not one or not many:
+        return None
     return Latency(
         one_s=one[len(one) // 2],
         one_p99_s=one[min(len(one) - 1, int(len(one) * 0.99))],
-        many_rows=rows,
+        many_rows=most,
         many_s=many[len(many) // 2],
     )
 
 
+def _some_rows(service: Service) -> Rows:
+    """The rows of the golden records, or an example row of the contract."""
+    form = service.input.form
+    try:
+        kept = golden.read(service.folder)
+        return typed(form, kept.bodies, [record.media_type for record in kept.golden.records])[0].rows
+    except (NotFound, InvalidInput):  # no records, or none that the contract still accepts
+        return service.input.read([example(form)])
+
+
 def _seconds(pipeline: Pipeline, rows: Rows) -> Sequence[float]:
-    """The times of many runs, sorted; the first run, which pays for what is made lazily, is not counted."""
-    pipeline.run(rows)
+    """The times of many runs, sorted; none where a row gets no answer. The first run, which pays for what is made
+    lazily, is not counted."""
+    if pipeline.run(rows).violations:
+        return []
     times: list[float] = []
     until = time.perf_counter() + TIMED_S
     while len(times) < TIMED_RUNS and (not times or time.perf_counter() < until):

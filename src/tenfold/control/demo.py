@@ -70,9 +70,9 @@ class Tumour(Service):
     batching = Batching(max_rows=64)                           # 5 what waits goes together; nothing waits for more
     deadline = Deadline("100 ms")                              # 6 what would be late is refused at once
     capacity = Capacity(at_least="500 rows/s")                 # 7 a promise, until it is measured
-    scaling = Scaling(min_replicas=1, max_replicas=8)          # 8
-    releases = Releases(steps=("1%", "10%", "50%"))            # 9
-    drift = Drift(labels_after="30 days")                      # 10
+    scaling = Scaling(min_replicas=1, max_replicas=8)          # 8 processes, at least and at most
+    releases = Releases(steps=("1%", "10%", "50%"))            # 9 the traffic of a new release, step by step
+    drift = Drift(labels_after="30 days")                      # 10 when the truth about an answer is known
 '''
 
 
@@ -178,6 +178,7 @@ def show(server: Server) -> Iterator[Shown]:
     yield Shown('mean radius = "wide"', _post(url, broken))
     yield Shown("mean texture missing", _post(url, {k: v for k, v in suspicious.items() if k != "mean texture"}))
     yield Shown("mean smoothness = 0.9", _post(url, {**suspicious, "mean smoothness": 0.9}))
+    yield Shown("area beyond a circle's", _post(url, {**good, "mean area": 2 * good["mean area"]}))
     many = [{**row, "mean radius": BAD_ROWS[k]} if k in BAD_ROWS else row for k, row in enumerate(rows[:MANY])]
     yield Shown(f"{MANY} rows, {len(BAD_ROWS)} bad", _post(url, many))
 

@@ -17,9 +17,8 @@ from tenfold.errors import ModelError
 from tenfold.model import Model, Trusted
 from tenfold.models.files import examine
 
-Loader = Callable[
-    [Path, bool, int], Model
-]  # the file, whether it may run code while it is loaded, threads a prediction
+# Of the file, whether it may run code while it is loaded, and how many threads one prediction may use.
+Loader = Callable[[Path, bool, int], Model]
 
 BUILT_IN = {
     ".joblib": "tenfold.models.pickles",

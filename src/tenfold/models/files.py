@@ -7,10 +7,10 @@ from pathlib import Path
 from tenfold.errors import ModelError
 
 PICKLES = frozenset({".joblib", ".pkl", ".pickle"})
-# How files begin: what they are then, and the suffixes with which they may begin so (none: it is no model at
-# all).
+OURS = PICKLES | {".onnx", ".skops"}
+POINTER = b"version https://git-lfs"
+# How files begin that are no models of ours, or only with some of our suffixes.
 SIGNATURES: dict[bytes, tuple[str, frozenset[str]]] = {
-    b"version https://git-lfs": ("a Git LFS pointer, not the model itself (git lfs pull fetches it)", frozenset()),
     b"<": ("a web page", frozenset()),
     b"PK\x03\x04": ("a zip archive, as .skops files are", frozenset({".skops"})),
     b"\x1f\x8b": ("gzip data", PICKLES),
@@ -29,14 +29,13 @@ def examine(path: Path) -> None:
     except OSError as error:
         raise ModelError(f"the model {path} cannot be read: {error.strerror}", "look at who may read it") from error
     if not start:
-        raise ModelError(
-            f"the model {path} is empty", "save the model again; it was cut off before anything was written"
-        )
+        raise ModelError(f"the model {path} is empty", "save it again; it was cut off before anything was written")
+    if start.startswith(POINTER):
+        raise ModelError(f"{path.name} is a Git LFS pointer, not the model itself", "git lfs pull")
     for signature, (what, suffixes) in SIGNATURES.items():
-        ours = path.suffix in (".skops", ".onnx") or path.suffix in PICKLES
-        if start.startswith(signature) and path.suffix not in suffixes and (ours or not suffixes):
+        if start.startswith(signature) and path.suffix in OURS - suffixes:
             raise ModelError(
-                f"{path.name} is {what}", f"a file's suffix has to say what it is; save the model as {path.suffix}"
+                f"{path.name} is {what}", f"the suffix says what a file is; save the model as {path.suffix}"
             )
 
 
@@ -50,8 +49,7 @@ def _instead(path: Path) -> str:
     """The mend for a file that is not there: the files that are, as far as they could be models."""
     if not path.parent.is_dir():
         return f"there is no folder {path.parent} either; a path is relative to the service's folder"
-    suffixes = (".skops", ".onnx", *PICKLES)
-    there = sorted(file.name for file in path.parent.iterdir() if file.suffix in suffixes)
+    there = sorted(file.name for file in path.parent.iterdir() if file.suffix in OURS)
     if there:
         return f"{path.parent.name}/ has {', '.join(there[:5])}: name one of these as model in the service"
     train = " with train.py" if (path.parent / "train.py").exists() else ""

@@ -8,20 +8,8 @@ from typing import Any
 
 import numpy as np
 
-OPAQUE = (
-    str,
-    bytes,
-    int,
-    float,
-    bool,
-    complex,
-    type,
-    type(None),
-    ModuleType,
-    FunctionType,
-    BuiltinFunctionType,
-    MethodType,
-)
+CODE = type | ModuleType | FunctionType | BuiltinFunctionType | MethodType
+ATOMS = str | bytes | int | float | complex | None
 
 
 def parts(root: Any) -> Iterator[Any]:
@@ -30,7 +18,7 @@ def parts(root: Any) -> Iterator[Any]:
     waiting = [root]
     while waiting:
         part = waiting.pop()
-        if isinstance(part, OPAQUE) or id(part) in seen:
+        if isinstance(part, ATOMS | CODE) or id(part) in seen:
             continue
         seen.add(id(part))
         yield part

@@ -36,7 +36,7 @@ NAME, INTS, STRINGS = 1, 8, 9  # of Attribute
 TYPE, INT32_DATA, STRING_DATA, INT64_DATA, TENSOR_NAME, RAW_DATA, EXTERNAL_DATA = 2, 5, 6, 7, 8, 9, 13  # of Tensor
 KEY, VALUE = 1, 2  # of StringStringEntry
 LABELS = (b"classlabels_strings", b"classlabels_ints", b"classlabels_int64s")
-BYTES_OF = {6: 4, 7: 8}  # of an element of raw data, for the types int32 and int64
+BYTES_OF: dict[object, int] = {6: 4, 7: 8}  # of an element of raw data, for the types int32 and int64
 DEEPEST = 64  # graphs within attributes of nodes of graphs
 
 
@@ -93,12 +93,10 @@ def _constant(graph: Message, name: bytes) -> tuple[str | int, ...]:
 
 
 def _raw_integers(tensor: Message) -> Iterator[int]:
-    size = BYTES_OF.get(
-        next((value for number, value in _fields(tensor) if number == TYPE and isinstance(value, int)), 0)
-    )
-    for data in _messages(tensor, RAW_DATA):
-        for at in range(0, len(data) if size else 0, size or 1):
-            yield int.from_bytes(data[at : at + (size or 1)], "little", signed=True)
+    size = BYTES_OF.get(next((value for number, value in _fields(tensor) if number == TYPE), 0), 0)
+    for data in _messages(tensor, RAW_DATA) if size else ():
+        for at in range(0, len(data), size):
+            yield int.from_bytes(data[at : at + size], "little", signed=True)
 
 
 def _locations(message: Message, kind: str, depth: int = 0) -> Iterator[str]:

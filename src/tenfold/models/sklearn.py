@@ -54,7 +54,17 @@ def adapt_estimator(estimator: Any, threads: int, *, kind: str, libraries: Mappi
         threads=threads,
     )
     predict = served.predict_proba if gives == "probabilities" else served.predict
-    return PythonModel(estimator, predict, facts, forkable=threads == 1)
+    return PythonModel(estimator, predict, facts, forkable=_is_forkable())
+
+
+def _is_forkable() -> bool:
+    """A fork lacks the threads of OpenMP, and some of scikit-learn's code (histogram boosting) waits for them forever.
+
+    With ``OMP_NUM_THREADS=1`` there are none to lack.
+    """
+    from threadpoolctl import threadpool_info  # type: ignore[import-untyped]
+
+    return all(pool["num_threads"] == 1 for pool in threadpool_info() if pool["user_api"] == "openmp")
 
 
 def _check_fitted(estimator: Any) -> None:

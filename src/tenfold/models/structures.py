@@ -19,12 +19,16 @@ from tenfold.models.graph import parts
 from tenfold.rows import Array
 
 LEAF = -1  # the left child of a node that has none
+WORDS = 8  # of 32 bits, in a list of up to 256 categories
 
 
 def make_safe(model: Any, name: str) -> None:
     """Check the trees of a model, and make its search trees anew. ``ModelError`` names the file if one is no tree."""
     for part in parts(model):
-        _check(part, name)
+        try:
+            _check(part, name)
+        except (AttributeError, IndexError, TypeError, ValueError) as error:
+            raise _no_tree("is not whole", name) from error
 
 
 def _check(part: Any, name: str) -> None:
@@ -40,7 +44,7 @@ def _check(part: Any, name: str) -> None:
         _check_width(part, part.n_features_in_, name)
     if "_predictors" in holds:
         _check_features(part, name)
-    if holds.get("_tree") is not None and "_fit_X" in holds:
+    if holds.get("_tree") is not None:
         part._tree = _same_tree(part)
 
 
@@ -54,11 +58,13 @@ def _check_tree(tree: Any, name: str) -> None:
 
 
 def _check_predictor(tree: Any, name: str) -> None:
-    nodes = tree.nodes
+    nodes, lists = tree.nodes, tree.raw_left_cat_bitsets
     inner = nodes["is_leaf"] == 0
     _children_follow(nodes["left"], nodes["right"], inner, name)
     by_list = inner & (nodes["is_categorical"] != 0)
-    _within(nodes["bitset_idx"][by_list], len(tree.raw_left_cat_bitsets), "a list of categories", name)
+    _within(nodes["bitset_idx"][by_list], len(lists), "a list of categories", name)
+    if lists.shape[1:] != (WORDS,):
+        raise _no_tree("has lists of categories of another length", name)
 
 
 def _children_follow(left: Array, right: Array, inner: Array, name: str) -> None:

@@ -28,14 +28,14 @@ class Versions:
         return {"scikit-learn": trained[0]} if trained else {}
 
     def blamed(self, path: Path) -> ModelError | None:
-        """The error for a file that a library of another version wrote and the one here cannot read."""
-        for library, trained in self.found.items():
-            here = installed(library)
-            return ModelError(
-                f"{path.name} was saved with {library} {trained}, and {library} {here} cannot read it",
-                f"pin {library}=={trained} in the service's pyproject.toml; or train and save it again",
-            )
-        return None
+        """The error for a file that a library of another version wrote, since the one here cannot read it."""
+        if not self.found:
+            return None
+        library, trained = next(iter(self.found.items()))
+        return ModelError(
+            f"{path.name} was saved with {library} {trained}, and {library} {installed(library)} cannot read it",
+            f"pin {library}=={trained} in the service's pyproject.toml; or train and save it again",
+        )
 
 
 @contextmanager

@@ -88,13 +88,17 @@ def _is_missing(item: Any) -> bool:
 
 
 def _sequence(items: list[Any] | tuple[Any, ...]) -> Any:
-    if all(_is_missing(item) or isinstance(item, str | bool | int | float | np.generic) for item in items):
+    if all(map(_is_scalar, items)):
         array = np.asarray(items) if items else np.zeros(0)
         return _array(array if array.dtype.kind in NUMBERS else np.array(items, dtype=object))
-    if all(isinstance(item, Mapping) for item in items):
+    if all(isinstance(item, Mapping) and all(map(_is_scalar, item.values())) for item in items):  # rows of a table
         names = dict.fromkeys(name for item in items for name in item)
         return {str(name): canonical([item.get(name) for item in items]) for name in names}
     return [canonical(item) for item in items]
+
+
+def _is_scalar(item: Any) -> bool:
+    return _is_missing(item) or isinstance(item, str | bool | int | float | np.generic)
 
 
 def _rows(rows: Rows) -> dict[str, Any]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 PICKLED = (".joblib", ".pkl", ".pickle")
 IGNORED = ".tenfold/\n__pycache__/\n"
-EXTRAS = {"scikit-learn": "sklearn", "skops": "sklearn", "joblib": "sklearn", "onnxruntime": "onnx", "pandas": "batch"}
+EXTRAS = {"scikit-learn": "sklearn", "skops": "sklearn", "joblib": "sklearn", "onnx": "onnx", "pandas": "batch"}
 
 
 def new_folder(path: Path) -> Path:
@@ -104,7 +104,7 @@ def write_project(folder: Path, name: str, facts: Facts) -> None:
     libraries = dict(facts.libraries)
     if facts.wants == "frame":
         libraries.setdefault("pandas", installed("pandas"))
-    extras = ",".join(sorted({EXTRAS[library] for library in libraries if library in EXTRAS}))
+    extras = ",".join(sorted({EXTRAS[known] for known in (facts.format, *libraries) if known in EXTRAS}))
     pins = "".join(f'    "{library}=={pinned}",\n' for library, pinned in sorted(libraries.items()))
     ours = f"tenfold[{extras}]" if extras else "tenfold"
     (folder / "pyproject.toml").write_text(

@@ -109,9 +109,9 @@ def _make(
     served = Served(find(folder).start())
     proof, recorded = None, 0
     if table and direct:
-        bodies = _bodies(served, table)
-        proof = _prove(served, bodies, loaded.facts, table, direct, progress)
-        recorded = _record(served, bodies, golden)
+        rows = _rows(served, table)
+        proof = _prove(served, rows, loaded.facts, table, direct, progress)
+        recorded = _record(served, rows, golden)
     return Made(
         folder=folder,
         facts=loaded.facts,
@@ -132,6 +132,8 @@ def _inputs(facts: Facts, data: Any, target: str | None, progress: Progress) -> 
         return guesses_of(facts), None
     progress("reading the table")
     frame = read_table(data)
+    if frame.empty:
+        raise ContractError("the table has no rows", "give the table that the model was trained on")
     names = wire_names(frame)
     features = list(facts.features) or _columns_for(facts, frame, names, target)
     inferred = infer(frame, features=features, target=target)
@@ -194,8 +196,8 @@ def _capacity(took_s: float) -> str:
 # -- the proof -----------------------------------------------------------------------------------------------
 
 
-def _bodies(served: Served, table: Table) -> list[bytes]:
-    """Every row of the table as a request. A row that the inferred contract refuses or alters is a fault of ours."""
+def _rows(served: Served, table: Table) -> Rows:
+    """The rows of the table, typed. One that the inferred contract refuses, alters or flags is a fault of ours."""
     form = served.pipeline.form
     checked = block.check(form, table.frame.iloc[:, list(table.positions)])
     said: list[Any] = [*checked.violations, *checked.changes, *checked.flags]
@@ -205,29 +207,28 @@ def _bodies(served: Served, table: Table) -> list[bytes]:
             f"row {said[0].row} of the table does not fit the contract that was inferred from it: {detail}",
             "that is a fault of tenfold; please report the column's dtype",
         )
-    return requests_of(form, checked.rows)
+    return checked.rows
 
 
-def _prove(
-    served: Served, bodies: Sequence[bytes], facts: Facts, table: Table, direct: Direct, progress: Progress
-) -> Proof:
+def _prove(served: Served, rows: Rows, facts: Facts, table: Table, direct: Direct, progress: Progress) -> Proof:
     """Serve every row and hold the answers against the model's own."""
     batches = []
-    for at in range(0, len(bodies), ROWS_AT_ONCE):
-        progress("serving every row", at, len(bodies))
-        batches.append(_served_batch(served, bodies[at : at + ROWS_AT_ONCE], at))
+    for at in range(0, len(rows), ROWS_AT_ONCE):
+        progress("serving every row", at, len(rows))
+        batches.append(_served_batch(served, rows.take(range(at, min(at + ROWS_AT_ONCE, len(rows)))), at))
     try:
         return compare(Rows.concatenate(batches), direct)
     except GateFailed as error:
         wanted = plain_input(facts, table.frame, table.positions)
-        rows = served.pipeline.service.input.read(table.frame)
         given = served.pipeline.service.preprocess(rows)
-        if difference := first_difference(given, wanted, len(bodies)):
+        if difference := first_difference(given, wanted, len(rows)):
             error.message += f". The model is given something else: {difference}"
         raise
 
 
-def _served_batch(served: Served, bodies: Sequence[bytes], at: int) -> Rows:
+def _served_batch(served: Served, rows: Rows, at: int) -> Rows:
+    """The answers to rows as clients send them: JSON, through the decoder of the front."""
+    bodies = requests_of(served.pipeline.form, rows)
     checked = served.check(b"[" + b",".join(bodies) + b"]")
     answer = served.answer(checked)
     if answer.violations:
@@ -236,12 +237,12 @@ def _served_batch(served: Served, bodies: Sequence[bytes], at: int) -> Rows:
     return answer.outputs
 
 
-def _record(served: Served, bodies: Sequence[bytes], wanted: int) -> int:
+def _record(served: Served, rows: Rows, wanted: int) -> int:
     """Record rows from all over the table as golden requests; how many."""
-    count = min(wanted, len(bodies))
-    chosen = [bodies[k * len(bodies) // count] for k in range(count)]
-    if chosen:
-        record(served.pipeline.service, chosen)
+    count = min(wanted, len(rows))
+    if count:
+        chosen = rows.take([k * len(rows) // count for k in range(count)])
+        record(served.pipeline.service, requests_of(served.pipeline.form, chosen))
     return count
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from tenfold.contract.form import show
-from tenfold.errors import GateFailed
+from tenfold.errors import GateFailed, ModelError
 from tenfold.parity import compare as parity
 from tenfold.parity.values import Unrecordable, canonical
 from tenfold.rows import Array, Rows
@@ -40,8 +40,14 @@ class Proof(NamedTuple):
 
 def ask_directly(model: Model, table: pd.DataFrame, columns: Sequence[int]) -> Direct:
     """The model's own answer to the table's ``columns`` (positions, in its order)."""
-    with _names_are_fine():
-        return _ask(model, plain_input(model.facts, table, columns))
+    try:
+        with _names_are_fine():
+            return _ask(model, plain_input(model.facts, table, columns))
+    except Exception as error:
+        raise ModelError(
+            f"{model.facts.name} cannot predict on the table: {type(error).__name__}: {error}",
+            "is this the table that it was trained on, with the same types?",
+        ) from error
 
 
 def seconds_of_one(model: Model, table: pd.DataFrame, columns: Sequence[int]) -> float:

@@ -77,7 +77,9 @@ class Admin:
     def resolve(self, head: Head) -> Handler:
         """The view of the longest matching route."""
         path = head.path.rstrip("/") or "/"
-        name = max((route for route in self._views if path == route or path.startswith(f"{route}/")), key=len, default="")
+        name = max(
+            (route for route in self._views if path == route or path.startswith(f"{route}/")), key=len, default=""
+        )
         if not name:
             return _not_found
         if head.method not in ("GET", "HEAD"):

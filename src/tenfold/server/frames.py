@@ -45,13 +45,15 @@ class Frame(NamedTuple):
 
 
 class Hello(msgspec.Struct, frozen=True):
-    """The first frame of a replica: what it speaks and what it holds. ``service`` is the encoded ``Spec``."""
+    """The first frame of a replica: what it speaks and what it holds. ``startup_s`` is how long loading
+    took, and ``service`` the encoded ``Spec``."""
 
     wire: int
     tenfold: str
     release: str
     contract: str
     pid: int
+    startup_s: float
     service: msgspec.Raw
 
 

@@ -153,7 +153,9 @@ class Front:
         for message in messages:
             match message["do"]:
                 case "attach":
-                    task = asyncio.get_running_loop().create_task(self._attach(message["address"], Path(message["home"])))
+                    task = asyncio.get_running_loop().create_task(
+                        self._attach(message["address"], Path(message["home"]))
+                    )
                     self._tasks.add(task)
                     task.add_done_callback(self._tasks.discard)
                 case "detach":

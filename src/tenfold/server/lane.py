@@ -68,6 +68,8 @@ class Lane:
         self._dispatching = False
         self._watching = False
         self._easy_rows = 0
+        self._startup_s = 0.0
+        self._back_at = 0.0  # when the next replica may be ready, after the last one was lost
         self._loop = asyncio.get_running_loop()
 
     @property
@@ -91,11 +93,11 @@ class Lane:
 
     def admits(self, request: Single | Many, rows: int) -> bool:
         """Whether these rows can be answered in time; where not, the request is answered so."""
-        if not self.links:
-            request.refuse("not_ready", "no replica is loaded", 1.0)
+        if not self.links and request.due < self._back_at:
+            request.refuse("not_ready", "no replica is loaded", self._back_at - request.decoded)
             return False
         running = sum(len(link.running) for link in self.links)
-        queue = Queue(self._waiting_rows, running, len(self.links))
+        queue = Queue(self._waiting_rows, running, max(len(self.links), 1))
         verdict = admit(queue, rows, self.cost, request.due, request.decoded)
         if isinstance(verdict, Refuse):
             request.shed(verdict.reason, verdict.retry_after_s)
@@ -118,7 +120,9 @@ class Lane:
     def keep_aside(self, request: Request, remarks: Remarks) -> None:
         """Write quarantined rows to the dead-letter file."""
         if remarks.put_aside:
-            self._dead_letters.write(datetime.now(UTC), request.id.decode(), self.release, request.body, remarks.put_aside)
+            self._dead_letters.write(
+                datetime.now(UTC), request.id.decode(), self.release, request.body, remarks.put_aside
+            )
 
     def add(self, item: Single | Part) -> None:
         """Queue rows in the order of their deadlines; they leave once every request of this turn was read."""
@@ -185,6 +189,7 @@ class Lane:
     def greeted(self, link: Link, hello: frames.Hello) -> None:
         """A replica of this release is ready."""
         link.owner = self
+        self._startup_s = hello.startup_s
         self.links.append(link)
         self._loop.call_soon(self._dispatch)
 
@@ -221,9 +226,10 @@ class Lane:
         self.cost.observe(batch.rows, now - batch.sent)
         self._easy_rows = self._rows_surely_in_time()
         notes = decode_notes(said) if said else None
-        timing = (", validate;dur=%.3f, preprocess;dur=%.3f, model;dur=%.3f, postprocess;dur=%.3f" % tuple(
-            spent / 1e6 for spent in nanoseconds
-        )).encode()
+        timing = (
+            ", validate;dur=%.3f, preprocess;dur=%.3f, model;dur=%.3f, postprocess;dur=%.3f"
+            % tuple(spent / 1e6 for spent in nanoseconds)
+        ).encode()
         if frame.rows == batch.rows:
             return Outcome(self._outputs.encode(batch.rows, frame.parts[3:]), notes, batch.sent, timing)
         places = memoryview(index).cast("I").tolist()
@@ -246,6 +252,7 @@ class Lane:
         if link in self.links:
             self.links.remove(link)
             self._easy_rows = 0
+            self._back_at = time.monotonic() + self._startup_s
         for batch in reversed(unanswered[1:]):
             for item in reversed(batch.items):
                 self._queue.appendleft(item)  # type: ignore[arg-type]
@@ -296,4 +303,3 @@ class Lane:
 
 
 WATCH_S = 0.005
-

@@ -134,7 +134,9 @@ def live(counters: Counter[str], seconds: float) -> dict[str, Any]:
         "rows_per_s": counters["rows"] / seconds if seconds > 0 else 0.0,
         "latency_s": {"p50": quantile_s(counters, 0.5), "p99": quantile_s(counters, 0.99)},
         "batch_rows": {"p50": _median_batch(counters)},
-        "stage_s": {stage: spent / (rows if stage in ("decode", "queue") else batches) for stage, spent in stages.items()},
+        "stage_s": {
+            stage: spent / (rows if stage in ("decode", "queue") else batches) for stage, spent in stages.items()
+        },
         "violations": _named(counters, "violation:"),
         "changes": _named(counters, "change:"),
     }

@@ -14,11 +14,11 @@ import socket
 import struct
 import sys
 import time
+from importlib.metadata import version
 
 import msgspec
 import numpy as np
 
-from tenfold import __version__
 from tenfold.errors import TenfoldError
 from tenfold.parity import rehearse
 from tenfold.pipeline import Pipeline
@@ -123,18 +123,18 @@ def main(channel: int, listen: int, folder: str, env: str) -> None:
     except TenfoldError as error:
         line.send(event="failed", message=error.message, hint=error.hint, code=error.exit_code)
         sys.exit(error.exit_code)
+    startup_s = time.perf_counter() - began
     release = f"{described.name}@{described.release[:7]}"
     hello = Hello(
         wire=frames.WIRE,
-        tenfold=__version__,
+        tenfold=version("tenfold"),
         release=release,
         contract=described.input.digest,
         pid=os.getpid(),
+        startup_s=startup_s,
         service=msgspec.Raw(msgspec.json.encode(described)),
     )
-    line.send(event="ready", release=release, seconds=time.perf_counter() - began, service=described)
+    line.send(event="ready", release=release, seconds=startup_s, service=described)
     gc.collect()
     gc.freeze()
     Replica(pipeline, hello, line, socket.socket(fileno=listen)).serve()
-
-

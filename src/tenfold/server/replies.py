@@ -107,7 +107,9 @@ class Replies:
         if flags:
             document["flags"] = [{"row": f.row, "pointer": f.pointer, "code": f.code} for f in sorted(flags, key=_row)]
         if fallbacks:
-            document["fallbacks"] = [{"row": row, **fallback_json(because)} for row, because in sorted(fallbacks.items())]
+            document["fallbacks"] = [
+                {"row": row, **fallback_json(because)} for row, because in sorted(fallbacks.items())
+            ]
         return response(200, encode_json(document), headers=headers)
 
 

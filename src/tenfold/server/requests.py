@@ -55,7 +55,14 @@ class Request:
     __slots__ = ("body", "connection", "decoded", "done", "due", "head", "id", "lane", "remarks", "started", "trace_id")
 
     def __init__(
-        self, lane: Lane, connection: Connection, head: Head, request_id: bytes, started: float, decoded: float, body: bytes
+        self,
+        lane: Lane,
+        connection: Connection,
+        head: Head,
+        request_id: bytes,
+        started: float,
+        decoded: float,
+        body: bytes,
     ) -> None:
         self.lane = lane
         self.connection = connection

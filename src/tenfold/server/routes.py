@@ -163,7 +163,9 @@ class Site:
                 reader, writer = await asyncio.open_unix_connection(str(self._run / "admin.sock"))
                 target = f"/api/answers/{self.spec.name}"
                 accept = head.headers.get("accept", "*/*")
-                writer.write(f"GET {target} HTTP/1.1\r\nhost: admin\r\naccept: {accept}\r\nconnection: close\r\n\r\n".encode())
+                writer.write(
+                    f"GET {target} HTTP/1.1\r\nhost: admin\r\naccept: {accept}\r\nconnection: close\r\n\r\n".encode()
+                )
                 answer = await reader.read(-1)
                 writer.close()
         except (OSError, TimeoutError):
@@ -180,4 +182,3 @@ PAGE_HEADERS = (
     ("referrer-policy", "no-referrer"),
     ("x-frame-options", "DENY"),
 )
-

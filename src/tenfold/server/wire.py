@@ -27,6 +27,7 @@ MAX_TARGET_BYTES = 8 * 1024
 HEAD_TIMEOUT_S = 10.0
 BODY_TIMEOUT_S = 30.0
 IDLE_TIMEOUT_S = 60.0
+LINGER_S = 2.0
 MAX_HEADS = 1024
 
 JSON = "application/json"
@@ -180,7 +181,21 @@ def parse_head(raw: bytes) -> Head:
 class Connection(asyncio.Protocol):
     """One client. Reads a request, hands it to its handler, and reads the next once that is answered."""
 
-    __slots__ = ("_app", "_body", "_buffer", "_chunked", "_got", "_head", "_heads", "_last", "_live", "busy", "since", "started", "transport")
+    __slots__ = (
+        "_app",
+        "_body",
+        "_buffer",
+        "_chunked",
+        "_got",
+        "_head",
+        "_heads",
+        "_last",
+        "_live", "_rejected",
+        "busy",
+        "since",
+        "started",
+        "transport",
+    )
 
     def __init__(self, app: App, heads: Heads, live: set[Connection]) -> None:
         self._app = app
@@ -192,6 +207,7 @@ class Connection(asyncio.Protocol):
         self._got = 0
         self._chunked: _Parsing | None = None
         self._last = False
+        self._rejected = False
         self.busy = False
         self.started = 0.0
         self.since = 0.0
@@ -207,6 +223,8 @@ class Connection(asyncio.Protocol):
         self._live.discard(self)
 
     def data_received(self, data: bytes) -> None:
+        if self._rejected:
+            return
         if self.busy:
             self._wait_with(data)
         elif self._head is not None:
@@ -301,9 +319,19 @@ class Connection(asyncio.Protocol):
         head.handler(self, head, body, self.started)
 
     def reject(self, code: str, detail: str = "") -> None:
-        """Refuse what cannot be read any further, and close."""
-        self.busy = True
-        self.send(problem(code, detail, close=True), keep_alive=False)
+        """Refuse what cannot be read any further, and end the connection.
+
+        What the client still sends is thrown away for a moment: closing at once would reset the connection, and the
+        client might never see why.
+        """
+        transport = self.transport
+        if transport is None:
+            return
+        self._rejected = True
+        transport.write(problem(code, detail, close=True))
+        if transport.can_write_eof():
+            transport.write_eof()
+        asyncio.get_running_loop().call_later(LINGER_S, transport.close)
 
     def send(self, response: bytes, keep_alive: bool = True) -> None:
         """Answer the request in progress with a whole response, and go on to the next."""
@@ -329,7 +357,7 @@ class Connection(asyncio.Protocol):
 
     def check_patience(self, now: float) -> None:
         """Close a connection that has been silent for too long; called about once a second."""
-        if self.transport is None or self.busy:
+        if self.transport is None or self.busy or self._rejected:
             return
         silent_s = now - self.since
         if self._head is not None and silent_s > BODY_TIMEOUT_S:

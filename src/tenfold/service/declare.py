@@ -11,11 +11,11 @@ from tenfold.batching import Batching
 from tenfold.capacity import Capacity
 from tenfold.deadline import Deadline
 from tenfold.drift import Drift
-from tenfold.errors import ServiceError
-from tenfold.models import load
+from tenfold.errors import ServiceError, TenfoldError
+from tenfold.models import load as load_model
 from tenfold.releases import Releases
 from tenfold.scaling import Scaling
-from tenfold.service.source import file_of_module, folder_of
+from tenfold.service.source import file_of_module, folder_of, line_of
 from tenfold.transforms import postprocessor, preprocessor
 
 if TYPE_CHECKING:
@@ -72,18 +72,26 @@ class Service:
     def start(self, folder: Path | None = None) -> Self:
         """Load the model, from ``folder`` or the one that the class stands in, and call ``load``.
 
-        Raises ``ModelError`` where the model cannot be read, ``ContractError`` where it does not fit the contracts.
+        Raises ``ModelError`` where the model cannot be read, ``ContractError`` where it does not fit the contracts, and
+        ``ServiceError`` where ``load`` raises.
         """
         if folder is not None:
             self.folder = folder
-        self.predictor = load(type(self).model, self.folder)
+        self.predictor = load_model(type(self).model, self.folder)
         for default in ("_preprocess", "_postprocess"):
             self.__dict__.pop(default, None)
         if not self.states("preprocess"):
             self._preprocess  # noqa: B018 -- made now, so that a contract that does not fit is no surprise for a request
         if not self.states("postprocess"):
             self._postprocess  # noqa: B018
-        self.load()
+        try:
+            self.load()
+        except TenfoldError:
+            raise
+        except Exception as error:
+            where = line_of(error, self.folder.resolve()) or type(self).__name__
+            mend = "mend the line; load(self) may run in any folder, so that its files are self.folder / name"
+            raise ServiceError(f"{where}: load raised {type(error).__name__}: {error}", mend) from error
         return self
 
     def close(self) -> None:

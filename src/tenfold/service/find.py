@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import sys
-import traceback
 from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
@@ -12,8 +11,9 @@ from types import ModuleType
 
 from tenfold.errors import NotFound, ServiceError, TenfoldError
 from tenfold.service.declare import Service
+from tenfold.service.meant import NEEDED, OPTIONS
 from tenfold.service.overlay import read
-from tenfold.service.read import NEEDED, OPTIONS
+from tenfold.service.source import line_of
 
 FILE = "service.py"
 
@@ -121,7 +121,7 @@ def _services(module: ModuleType) -> Iterator[type[Service]]:
 
 def _told(file: Path, error: BaseException) -> TenfoldError:
     """What went wrong while the file ran, with the line of the user's own code."""
-    where = _line(file, error)
+    where = line_of(error, file.parent) or file.name
     match error:
         case TenfoldError():
             told = ServiceError(f"{where}: {error.message}", error.hint)
@@ -138,13 +138,3 @@ def _told(file: Path, error: BaseException) -> TenfoldError:
         case _:
             said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             return ServiceError(f"{where}: {said}", f"python {file} shows the whole traceback")
-
-
-def _line(file: Path, error: BaseException) -> str:
-    """The innermost line within the service's folder: "service.py:12"."""
-    if isinstance(error, SyntaxError) and error.filename:
-        return f"{Path(error.filename).name}:{error.lineno}"
-    for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if Path(frame.filename).resolve().parent == file.parent:
-            return f"{Path(frame.filename).name}:{frame.lineno}"
-    return file.name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
+import traceback
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -34,7 +35,7 @@ def places(cls: type, until: type) -> dict[str, str]:
         file = file_of(base)
         if file is not None:
             lines = _lines(file, file.stat().st_mtime_ns).get(base.__qualname__, {})
-            found |= {name: f"{file.name}:{line}" for name, line in lines.items()}
+            found |= {name: f"{file.name}:{line}" for name, line in lines.items() if name}
     return found
 
 
@@ -46,6 +47,16 @@ def place(cls: type, attribute: str = "") -> str:
     lines = _lines(file, file.stat().st_mtime_ns).get(cls.__qualname__, {})
     line = lines.get(attribute, lines.get(""))
     return f"{file.name}:{line}" if line else file.name
+
+
+def line_of(error: BaseException, folder: Path) -> str:
+    """The user's innermost line that an error came through, "service.py:12"; "" where it was none in the folder."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{Path(error.filename).name}:{error.lineno}"
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if Path(frame.filename).resolve().parent == folder:
+            return f"{Path(frame.filename).name}:{frame.lineno}"
+    return ""
 
 
 @cache

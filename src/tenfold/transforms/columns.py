@@ -145,7 +145,7 @@ def _one_by_one(values: Array, leaf: Leaf, column: Column) -> Stored:
             missing.append(row)
             continue
         try:
-            stored[row] = leaf.read(value)
+            stored[row] = leaf.read(None if type(value).__name__ in MISSING else value)
         except Unfit as unfit:
             faults[row] = unfit.detail
     return Stored(_packed(stored, column), missing, faults)

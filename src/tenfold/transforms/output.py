@@ -106,6 +106,8 @@ def _names(leaf: Leaf) -> tuple[str, ...]:
 
 def _as_array(values: Any) -> Array:
     """An array of what was given. A list of several types is one of objects: NumPy would make all of them text."""
+    if isinstance(values, np.ndarray) and values.ndim:
+        return values
     if not isinstance(values, list | tuple):
         return np.atleast_1d(np.asarray(values))
     types = set(map(type, values))

@@ -64,7 +64,7 @@ def check(form: Form, data: Any) -> Checked:
 
 def _broken(draft: Draft) -> Iterator[Fault]:
     """The cells that hold a value of the right type which breaks a check."""
-    for row, k in _suspects(draft):
+    for row, k in set(_suspects(draft)):
         leaf = draft.leaves[k]
         if not draft.blank[k][row]:
             try:
