@@ -45,3 +45,11 @@ def environment(named: str = "") -> str:
 def server(folder: Path, env: str = "") -> Server:
     """The limits that a folder's ``tenfold.toml`` states for an environment, and the usual ones for the rest."""
     return read(folder, env).over("server", Server())
+
+
+def single_threaded() -> dict[str, str]:
+    """The environment of a replica: ours, with one thread for each numerical library unless a variable says otherwise.
+
+    Replicas are what uses the cores. A process forked from one with OpenMP threads would hang besides.
+    """
+    return dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1") | dict(os.environ)

@@ -128,9 +128,12 @@ class Rows:
         by_name = self.layout.by_name
         chosen = [by_name[name] for name in names] if names else [c for c in self.layout.columns if _is_number(c)]
         first = chosen[0] if chosen else None
-        if first is not None and first.block == "f8" and np.dtype(dtype) == np.float64:
-            if all(c.block == "f8" and c.index == first.index + k for k, c in enumerate(chosen)):
-                return self._blocks["f8"][:, first.index : first.index + len(chosen)]
+        if (
+            first is not None
+            and np.dtype(dtype) == np.float64
+            and all(c.block == "f8" and c.index == first.index + k for k, c in enumerate(chosen))
+        ):
+            return self._blocks["f8"][:, first.index : first.index + len(chosen)]
         result = np.empty((self._size, len(chosen)), dtype=dtype)
         for k, column in enumerate(chosen):
             result[:, k] = self._column(column)

@@ -20,10 +20,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tenfold.config import single_threaded
 from tenfold.errors import Conflict, ServiceError, TenfoldError
 from tenfold.server.channel import Channel, Message
 
-MAX_BODY_BYTES = 8 * 2**20
 BACKLOG = 1024
 STOP_LIMIT_S = 35.0
 RESTART_DELAYS_S = (0.0, 0.1, 0.5, 2.0, 5.0, 10.0)
@@ -44,7 +44,6 @@ class Plan:
     env: str = ""
     drain_delay_s: float = 0.0
     reload: bool = False
-    max_body_bytes: int = MAX_BODY_BYTES
 
 
 @dataclass(slots=True)
@@ -72,6 +71,7 @@ class Supervisor:
     def __init__(self, plan: Plan, say: Say) -> None:
         self._plan = plan
         self._say = say
+        self._environment = single_threaded()
         self._children: dict[int, Child] = {}
         self._run = Path(tempfile.mkdtemp(prefix="tenfold-"))
         self._counter = 0
@@ -90,8 +90,8 @@ class Supervisor:
         self._public = listen(plan.host, plan.port, "--port")
         self._admin = listen(plan.admin_host, plan.admin_port, "--admin-port")
         self._admin_local = listen_unix(self._run / "admin.sock")
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._signalled)
+        for ending in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(ending, self._signalled)
         loop.add_signal_handler(signal.SIGCHLD, self._reap)
         try:
             for folder in plan.folders:
@@ -113,12 +113,12 @@ class Supervisor:
     @property
     def address(self) -> tuple[str, int]:
         """Where predictions are answered."""
-        return self._public.getsockname()[:2]
+        return address_of(self._public)
 
     @property
     def admin_address(self) -> tuple[str, int]:
         """Where the console and the metrics are."""
-        return self._admin.getsockname()[:2]
+        return address_of(self._admin)
 
     # Children
 
@@ -126,7 +126,9 @@ class Supervisor:
         ours, theirs = Channel.pair()
         command = [sys.executable, "-m", "tenfold", role, *arguments, "--channel", str(theirs.fileno())]
         fds = [theirs.fileno(), *(one.fileno() for one in inherited)]
-        process = subprocess.Popen(command, pass_fds=fds, stdin=subprocess.DEVNULL, start_new_session=True)
+        process = subprocess.Popen(
+            command, pass_fds=fds, stdin=subprocess.DEVNULL, start_new_session=True, env=self._environment
+        )
         theirs.close()
         child = Child(role, process, ours, **known)
         self._children[process.pid] = child
@@ -136,7 +138,6 @@ class Supervisor:
     def _start_front(self, number: int) -> None:
         arguments = [
             *("--listen", str(self._public.fileno()), "--run", str(self._run), "--number", str(self._next())),
-            *("--max-body-bytes", str(self._plan.max_body_bytes)),
         ]
         child = self._start("front", arguments, [self._public], number=number)
         for other in self._replicas():
@@ -292,10 +293,11 @@ class Supervisor:
             self._finished.set()
             return
         self._stopping = True
-        self._say("stopping", {"drain_delay_s": self._plan.drain_delay_s})
+        delay_s = max([self._plan.drain_delay_s, *(said["drain_delay_s"] for said in self._services.values())])
+        self._say("stopping", {"drain_delay_s": delay_s})
         for front in self._of("front"):
             front.channel.send(do="unready")
-        asyncio.get_running_loop().call_later(self._plan.drain_delay_s, self._drain)
+        asyncio.get_running_loop().call_later(delay_s, self._drain)
 
     def _drain(self) -> None:
         self._public.close()
@@ -366,6 +368,12 @@ def listen(host: str, port: int, option: str) -> socket.socket:
         raise Conflict(f"cannot listen on {host}:{port}: {error.strerror}", f"choose another with {option}") from None
     one.set_inheritable(True)
     return one
+
+
+def address_of(one: socket.socket) -> tuple[str, int]:
+    """Host and port of a listening socket."""
+    host, port, *_ = one.getsockname()
+    return host, port
 
 
 def listen_unix(path: Path) -> socket.socket:

@@ -89,6 +89,7 @@ COLUMNS: dict[str, Any] = {
 
 
 def assert_expected(rows: Rows) -> None:
+    """The rows are those of ``RECORDS``."""
     assert rows.radius.tolist() == [1.5, 2.0]
     assert rows.id.tolist() == [LONG_ID, -1]
     assert rows.count[0] == 3
@@ -109,20 +110,22 @@ def assert_expected(rows: Rows) -> None:
 
 
 def arrow() -> pa.Table:
+    """The same rows, with a dictionary and a struct."""
     nested = [{"city": "Basel", "floor": None}, None]
     columns = {name: values for name, values in COLUMNS.items() if "." not in name}
     return pa.table({**columns, "scanner": pa.array(["A", "B"]).dictionary_encode(), "address": nested})
 
 
 def frame() -> pd.DataFrame:
+    """The same rows, with pandas' own dtypes."""
     return pd.DataFrame(
         {
             **COLUMNS,
             "count": pd.array([3, None], dtype="Int64"),
             "good": pd.array([True, None], dtype="boolean"),
             "scanner": pd.Categorical(["A", "B"]),
-            "day": pd.to_datetime(["2024-02-29", None]),
-            "at": pd.to_datetime(["2024-02-29T12:00", None]),
+            "day": pd.Series(["2024-02-29", None], dtype="datetime64[ns]"),
+            "at": pd.Series(["2024-02-29T12:00", None], dtype="datetime64[us]"),
             "target": [0, 1],
         }
     )
@@ -266,6 +269,8 @@ def test_training_rows_may_break_what_only_flags() -> None:
 
 def test_an_empty_table_gives_no_rows() -> None:
     """No rows are rows, too."""
-    for table in ([], pd.DataFrame({name: [] for name in COLUMNS}), {name: [] for name in COLUMNS}):
+    empty: dict[str, list[Any]] = {name: [] for name in COLUMNS}
+    tables: list[Any] = [[], pd.DataFrame(empty), empty]
+    for table in tables:
         assert len(Rows.of(table, Everything)) == 0
         assert len(block.check(Everything.form, table).rows) == 0

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tenfold.contract.form import Field
-from tenfold.contract.infer import identifiers, infer, widened
+from tenfold.contract.infer import infer, widened
+from tenfold.contract.naming import identifiers
 from tenfold.errors import ContractError
 from tenfold.rows import Rows
 
@@ -126,8 +127,8 @@ def test_the_model_says_order_and_choice() -> None:
 
 def test_keys_are_suggested() -> None:
     """Columns that differ in every row are named as possible keys; measurements are not."""
-    table = pd.DataFrame({"ticket": list("abcdef"), "fare": [1.5, 2.5, 3.5, 4.5, 5.5, 6.5]})
-    assert infer(table).keys == ("ticket",)
+    table = pd.DataFrame({"ticket": list("abcdef"), "fare": [1.5, 2.5, 3.5, 4.5, 5.5, 6.5], "pclass": [1] * 6})
+    assert infer(table, features=["pclass"]).keys == ("ticket",)
 
 
 @pytest.mark.parametrize(

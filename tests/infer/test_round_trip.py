@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,6 +54,12 @@ def objects(values: list[Any]) -> Any:
     return column
 
 
+def arrow(kind: Any) -> Make:
+    """Columns that Arrow holds for pandas."""
+    dtype: Any = pd.ArrowDtype(kind)
+    return lambda values: pd.Series(values, dtype=dtype)
+
+
 KINDS: list[tuple[st.SearchStrategy[Any], Make]] = [
     (FLOATS, np.array),
     (st.floats(width=32, allow_infinity=False), lambda values: np.array(values, dtype=np.float32)),
@@ -74,6 +81,8 @@ KINDS: list[tuple[st.SearchStrategy[Any], Make]] = [
     (MOMENTS | GAP, lambda values: pd.to_datetime(pd.Series(values, dtype="datetime64[ns]"))),
     (MOMENTS | GAP, lambda values: pd.to_datetime(pd.Series(values, dtype="datetime64[us]"), utc=True)),
     (MOMENTS, objects),
+    (MOMENTS | GAP, arrow(pa.timestamp("us", "UTC"))),
+    (st.sampled_from(["S", "C", None]), arrow(pa.string())),
     (st.dates(date(1700, 1, 1), date(2200, 1, 1)) | GAP, objects),
     (st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=3), objects),
     (st.lists(st.integers(-9, 9), min_size=1, max_size=3).map(np.array), objects),

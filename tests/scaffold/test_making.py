@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -238,3 +241,52 @@ def test_a_folder_is_never_overwritten(tmp_path: Path) -> None:
     with pytest.raises(Conflict):
         make(tmp_path / "x", model=numeric_pipeline(), data=TABLE, target="survived")
     assert list((tmp_path / "x").iterdir()) == []
+
+
+FEATURES_FILE = """
+from sklearn.base import BaseEstimator, TransformerMixin
+from words import zero
+
+class Cleaner(TransformerMixin, BaseEstimator):
+    def fit(self, X, y=None):
+        self.feature_names_in_ = X.columns.to_numpy(dtype=object)
+        return self
+
+    def transform(self, X):
+        return X.fillna(zero())
+"""
+
+
+@pytest.fixture
+def training_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of somebody's training, with modules of their own."""
+    (tmp_path / "features.py").write_text(FEATURES_FILE, "utf-8")
+    (tmp_path / "words.py").write_text("def zero():\n    return 0.0\n", "utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ("features", "words"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    return tmp_path
+
+
+@pytest.mark.slow
+def test_own_modules_come_along(training_folder: Path) -> None:
+    """A model that needs features.py gets it, and what that imports; the folder is then served anywhere."""
+    cleaner = importlib.import_module("features").Cleaner()
+    model = make_pipeline(cleaner, LogisticRegression()).fit(TABLE[NUMBERS], TABLE.survived)
+    made = make(Path("x"), model=model, data=TABLE, target="survived")
+    assert made.trusted
+    assert {"features.py", "words.py", "model.joblib"} <= {path.name for path in Path("x").iterdir()}
+    command = [sys.executable, "-P", "-m", "tenfold", "check", str(training_folder / "x")]
+    done = subprocess.run(command, cwd="/", capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_what_only_the_notebook_has_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A class that was typed into a notebook cannot be served, and the message says where to put it."""
+    monkeypatch.setattr(Sneaky, "__module__", "__main__")
+    monkeypatch.setattr(sys.modules["__main__"], "Sneaky", Sneaky, raising=False)
+    model = Sneaky().fit(TABLE[["fare", "class"]], TABLE.survived)
+    with pytest.raises(ModelError, match="Sneaky") as raised:
+        make(tmp_path / "x", model=model, data=TABLE, target="survived")
+    assert "features.py" in raised.value.hint

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 import pytest
 
-from tenfold.server.wire import MAX_HEAD_BYTES, Connection, Handler, Head, Heads, response
+from tenfold.server.wire import MAX_HEAD_BYTES, Connection, Handler, Head, Heads, Live, response
 
 
 class Echo:
@@ -36,7 +36,7 @@ def talk(conversation: Talk, app: Echo | None = None) -> Echo:
     served = app or Echo()
 
     async def run() -> None:
-        live: set[Connection] = set()
+        live = Live()
         heads = Heads(served)
         loop = asyncio.get_running_loop()
         server = await loop.create_server(lambda: Connection(served, heads, live), "127.0.0.1", 0)

@@ -26,7 +26,7 @@ A_DAY = date(2026, 1, 15)
 
 @st.composite
 def mostly(draw: st.DrawFn, usual: st.SearchStrategy[Any], seldom: st.SearchStrategy[Any], share: int = 8) -> Any:
-    """The usual, but for one case in ``share``. (A union would give each of its branches the same weight.)"""
+    """The usual, but for one case in ``share``: a union would give each of its branches the same weight."""
     return draw(seldom if draw(st.integers(1, share)) == share else usual)
 
 

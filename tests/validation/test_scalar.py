@@ -45,6 +45,7 @@ ROW: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def decoder() -> Decoder:
+    """The contract that most of these tests are about."""
     return Decoder(FORM)
 
 

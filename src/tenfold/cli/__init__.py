@@ -10,6 +10,7 @@ from importlib import import_module
 import click
 
 from tenfold.cli import screen
+from tenfold.errors import UsageError
 
 COMMANDS = {  # in the order of a first day; modules are imported when their command runs, never for --help
     "demo": ("tenfold.cli.demo", "Train, serve and break a small real model; show the ten answers."),
@@ -43,7 +44,7 @@ class Commands(click.Group):
         if args and not args[0].startswith("-") and args[0] not in COMMANDS:
             near = get_close_matches(args[0], COMMANDS, n=1)
             mend = f"tenfold {near[0]}" if near else "tenfold --help lists the commands"
-            raise screen.usage(f"there is no command {args[0]!r}", mend)
+            raise UsageError(f"there is no command {args[0]!r}", mend)
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002

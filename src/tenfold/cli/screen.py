@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from tenfold.errors import TenfoldError, UsageError
+from tenfold.errors import TenfoldError
 
 SCHEMA = 1
 PATIENCE_S = 1.0  # work that takes longer shows its progress
@@ -25,11 +25,6 @@ json_option = click.option("--json", "as_json", is_flag=True, help='Print JSON (
 def service_argument(command: Callable[..., Any]) -> Callable[..., Any]:
     """The argument that nearly every command takes: a folder or ``file.py[:Class]``, here by default."""
     return click.argument("service", default=".")(command)
-
-
-def usage(message: str, hint: str) -> UsageError:
-    """A command line that cannot be meant."""
-    return UsageError(message, hint)
 
 
 def failed(error: Exception, as_json: bool) -> int:

@@ -11,17 +11,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tenfold.contract.declare import Contract as Contract
 
+_VOCABULARY = """
+    Alias Image Key Pattern Private Tensor clamp fallback flag impute on_invalid on_missing on_unseen quarantine reject rule
+"""
+_ANNOTATED_TYPES = "Ge Gt Interval Le Len Lt MaxLen MinLen MultipleOf Predicate Timezone Unit"
 _HOME = {
-    **dict.fromkeys(["Contract"], "tenfold.contract.declare"),
-    **dict.fromkeys(
-        ["Alias", "Image", "Key", "Pattern", "Private", "Tensor", "clamp", "fallback", "flag", "impute", "on_invalid"]
-        + ["on_missing", "on_unseen", "quarantine", "reject", "rule"],
-        "tenfold.contract.vocabulary",
-    ),
-    **dict.fromkeys(
-        ["Ge", "Gt", "Interval", "Le", "Len", "Lt", "MaxLen", "MinLen", "MultipleOf", "Predicate", "Timezone", "Unit"],
-        "annotated_types",
-    ),
+    "Contract": "tenfold.contract.declare",
+    **dict.fromkeys(_VOCABULARY.split(), "tenfold.contract.vocabulary"),
+    **dict.fromkeys(_ANNOTATED_TYPES.split(), "annotated_types"),
 }
 
 

@@ -32,7 +32,6 @@ from tenfold.rows import Rows
 Predicates = Mapping[str, tuple[Callable[[Any], Any], ...]]
 SCALARS: dict[Any, str] = {float: "float", int: "int", bool: "bool", str: "text", datetime: "datetime", date: "date"}
 TYPES = "float, int, bool, str, datetime, date, Literal, an Enum, list[...], a Contract, Tensor(...) and Image(...)"
-BOUNDS = ("ge", "gt", "le", "lt", "multiple_of")
 
 
 class Contract:
@@ -67,7 +66,7 @@ class Contract:
 
     @classmethod
     def read(cls, data: Any) -> Rows:
-        """Rows of a DataFrame, an Arrow table, a mapping of columns or a list of mappings, by type alone: no bounds, no rules.
+        """Rows of a DataFrame, an Arrow table, a mapping of columns or a list of mappings, by type: no bounds, no rules.
 
         Raises InvalidInput with every value that has another type. Columns that the contract does not know are ignored,
         since tables hold targets, too.
@@ -136,11 +135,10 @@ def _field(where: str, name: str, hint: Any) -> Field:
     said: dict[str, Any] = {"name": name, "wire": name, "nullable": nullable}
     kinds = [item for item in (base, *metadata) if isinstance(item, ImageForm | Tensor)]
     said |= _kind(where, name, kinds[0] if kinds else base)
-    for item in metadata:
-        for word, value in _said(where, name, item):
-            if word in said and word not in ("wire", "predicates"):
-                raise ContractError(f"{where}.{name} states {word} twice.", "keep one of the two")
-            said[word] = (*said.get(word, ()), *value) if word == "predicates" else _number(said["kind"], value)
+    for word, value in filter(None, (_said(where, name, item) for item in metadata)):
+        if word in said and word not in ("wire", "predicates"):
+            raise ContractError(f"{where}.{name} states {word} twice.", "keep one of the two")
+        said[word] = (*said.get(word, ()), *value) if word == "predicates" else _number(said["kind"], value)
     return Field(**said)
 
 
@@ -185,43 +183,38 @@ def _kind(where: str, name: str, base: Any) -> dict[str, Any]:
     )
 
 
-def _said(where: str, name: str, item: Any) -> Iterator[tuple[str, Any]]:
-    """What one word within ``Annotated`` says, as an attribute of ``Field``."""
-    match item:
-        case Alias():
-            yield "wire", item.name
-        case Key():
-            yield "key", True
-        case Private():
-            yield "private", True
-        case Pattern():
-            yield "pattern", item.regex
-        case Otherwise():
-            yield item.word, item.action
-        case at.Ge() | at.Gt() | at.Le() | at.Lt() | at.MultipleOf():
-            word = next(word for word in BOUNDS if hasattr(item, word))
-            yield word, plain(getattr(item, word))
-        case at.MinLen():
-            yield "min_len", item.min_length
-        case at.MaxLen():
-            yield "max_len", item.max_length
-        case at.Timezone():
-            yield "timezone", "naive" if item.tz is None else "aware"
-        case at.Unit():
-            yield "unit", item.unit
-        case at.Predicate():
-            yield "predicates", (getattr(item.func, "__name__", type(item.func).__name__),)
-        case at.Doc():
-            yield "doc", item.documentation
-        case str():
-            yield "doc", item
-        case ImageForm() | Tensor():
-            pass
-        case _:
-            raise ContractError(
-                f"{where}.{name} says {item!r}, which contracts do not know.",
-                "bounds and lengths are those of annotated_types; the other words are imported from tenfold",
-            )
+def _said(where: str, name: str, item: Any) -> tuple[str, Any] | None:
+    """What one word within ``Annotated`` says, as an attribute of ``Field``; None for what says the type itself."""
+    if isinstance(item, ImageForm | Tensor):
+        return None
+    for word, said in WORDS.items():
+        if isinstance(item, word):
+            return said(item)
+    raise ContractError(
+        f"{where}.{name} says {item!r}, which contracts do not know.",
+        "bounds and lengths are those of annotated_types; the other words are imported from tenfold",
+    )
+
+
+WORDS: dict[type, Callable[[Any], tuple[str, Any]]] = {
+    Alias: lambda item: ("wire", item.name),
+    Key: lambda _: ("key", True),
+    Private: lambda _: ("private", True),
+    Pattern: lambda item: ("pattern", item.regex),
+    Otherwise: lambda item: (item.word, item.action),
+    at.Ge: lambda item: ("ge", plain(item.ge)),
+    at.Gt: lambda item: ("gt", plain(item.gt)),
+    at.Le: lambda item: ("le", plain(item.le)),
+    at.Lt: lambda item: ("lt", plain(item.lt)),
+    at.MultipleOf: lambda item: ("multiple_of", plain(item.multiple_of)),
+    at.MinLen: lambda item: ("min_len", item.min_length),
+    at.MaxLen: lambda item: ("max_len", item.max_length),
+    at.Timezone: lambda item: ("timezone", "naive" if item.tz is None else "aware"),
+    at.Unit: lambda item: ("unit", item.unit),
+    at.Predicate: lambda item: ("predicates", (getattr(item.func, "__name__", type(item.func).__name__),)),
+    at.DocInfo: lambda item: ("doc", item.documentation),
+    str: lambda item: ("doc", item),
+}
 
 
 def _is_contract(base: Any) -> bool:

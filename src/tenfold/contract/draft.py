@@ -18,7 +18,7 @@ DTYPES = {"f8": np.float64, "i8": np.int64, "i4": np.int32, "u1": np.uint8}
 class Draft:
     """``size`` rows of blanks to begin with.
 
-    ``columns[k]`` is the column of leaf k, a view of its block where it has one; ``blank[k]`` is True where it holds no value.
+    ``columns[k]`` is the column of leaf k, a view of its block where it has one; ``blank[k]`` is True where it has no value.
     """
 
     def __init__(self, leaves: tuple[Leaf, ...], layout: Layout, size: int) -> None:

@@ -6,10 +6,8 @@ Enforcing the inferred contract on the very table that it came from refuses no r
 
 from __future__ import annotations
 
-import keyword
 import math
 import re
-import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -17,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from tenfold.contract.consistency import RESERVED
 from tenfold.contract.form import Action, Field, Form, Kind, show
+from tenfold.contract.naming import identifiers
 from tenfold.errors import ContractError
 
 if TYPE_CHECKING:
@@ -44,7 +42,7 @@ class Guess:
 class Inferred:
     """What was read from a table of ``rows`` rows: fields in the model's order, and what is left over.
 
-    ``keys`` are columns without repetition or gap, by which labels could be joined.
+    ``keys`` are columns among these without repetition or gap, by which labels could be joined.
     """
 
     guesses: tuple[Guess, ...]
@@ -71,7 +69,7 @@ def infer(table: pd.DataFrame, *, features: Sequence[str] = (), target: str | No
     attributes = identifiers(used)
     guesses = tuple(_guess(attributes[name], name, table.iloc[:, at[name]]) for name in used)
     unused = tuple(name for name in names if name not in used and name != target)
-    keys = tuple(name for name in names if name != target and _could_be_key(table.iloc[:, at[name]]))
+    keys = tuple(name for name in unused if _could_be_key(table.iloc[:, at[name]]))
     return Inferred(guesses, len(table), target, unused, keys)
 
 
@@ -90,42 +88,6 @@ def _refuse_absent(wanted: Iterable[str], names: Sequence[str]) -> None:
             near = get_close_matches(name, names, n=1)
             hint = f"is it {near[0]!r}?" if near else f"its columns are {', '.join(names[:12])}"
             raise ContractError(f"the table has no column {name!r}", hint)
-
-
-# -- names -------------------------------------------------------------------------------------------------
-
-
-def identifiers(names: Iterable[str]) -> dict[str, str]:
-    """An attribute for each column: the name itself where Python allows it, else the nearest that is one."""
-    names = list(names)
-    taken = {name for name in names if _is_free(name)}
-    return {name: name if name in taken else _identifier(name, taken) for name in names}
-
-
-def _identifier(name: str, taken: set[str]) -> str:
-    """A free attribute name, which joins ``taken``; folded (NFKC) as Python's parser folds identifiers."""
-    folded = unicodedata.normalize("NFKC", name)
-    word = re.sub(r"\W+", "_", folded).strip("_")
-    if not word[:1].isidentifier():
-        word = f"column_{word}" if word else "column"
-    if keyword.iskeyword(word) or word in RESERVED:
-        word += "_"
-    free, number = word, 2
-    while free in taken or not _is_free(free):
-        free, number = f"{word}_{number}", number + 1
-    taken.add(free)
-    return free
-
-
-def _is_free(name: str) -> bool:
-    """Whether a class body may have an attribute of this name that means nothing else there."""
-    return (
-        name.isidentifier()
-        and not keyword.iskeyword(name)
-        and not name.startswith("_")
-        and unicodedata.normalize("NFKC", name) == name
-        and name not in RESERVED
-    )
 
 
 # -- one column --------------------------------------------------------------------------------------------
@@ -178,6 +140,8 @@ def _plain(present: pd.Series[Any]) -> pd.Series[Any]:
         return present.astype(present.cat.categories.dtype)
     if isinstance(present.dtype, pd.SparseDtype):
         return pd.Series(present.to_numpy())
+    if isinstance(present.dtype, pd.ArrowDtype):
+        return pd.Series(present.tolist(), dtype=object)
     return present
 
 

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tenfold.contract.cells import Cells, cells_of
+from tenfold.contract.cells import Cells
 from tenfold.contract.columns import Column, Mask, as_objects, column_of, is_null
+from tenfold.contract.conversion import cells_of
 from tenfold.contract.draft import Draft
 from tenfold.contract.form import Action, Form, escape, layout_of
 from tenfold.contract.leaf import Group, Leaf, compile_form, missing, not_an_object

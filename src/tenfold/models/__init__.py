@@ -16,6 +16,7 @@ from typing import Any
 from tenfold.errors import ModelError
 from tenfold.model import Model, Trusted
 from tenfold.models.files import examine
+from tenfold.models.objects import adapt
 
 # Of the file, whether it may run code while it is loaded, and how many threads one prediction may use.
 Loader = Callable[[Path, bool, int], Model]
@@ -43,8 +44,6 @@ def load(source: Any, folder: Path | None = None, *, threads: int = 1) -> Model:
         case str() | Path():
             return _load_file(Path(folder or "") / source, False, threads)
         case _:
-            from tenfold.models.python import adapt
-
             return adapt(source, threads)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from tenfold.errors import ModelError
 from tenfold.model import Model
 from tenfold.models.files import unreadable
+from tenfold.models.objects import adapt
 from tenfold.models.versions import Versions, recorded
 
 ABSENT = re.compile(r"Can't get attribute '(?P<name>[^']+)' on <module '(?P<module>[^']+)'")
@@ -25,8 +26,6 @@ def load(path: Path, trusted: bool, threads: int) -> Model:
             f"{path.name} is a pickle, which runs the code in it when it is loaded, and the service does not trust it",
             f'if you made the file: model = trust("{path.name}"); or save it as .skops or .onnx, which run none',
         )
-    from tenfold.models.python import adapt
-
     with recorded() as versions, explained(path, versions):
         loaded = _read(path)
     return adapt(loaded, threads, kind=path.suffix.removeprefix("."), libraries=versions.found, own=True)

@@ -1,9 +1,7 @@
-"""Any object that predicts: ``predict_proba``, ``predict`` or a call. Estimators of scikit-learn get an adapter that
-knows them."""
+"""Any object that predicts: ``predict_proba``, ``predict`` or a call."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -36,23 +34,8 @@ class PythonModel:
         del self.object, self.predict
 
 
-def adapt(
-    thing: Any,
-    threads: int,
-    *,
-    kind: str = "python",
-    libraries: Mapping[str, str] | None = None,
-    own: bool = False,
-) -> Model:
-    """The model that an object is. ``own`` says that nobody else has it, so that it may be changed."""
-    if isinstance(getattr(thing, "facts", None), Facts):
-        model: Model = thing
-        return model
-    base = sys.modules.get("sklearn.base")
-    if base is not None and isinstance(thing, base.BaseEstimator):
-        from tenfold.models.sklearn import adapt_estimator
-
-        return adapt_estimator(thing, threads, kind=kind, libraries=libraries or {}, own=own)
+def adapt_object(thing: Any, threads: int, *, kind: str, libraries: Mapping[str, str]) -> Model:
+    """The model that an object of whatever class is."""
     predict, gives, task = _ways(thing)
     facts = Facts(
         format=kind,
@@ -62,7 +45,7 @@ def adapt(
         width=getattr(thing, "n_features_in_", None),
         classes=classes_of(thing),
         gives=gives,
-        libraries=libraries or {},
+        libraries=libraries,
         threads=threads,
     )
     return PythonModel(thing, predict, facts, forkable=bool(getattr(thing, "forkable", False)))

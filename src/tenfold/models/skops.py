@@ -14,6 +14,7 @@ from typing import Any
 
 from tenfold.errors import ModelError
 from tenfold.model import Model
+from tenfold.models.objects import adapt
 from tenfold.models.pickles import explained, of_notebook
 from tenfold.models.structures import make_safe
 from tenfold.models.versions import recorded
@@ -68,8 +69,6 @@ REVIEWED = frozenset(
 def load(path: Path, trusted: bool, threads: int) -> Model:
     """The scikit-learn model in a .skops file; ``trusted`` admits types that nobody has reviewed, such as your own."""
     import skops.io
-
-    from tenfold.models.python import adapt
 
     with recorded() as versions, explained(path, versions):
         unknown = skops.io.get_untrusted_types(file=path)

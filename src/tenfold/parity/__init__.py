@@ -6,9 +6,9 @@ named.
 replica does before it says that it is ready.
 """
 
-from tenfold.parity.golden import STAGES, exists
+from tenfold.parity.golden import STAGES, exists, sample
 from tenfold.parity.record import record, renew
 from tenfold.parity.replay import rehearse, replay
 from tenfold.parity.report import Report, Stage
 
-__all__ = ["STAGES", "Report", "Stage", "exists", "record", "rehearse", "renew", "replay"]
+__all__ = ["STAGES", "Report", "Stage", "exists", "record", "rehearse", "renew", "replay", "sample"]

@@ -94,6 +94,14 @@ def read(folder: Path) -> Kept:
         raise ServiceError(f"{place} cannot be read: {error}", "restore it from git, or record anew") from None
 
 
+def sample(folder: Path) -> bytes:
+    """The body of the first recorded request; empty where there is none, or where it is of an older form."""
+    try:
+        return read(folder).bodies[0] if exists(folder) else b""
+    except (OSError, TenfoldError, IndexError):
+        return b""
+
+
 def write(folder: Path, golden: Golden, bodies: Sequence[bytes], stages: Mapping[str, Any]) -> None:
     """Put records into a service's folder, in place of those that are there."""
     place = folder / FOLDER

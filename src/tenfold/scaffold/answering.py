@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tenfold.contract.form import Field, Kind, show
-from tenfold.contract.infer import Guess, Inferred, identifiers
+from tenfold.contract.infer import Guess, Inferred
+from tenfold.contract.naming import identifiers
 from tenfold.errors import ContractError
 
 if TYPE_CHECKING:

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tenfold.contract.infer import Inferred, infer, wire_names
-from tenfold.errors import ContractError, GateFailed
+from tenfold.errors import ContractError, GateFailed, ModelError
+from tenfold.model import Trusted
 from tenfold.models import load
 from tenfold.parity import record
 from tenfold.rows import Rows
 from tenfold.scaffold.answering import describe, guesses_of, outputs_of
-from tenfold.scaffold.folder import new_folder, place_model, write_project
+from tenfold.scaffold.code import bring, importable
+from tenfold.scaffold.folder import Placed, new_folder, place_model, write_project
 from tenfold.scaffold.proof import Direct, Proof, ask_directly, compare, first_difference, plain_input, seconds_of_one
 from tenfold.scaffold.served import Served, requests_of
 from tenfold.scaffold.source import Answers, service_source
@@ -96,8 +98,7 @@ def _make(
     progress: Progress,
 ) -> Made:
     progress("loading the model")
-    source = place_model(model, folder, trusted)
-    loaded = load(source.source, folder)
+    source, loaded = _model(model, folder, trusted)
     inferred, table = _inputs(loaded.facts, data, target, progress)
     progress("asking the model")
     direct = ask_directly(loaded, table.frame, table.positions) if table else None
@@ -122,6 +123,23 @@ def _make(
         golden=recorded,
         look_at=_look_at(text, inferred),
     )
+
+
+def _model(model: Any, folder: Path, trusted: bool) -> tuple[Placed, Model]:
+    """The model, placed in the folder and loaded from there, with the modules of the person's own that it needs."""
+    file = model.path if isinstance(model, Trusted) else model
+    places = [Path(), Path(file).parent] if isinstance(file, str | Path) else [Path()]
+    with importable(*places):
+        try:
+            source = place_model(model, folder, trusted)
+            loaded = load(source.source, folder)
+        except ModelError as error:  # whose mend may name the folder, which will not be left behind
+            beside = "beside the model file"
+            error.hint = error.hint.replace(f"{folder.name}/features.py", f"features.py {beside}")
+            error.hint = error.hint.replace(f"into {folder.name}/", beside)
+            raise
+        bring(loaded.object, folder, *places)
+    return source, loaded
 
 
 # -- what comes in, and what goes out ------------------------------------------------------------------------
@@ -171,7 +189,7 @@ def _answers(
         origin=f"{inferred.rows:,} rows of {table.name}" if table else "",
         guesses=inferred.guesses,
         outputs=outputs_of(loaded.facts, direct),
-        keys=[key for key in inferred.keys if key in inferred.unused],
+        keys=inferred.keys,
         preprocess=preprocess,
         postprocess=postprocess,
         deadline=_deadline(took_s),

@@ -46,7 +46,7 @@ def ask_directly(model: Model, table: pd.DataFrame, columns: Sequence[int]) -> D
     except Exception as error:
         raise ModelError(
             f"{model.facts.name} cannot predict on the table: {type(error).__name__}: {error}",
-            "is this the table that it was trained on, with the same types?",
+            "is this the table that it was trained on? A model that knows no names gets every column but the target",
         ) from error
 
 

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from tenfold.server.channel import Channel
 from tenfold.server.metrics import live, read
-from tenfold.server.wire import JSON, Connection, Date, Handler, Head, Heads, problem, response
+from tenfold.server.wire import JSON, Connection, Date, Handler, Head, Heads, Live, problem, refuse_method, response
 
 
 class Served(NamedTuple):
@@ -51,7 +51,7 @@ class Admin:
         self._channel = channel
         self._run = run
         self._views = views
-        self._live: set[Connection] = set()
+        self._live = Live()
         self._began = time.monotonic()
         self._since = time.time()
         self._stopped = asyncio.Event()
@@ -83,7 +83,7 @@ class Admin:
         if not name:
             return _not_found
         if head.method not in ("GET", "HEAD"):
-            return _wrong_method
+            return refuse_method("GET", "HEAD")
         return self._show(self._views[name])
 
     def _show(self, view: View) -> Handler:
@@ -127,10 +127,6 @@ class Admin:
 
 def _not_found(connection: Connection, head: Head, body: bytes, started: float) -> None:
     connection.send(problem("not_found", "the routes are /, /metrics and /api/status"), head.keep_alive)
-
-
-def _wrong_method(connection: Connection, head: Head, body: bytes, started: float) -> None:
-    connection.send(problem("method_not_allowed", headers=[("allow", "GET, HEAD")]), head.keep_alive)
 
 
 def main(channel: int, listen: int, local: int, run: str, views: Mapping[str, View]) -> None:

@@ -1,12 +1,13 @@
 """The wire between front and replica: versioned frames of blocks, never pickle.
 
 Every frame is ``length u32 | kind u8 | parts u8 | pad u16 | number u32 | rows u32 | due i64`` (little-endian; ``length``
-counts what follows it), the length of each part as u32, and the parts, each padded to 8 bytes. ``number`` pairs an answer with its
-batch; ``due`` is a deadline in nanoseconds of the machine's monotonic clock, 0 for none.
+counts what follows it), the length of each part as u32, and the parts, each padded to 8 bytes. ``number`` pairs an answer
+with its batch; ``due`` is a deadline in nanoseconds of the machine's monotonic clock, 0 for none.
 
 The parts of a batch are those of ``tenfold.layout``, in its order; a text or picture column has two (u32 offsets, bytes), a
 list or ragged column likewise. An answer has first the stage times (4 x u64 nanoseconds), then what is to be said of single
-rows (JSON, mostly empty), then which rows were answered (u32 positions, empty for all), then the output contract's parts; its ``rows`` is how many were.
+rows (JSON, mostly empty), then which rows were answered (u32 positions, empty for all), then the output contract's parts;
+its ``rows`` is how many were answered.
 This module is all that the two sides share; it needs no NumPy.
 """
 
@@ -15,10 +16,11 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
+from tenfold.errors import Change, Flag, Violation
 from tenfold.layout import Layout
 
 WIRE = 1
@@ -46,7 +48,8 @@ class Frame(NamedTuple):
 
 class Hello(msgspec.Struct, frozen=True):
     """The first frame of a replica: what it speaks and what it holds. ``startup_s`` is how long loading
-    took, and ``service`` the encoded ``Spec``."""
+    took, ``service`` the encoded ``Spec``, and ``sample`` the body of a request that the service answers, if one is
+    known."""
 
     wire: int
     tenfold: str
@@ -55,15 +58,17 @@ class Hello(msgspec.Struct, frozen=True):
     pid: int
     startup_s: float
     service: msgspec.Raw
+    sample: bytes = b""
+    max_body_bytes: int = 8 * 2**20
 
 
 class Notes(msgspec.Struct, omit_defaults=True):
     """What an answer says of single rows; positions are those of the batch."""
 
-    violations: list[tuple[int, str, str, str]] = []
-    changes: list[tuple[int, str, str, str, Any]] = []
-    flags: list[tuple[int, str | None, str]] = []
-    put_aside: dict[int, list[tuple[int, str, str, str]]] = {}
+    violations: list[Violation] = []
+    changes: list[Change] = []
+    flags: list[Flag] = []
+    put_aside: dict[int, list[Violation]] = {}
     fallbacks: dict[int, str] = {}
 
 

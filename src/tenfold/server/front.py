@@ -8,10 +8,12 @@ one lives until its last request is answered.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import signal
 import socket
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -23,7 +25,19 @@ from tenfold.server.link import Batch, Link
 from tenfold.server.metrics import Counters, names_for
 from tenfold.server.pages import index_page
 from tenfold.server.routes import Site
-from tenfold.server.wire import HTML, Connection, Date, Handler, Head, Heads, encode_json, problem, response
+from tenfold.server.wire import (
+    HTML,
+    Connection,
+    Date,
+    Handler,
+    Head,
+    Heads,
+    Live,
+    encode_json,
+    problem,
+    refuse_method,
+    response,
+)
 from tenfold.spec import Spec
 
 DRAIN_LIMIT_S = 30.0
@@ -32,8 +46,9 @@ DRAIN_LIMIT_S = 30.0
 class Front:
     """One process that answers HTTP."""
 
-    def __init__(self, channel: Channel, run: Path, number: int, max_body_bytes: int) -> None:
-        self.max_body_bytes = max_body_bytes
+    max_body_bytes = 1 << 16  # where no service says otherwise
+
+    def __init__(self, channel: Channel, run: Path, number: int) -> None:
         self.draining = False
         self.heads = Heads(self)
         self.sites: dict[str, Site] = {}
@@ -41,7 +56,7 @@ class Front:
         self._run = run
         self._number = number
         self._ready = True
-        self._live: set[Connection] = set()
+        self._live = Live()
         self._lanes: dict[str, Lane] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopped = asyncio.Event()
@@ -102,15 +117,16 @@ class Front:
         """A replica is ready; its release takes its service's place if it is new."""
         lane = self._lanes.get(hello.release)
         if lane is None:
-            lane = self._open(msgspec.json.decode(hello.service, type=Spec), hello.release, link.home)
+            lane = self._open(hello, link.home)
         lane.greeted(link, hello)
         self._channel.send(event="attached", address=link.address, release=hello.release)
 
-    def _open(self, spec: Spec, release: str, home: Path) -> Lane:
+    def _open(self, hello: Hello, home: Path) -> Lane:
+        spec, release = msgspec.json.decode(hello.service, type=Spec), hello.release
         path = self._run / f"front-{self._number}.{release}.counters"
         lane = Lane(spec, release, Counters(path, names_for(spec.input)), home)
         self._lanes[release] = lane
-        self.sites[spec.name] = Site(spec, lane, self._run)
+        self.sites[spec.name] = Site(spec, lane, self._run, hello)
         self.heads.clear()
         return lane
 
@@ -118,7 +134,7 @@ class Front:
         """A link answers to its lane once it has greeted."""
         raise AssertionError("an answer before the hello")
 
-    def lost(self, link: Link, unanswered: list[Batch]) -> None:
+    def lost(self, link: Link, unanswered: Sequence[Batch]) -> None:
         """A replica went away before it was ready."""
 
     async def _attach(self, address: str, home: Path) -> None:
@@ -182,9 +198,9 @@ class Front:
         for connection in list(self._live):
             if not connection.busy and connection.transport is not None:
                 connection.transport.close()
-        limit = loop.time() + DRAIN_LIMIT_S
-        while self._live and loop.time() < limit:
-            await asyncio.sleep(0.01)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_LIMIT_S):
+                await self._live.empty()
 
     def _tick(self) -> None:
         """Once a second: the date, and patience with silent clients."""
@@ -195,16 +211,7 @@ class Front:
         asyncio.get_running_loop().call_later(1.0, self._tick)
 
 
-def refuse_method(*allowed: str) -> Handler:
-    """A handler that says which methods a route has."""
-
-    def refuse(connection: Connection, head: Head, body: bytes, started: float) -> None:
-        connection.send(problem("method_not_allowed", headers=[("allow", ", ".join(allowed))]), head.keep_alive)
-
-    return refuse
-
-
-def main(channel: int, listen: int, run: str, number: int, max_body_bytes: int) -> None:
+def main(channel: int, listen: int, run: str, number: int) -> None:
     """Run a front on inherited descriptors."""
     import uvloop
 
@@ -212,7 +219,7 @@ def main(channel: int, listen: int, run: str, number: int, max_body_bytes: int) 
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
     async def serve() -> None:
-        front = Front(Channel.inherited(channel), Path(run), number, max_body_bytes)
+        front = Front(Channel.inherited(channel), Path(run), number)
         # What was imported and built until now stays for good; collections need not look at it again.
         gc.collect()
         gc.freeze()

@@ -14,34 +14,22 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tenfold.batching import Cost, next_batch
+from tenfold.batching import next_batch
 from tenfold.contract.form import layout_of
-from tenfold.deadline import Queue, Refuse, admit
+from tenfold.deadline import Cost, Queue, Refuse, admit
 from tenfold.server import frames
-from tenfold.server.frames import Frame, Joiner, Notes, decode_notes
+from tenfold.server.frames import Frame, Joiner, decode_notes
 from tenfold.server.link import Batch, Link
 from tenfold.server.metrics import STAGES, Counters
 from tenfold.server.outputs import Outputs
 from tenfold.server.replies import Replies
-from tenfold.server.requests import Many, Packed, Part, Remarks, Request, Single
+from tenfold.server.requests import Many, Outcome, Packed, Part, Remarks, Request, Single
 from tenfold.server.wire import encode_json
 from tenfold.spec import Spec
 from tenfold.validation.deadletters import DeadLetters
 
 STAGE_NAMES = STAGES[2:]
 PREFETCH = 2
-
-
-class Outcome:
-    """A batch that came back: one JSON text per row (None where it was refused), and what is to be said of single rows."""
-
-    __slots__ = ("notes", "outputs", "sent", "timing")
-
-    def __init__(self, outputs: Sequence[bytes | None], notes: Notes | None, sent: float, timing: bytes) -> None:
-        self.outputs = outputs
-        self.notes = notes
-        self.sent = sent
-        self.timing = timing
 
 
 class Lane:
@@ -226,10 +214,8 @@ class Lane:
         self.cost.observe(batch.rows, now - batch.sent)
         self._easy_rows = self._rows_surely_in_time()
         notes = decode_notes(said) if said else None
-        timing = (
-            ", validate;dur=%.3f, preprocess;dur=%.3f, model;dur=%.3f, postprocess;dur=%.3f"
-            % tuple(spent / 1e6 for spent in nanoseconds)
-        ).encode()
+        stages = [f", {stage};dur={spent / 1e6:.3f}" for stage, spent in zip(STAGE_NAMES, nanoseconds, strict=True)]
+        timing = "".join(stages).encode()
         if frame.rows == batch.rows:
             return Outcome(self._outputs.encode(batch.rows, frame.parts[3:]), notes, batch.sent, timing)
         places = memoryview(index).cast("I").tolist()
@@ -255,7 +241,7 @@ class Lane:
             self._back_at = time.monotonic() + self._startup_s
         for batch in reversed(unanswered[1:]):
             for item in reversed(batch.items):
-                self._queue.appendleft(item)  # type: ignore[arg-type]
+                self._queue.appendleft(item)
                 self._waiting_rows += item.rows
         if unanswered:
             self.counters.add("deaths")
@@ -264,7 +250,7 @@ class Lane:
 
     def _suspect(self, batch: Batch) -> None:
         for item in batch.items:
-            for row in item.apart():  # type: ignore[attr-defined]
+            for row in item.apart():
                 row.deaths += 1
                 if row.deaths >= 2:
                     self._killers.add(row.packed[0])
@@ -290,12 +276,10 @@ class Lane:
         for item in self._suspects:
             if item.due <= now:
                 item.request.expire()
-        for link in self.links:
-            for batch in link.running:
-                if batch.due <= now:
-                    for running in batch.items:
-                        if running.due <= now:
-                            running.request.expire()  # type: ignore[attr-defined]
+        for batch in [batch for link in self.links for batch in link.running if batch.due <= now]:
+            for running in batch.items:
+                if running.due <= now:
+                    running.request.expire()
         if self._queue or self._suspects or any(link.running for link in self.links):
             self._loop.call_later(WATCH_S, self._watch)
         else:

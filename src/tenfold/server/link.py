@@ -10,6 +10,7 @@ from typing import Protocol
 
 from tenfold.server import frames
 from tenfold.server.frames import Frame, Hello, Reader
+from tenfold.server.requests import Part, Single
 
 
 class Batch:
@@ -17,19 +18,11 @@ class Batch:
 
     __slots__ = ("due", "items", "rows", "sent")
 
-    def __init__(self, items: Sequence[Item], rows: int, sent: float) -> None:
+    def __init__(self, items: Sequence[Single | Part], rows: int, sent: float) -> None:
         self.items = items
         self.rows = rows
         self.sent = sent
         self.due = min(item.due for item in items)
-
-
-class Item(Protocol):
-    """What waits: rows of one request that stay together, and when they are due."""
-
-    rows: int
-    due: float
-    packed: Sequence[tuple[bytes, ...]]
 
 
 class Owner(Protocol):
@@ -72,10 +65,17 @@ class Link(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         for frame in self._reader.feed(data):
             if frame.kind == frames.ANSWER:
-                self.owner.answered(self, self.running[0], frame)
-                self.running.popleft()
+                self._answered(frame)
             elif frame.kind == frames.HELLO:
                 self._greet(frames.read_hello(frame))
+
+    def _answered(self, frame: Frame) -> None:
+        batch = self.running.popleft()
+        try:
+            self.owner.answered(self, batch, frame)
+        except BaseException:
+            self.running.appendleft(batch)  # the link is lost with it, and its requests are tried elsewhere
+            raise
 
     def _greet(self, hello: Hello) -> None:
         if hello.wire in frames.ACCEPTED:

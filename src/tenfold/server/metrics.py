@@ -1,8 +1,8 @@
 """Counters that cost next to nothing: one mapped file per front and service, summed by whoever looks.
 
 A counter is a 64-bit slot in a memory-mapped file that begins with its names as JSON. A front only ever adds to its own file;
-the file outlives it, so that nothing is lost when a process is killed. Latencies go into a histogram of eight buckets an octave
-(at most 12.5 % wide) from 1 µs to over a minute.
+the file outlives it, so that nothing is lost when a process is killed. Latencies go into a histogram of eight buckets an
+octave (at most 12.5 % wide) from 1 µs to over a minute.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ EVENTS = ("rows", "refused", "changed", "failed", "late", "shed", "fallback", "b
 LATENCY_BUCKETS = 216
 BATCH_BUCKETS = 32
 FIELD_CODES = (
-    "missing wrong_type out_of_range pattern unseen non_finite duplicate_key predicate quarantined "
-    "image_format image_too_large image_broken image_mode"
-).split()
+    *("missing", "wrong_type", "out_of_range", "pattern", "unseen", "non_finite", "duplicate_key", "predicate"),
+    *("quarantined", "image_format", "image_too_large", "image_broken", "image_mode"),
+)
 FIELD_ACTIONS = ("clamp", "impute", "flag")
 
 

@@ -15,7 +15,7 @@ from tenfold.layout import Column, Layout
 Part = memoryview | bytes
 Values = Sequence[Any]
 
-_FORMATS = {"f8": "d", "i8": "q", "i4": "i", "u1": "B"}
+_FORMATS: dict[str, Any] = {"f8": "d", "i8": "q", "i4": "i", "u1": "B"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_DAY = date(1970, 1, 1).toordinal()
 _encode = msgspec.json.Encoder().encode
@@ -121,14 +121,14 @@ def _read_piece(column: Column, piece: memoryview) -> Any:
             return _numbers(piece, column.dtype)
 
 
-_CODES = {
+_CODES: dict[str, Any] = {
     "float64": "d", "f8": "d", "float32": "f", "f4": "f", "int64": "q", "i8": "q", "int32": "i", "i4": "i", "int16": "h",
     "int8": "b", "uint8": "B", "uint16": "H", "uint32": "I", "uint64": "Q", "bool": "?", "u1": "?", "float16": "e",
 }  # fmt: skip
 
 
 def _numbers(data: Part, dtype: str) -> list[Any]:
-    return memoryview(data).cast("B").cast(_CODES[dtype]).tolist()
+    return list(memoryview(data).cast("B").cast(_CODES[dtype]))
 
 
 def _nested(flat: list[Any], shape: Sequence[int]) -> Any:

@@ -19,8 +19,9 @@ from importlib.metadata import version
 import msgspec
 import numpy as np
 
+from tenfold import parity
+from tenfold.config import server
 from tenfold.errors import TenfoldError
-from tenfold.parity import rehearse
 from tenfold.pipeline import Pipeline
 from tenfold.rows import Answer
 from tenfold.server import frames
@@ -95,10 +96,10 @@ def _notes(answer: Answer) -> bytes:
         return b""
     return encode_notes(
         Notes(
-            violations=[tuple(v) for v in answer.violations],
-            changes=[tuple(c) for c in answer.changes],
-            flags=[tuple(f) for f in answer.flags],
-            put_aside={row: [tuple(r) for r in reasons] for row, reasons in answer.put_aside.items()},
+            violations=list(answer.violations),
+            changes=list(answer.changes),
+            flags=list(answer.flags),
+            put_aside={row: list(reasons) for row, reasons in answer.put_aside.items()},
             fallbacks=dict(answer.fallbacks),
         )
     )
@@ -108,7 +109,7 @@ def load(folder: str, env: str) -> tuple[Pipeline, Spec]:
     """The service, started: its model loaded, its tables read, one record answered."""
     service = find(folder, env).start()
     pipeline = Pipeline(service)
-    rehearse(pipeline)
+    parity.rehearse(pipeline)
     return pipeline, spec(service)
 
 
@@ -123,6 +124,7 @@ def main(channel: int, listen: int, folder: str, env: str) -> None:
     except TenfoldError as error:
         line.send(event="failed", message=error.message, hint=error.hint, code=error.exit_code)
         sys.exit(error.exit_code)
+    limits = server(pipeline.service.folder, env)
     startup_s = time.perf_counter() - began
     release = f"{described.name}@{described.release[:7]}"
     hello = Hello(
@@ -132,9 +134,12 @@ def main(channel: int, listen: int, folder: str, env: str) -> None:
         contract=described.input.digest,
         pid=os.getpid(),
         startup_s=startup_s,
+        sample=parity.sample(pipeline.service.folder),
+        max_body_bytes=limits.max_body_bytes,
         service=msgspec.Raw(msgspec.json.encode(described)),
     )
-    line.send(event="ready", release=release, seconds=startup_s, service=described)
+    ready = {"release": release, "seconds": startup_s, "drain_delay_s": limits.drain_delay_s, "service": described}
+    line.send(event="ready", **ready)
     gc.collect()
     gc.freeze()
     Replica(pipeline, hello, line, socket.socket(fileno=listen)).serve()

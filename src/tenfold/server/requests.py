@@ -3,17 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from tenfold.errors import Change, Flag, Violation
 from tenfold.server.frames import Notes
-from tenfold.server.replies import fallback_json, milliseconds, refusal
+from tenfold.server.metrics import Counters
+from tenfold.server.replies import Replies, fallback_json, milliseconds, refusal
 from tenfold.server.wire import Connection, Head, problem
 
-if TYPE_CHECKING:
-    from tenfold.server.lane import Lane, Outcome
-
 Packed = tuple[bytes, ...]
+
+
+class Outcome:
+    """A batch that came back: one JSON text per row (None where it was refused), and what is to be said of single rows.
+
+    ``sent`` is when it went to the replica, ``timing`` the stages of the batch as Server-Timing has them.
+    """
+
+    __slots__ = ("notes", "outputs", "sent", "timing")
+
+    def __init__(self, outputs: Sequence[bytes | None], notes: Notes | None, sent: float, timing: bytes) -> None:
+        self.outputs = outputs
+        self.notes = notes
+        self.sent = sent
+        self.timing = timing
+
+
+class Lane(Protocol):
+    """What a request needs of the release that answers it. ``fallback`` is its constant answer as JSON."""
+
+    counters: Counters
+    replies: Replies
+    fallback: bytes | None
+
+    def count(self, remarks: Remarks) -> None:
+        """Count what validation refused, changed and flagged."""
+
+    def keep_aside(self, request: Request, remarks: Remarks) -> None:
+        """Write quarantined rows to the dead-letter file."""
 
 
 class Remarks:
@@ -40,13 +67,13 @@ class Remarks:
     def add(self, notes: Notes, places: Sequence[int], at: int) -> None:
         """Take over what a replica says of the rows at ``at``, ``at + 1``, … of its batch, which stand at ``places`` here."""
         here = {at + k: place for k, place in enumerate(places)}
-        self.violations += [Violation(here[row], *rest) for row, *rest in notes.violations if row in here]
-        self.changes += [Change(here[row], *rest) for row, *rest in notes.changes if row in here]
-        self.flags += [Flag(here[row], *rest) for row, *rest in notes.flags if row in here]
+        self.violations += [said._replace(row=here[said.row]) for said in notes.violations if said.row in here]
+        self.changes += [said._replace(row=here[said.row]) for said in notes.changes if said.row in here]
+        self.flags += [said._replace(row=here[said.row]) for said in notes.flags if said.row in here]
         self.fallbacks |= {here[row]: because for row, because in notes.fallbacks.items() if row in here}
         for row, reasons in notes.put_aside.items():
             if row in here:
-                self.put_aside[here[row]] = [Violation(here[row], *rest) for _, *rest in reasons]
+                self.put_aside[here[row]] = [reason._replace(row=here[row]) for reason in reasons]
 
 
 class Request:
@@ -128,8 +155,8 @@ class Single(Request):
         self.deaths = 0
 
     @property
-    def request(self) -> Request:
-        """The request that the row belongs to."""
+    def request(self) -> Single:
+        """The request that the row belongs to: itself."""
         return self
 
     def answer(self, outcome: Outcome, at: int, now: float) -> None:
@@ -280,7 +307,7 @@ class Many(Request):
 class Part:
     """Some rows of a ``Many`` that wait together. ``places`` are their positions in the request."""
 
-    __slots__ = ("decoded", "deaths", "due", "packed", "places", "request", "rows", "started")
+    __slots__ = ("deaths", "decoded", "due", "packed", "places", "request", "rows", "started")
 
     def __init__(self, request: Many, places: Sequence[int], packed: Sequence[Packed]) -> None:
         self.request = request

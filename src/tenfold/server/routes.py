@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import time
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from tenfold.contract.schema import json_schema, openapi, picture_field
+from tenfold.server.frames import Hello
 from tenfold.server.lane import Lane
 from tenfold.server.pages import service_page
 from tenfold.server.replies import Ids, refusal
 from tenfold.server.requests import Many, Part, Remarks, Single
-from tenfold.server.wire import HTML, Connection, Handler, Head, encode_json, problem, response
+from tenfold.server.wire import HTML, Connection, Handler, Head, encode_json, problem, refuse_method, response
 from tenfold.spec import Spec
 from tenfold.validation.scalar import Decoder, Outcomes, Slow
 
@@ -26,24 +28,33 @@ _SPACE = b" \t\r\n"
 class Site:
     """One service at its routes, answered by the lane of its current release."""
 
-    def __init__(self, spec: Spec, lane: Lane, run: Path) -> None:
+    def __init__(self, spec: Spec, lane: Lane, run: Path, hello: Hello) -> None:
+        """``run`` is where the admin process listens; ``hello`` is what the first replica said."""
         self.spec = spec
         self.lane = lane
         self._run = run
+        self._max_body_bytes = hello.max_body_bytes
         self._decoder = Decoder(spec.input)
         self._one = self._decoder.one
         self._has_key = spec.input.key is not None
         self._picture = picture_field(spec.input)
         self._static = {
-            "": (HTML, service_page(spec)),
+            "": (HTML, service_page(spec, self._row_of(hello.sample))),
             "openapi.json": ("application/json", encode_json(openapi(spec))),
             "contract": ("application/schema+json", encode_json(json_schema(spec.input))),
         }
 
+    def _row_of(self, sample: bytes) -> dict[str, Any] | bytes | None:
+        """A sample as the page takes it: a row in wire names, a picture, or nothing."""
+        if self._picture or not sample:
+            return sample or None
+        try:
+            return msgspec.json.decode(sample, type=dict[str, Any])
+        except msgspec.MsgspecError:
+            return None
+
     def resolve(self, head: Head, what: str) -> Handler:
         """The handler of a route below the service's name."""
-        from tenfold.server.front import refuse_method
-
         if what == "predict":
             return self._predictor(head) if head.method == "POST" else refuse_method("POST")
         if what in self._static or what == "answers":
@@ -53,7 +64,8 @@ class Site:
         return self._unknown
 
     def _predictor(self, head: Head) -> Handler:
-        """Which form the body has, and how long there is to answer."""
+        """Which form the body has, how large it may be, and how long there is to answer."""
+        head.max_body = self._max_body_bytes
         allowed_s = head.headers.get("x-request-timeout-ms")
         if allowed_s is not None:
             try:

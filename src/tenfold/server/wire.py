@@ -190,14 +190,15 @@ class Connection(asyncio.Protocol):
         "_head",
         "_heads",
         "_last",
-        "_live", "_rejected",
+        "_live",
+        "_rejected",
         "busy",
         "since",
         "started",
         "transport",
     )
 
-    def __init__(self, app: App, heads: Heads, live: set[Connection]) -> None:
+    def __init__(self, app: App, heads: Heads, live: Live) -> None:
         self._app = app
         self._heads = heads
         self._live = live
@@ -368,6 +369,26 @@ class Connection(asyncio.Protocol):
             self.transport.close()
 
 
+class Live(set[Connection]):
+    """The connections that are open."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._emptied: asyncio.Event | None = None
+
+    def discard(self, connection: object) -> None:
+        """A connection was closed."""
+        super().discard(connection)
+        if not self and self._emptied is not None:
+            self._emptied.set()
+
+    async def empty(self) -> None:
+        """Wait until none is left."""
+        self._emptied = asyncio.Event()
+        if self:
+            await self._emptied.wait()
+
+
 class Date:
     """The Date header, formatted once a second (RFC 9110, section 6.6.1)."""
 
@@ -430,3 +451,12 @@ def problem_document(
         "hint": known.fix,
     }
     return encode_json(document | (extra or {}))
+
+
+def refuse_method(*allowed: str) -> Handler:
+    """A handler that says which methods a route has."""
+
+    def refuse(connection: Connection, head: Head, body: bytes, started: float) -> None:
+        connection.send(problem("method_not_allowed", headers=[("allow", ", ".join(allowed))]), head.keep_alive)
+
+    return refuse

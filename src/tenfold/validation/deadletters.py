@@ -1,7 +1,7 @@
 """Rows that were put aside, with their reasons, for a person to look at: append-only files of JSON lines, one a day.
 
-Each line is ``{"time", "id", "release", "row", "reasons": [{"pointer", "code", "detail"}], "data"}``, where ``data`` is the row
-byte for byte as it was sent, without Private fields and without whatever the contract does not know.
+Each line is ``{"time", "id", "release", "row", "reasons": [{"pointer", "code", "detail"}], "data"}``, where ``data`` has the
+values of the row as they were sent, without those of Private fields and of fields that the contract does not know.
 """
 
 from __future__ import annotations

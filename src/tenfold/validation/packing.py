@@ -53,7 +53,7 @@ def row_packer(root: Group, layout: Layout) -> Callable[[Any], Parts]:
 
 
 def row_checker(root: Group) -> Function | None:
-    """A function of a decoded row that tells whether it holds what its type could not hold; None if there is no such thing."""
+    """A function of a decoded row that tells whether it holds what its type could not hold; None if that is nothing."""
     names: dict[str, Any] = {"UNSET": UNSET}
     tests = []
     for k, (leaf, access) in enumerate(_accesses(root, "row")):
@@ -106,8 +106,8 @@ class _Source:
         """Compile what was added."""
         parts = []
         for block in self._layout.blocks:
-            pack = struct.Struct(f"<{self._layout.widths[block]}{FORMATS[block]}").pack
-            parts.append(f"{self._constant(pack)}({', '.join(self._blocks[block])})")
+            row = struct.Struct(f"<{self._layout.widths[block]}{FORMATS[block]}")
+            parts.append(f"{self._constant(row.pack)}({', '.join(self._blocks[block])})")
         if self._layout.optional:
             self._lines.insert(0, "bits = 0")
             parts.append(f"bits.to_bytes({self._layout.bit_bytes}, 'little')")

@@ -1,7 +1,7 @@
 """The part of validation that runs the user's code, in the replica: predicates of single fields, rules over several.
 
-Predicates are asked value by value, of values that are there; rules once for all rows. What either raises is the service's own
-failure (``model_failed``) for the rows that make it raise, and nobody else's.
+Predicates are asked value by value, of values that are there; rules once for all rows. What either raises is the service's
+own failure (``model_failed``) for the rows that make it raise, and nobody else's.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class _Asking:
 
     def predicates(self, rows: Rows) -> Rows:
         """Ask the predicates of each field, value by value; the rows, with what was imputed."""
-        leaves = _leaves_of(self._contract)
+        leaves = _leaves_of(self._contract.form)
         draft: Draft | None = None
         for k, leaf in enumerate(leaves):
             assert leaf.column is not None
@@ -155,5 +155,5 @@ def _name(function: Function) -> str:
 
 
 @lru_cache(maxsize=64)
-def _leaves_of(contract: type[Asked] | Asked) -> tuple[Leaf, ...]:
-    return compile_form(contract.form).leaves
+def _leaves_of(form: Form) -> tuple[Leaf, ...]:
+    return compile_form(form).leaves

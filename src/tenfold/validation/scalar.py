@@ -1,8 +1,8 @@
 """From the bytes of a JSON body to packed rows, without NumPy: what the front does with a request.
 
-A valid row is decoded and checked in one pass of C and packed by one generated function. A row that this refuses, for whatever
-reason, takes the second pass, which finds every violation and applies the actions. Whatever the first pass lets through, the
-second would let through unchanged.
+A valid row is decoded and checked in one pass of C and packed by one generated function. A row that this refuses, for
+whatever reason, takes the second pass, which finds every violation and applies the actions. Whatever the first pass lets
+through, the second would let through unchanged.
 """
 
 from __future__ import annotations

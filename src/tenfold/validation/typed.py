@@ -6,7 +6,7 @@ msgspec cannot hold (bounds of dates, multiples of floats) is left to ``Leaf.acc
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
@@ -40,34 +40,7 @@ def absent_is_fine(field: Field) -> bool:
 
 def type_of(leaf: Leaf) -> Any:
     """The msgspec type of a leaf that is present."""
-    field = leaf.field
-    low = leaf.low.limit if leaf.low else None
-    high = leaf.high.limit if leaf.high else None
-    match field.kind:
-        case "float":
-            return Annotated[float, Meta(ge=low, le=high)]
-        case "int":
-            return _int(field, low, high)
-        case "bool":
-            return bool
-        case "text":
-            pattern = rf"\A(?:{field.pattern})\Z" if field.pattern else None
-            return Annotated[str, Meta(min_length=field.min_len, max_length=field.max_len, pattern=pattern)]
-        case "category":
-            return Literal[field.categories]
-        case "datetime":
-            return Annotated[datetime, Meta(tz={"aware": True, "naive": False}.get(field.timezone))]
-        case "date":
-            return date
-        case "image":
-            return Annotated[bytes, Meta(max_length=field.image.max_bytes if field.image else None)]
-        case "list":
-            assert leaf.item is not None  # the declaration gives every list its items
-            return Annotated[list[type_of(leaf.item)], Meta(min_length=field.min_len, max_length=field.max_len)]  # type: ignore[misc]
-        case "tensor":
-            return _tensor(field, low, high)
-        case "object":
-            raise AssertionError("a group is not a leaf")
+    return MAKERS[leaf.field.kind](leaf)
 
 
 def holds_all(leaf: Leaf) -> bool:
@@ -80,28 +53,76 @@ def holds_all(leaf: Leaf) -> bool:
     return leaf.item is None or holds_all(leaf.item)
 
 
-def _tensor(field: Field, low: float | None, high: float | None) -> Any:
+def _limits(leaf: Leaf, least: float, greatest: float) -> tuple[float, float]:
+    """The bounds of a leaf within the limits of what stores it."""
+    low = least if leaf.low is None else max(least, leaf.low.limit)
+    high = greatest if leaf.high is None else min(greatest, leaf.high.limit)
+    return low, high
+
+
+def _float(leaf: Leaf) -> Any:
+    low = leaf.low.limit if leaf.low else None
+    high = leaf.high.limit if leaf.high else None
+    return Annotated[float, Meta(ge=low, le=high)]
+
+
+def _int(leaf: Leaf) -> Any:
+    low, high = _limits(leaf, *INT64)
+    step = leaf.field.multiple_of
+    return Annotated[int, Meta(ge=int(low), le=int(high), multiple_of=None if step is None else int(step))]
+
+
+def _text(leaf: Leaf) -> Any:
+    field = leaf.field
+    pattern = rf"\A(?:{field.pattern})\Z" if field.pattern else None
+    return Annotated[str, Meta(min_length=field.min_len, max_length=field.max_len, pattern=pattern)]
+
+
+def _datetime(leaf: Leaf) -> Any:
+    return Annotated[datetime, Meta(tz={"aware": True, "naive": False}.get(leaf.field.timezone))]
+
+
+def _image(leaf: Leaf) -> Any:
+    assert leaf.field.image is not None  # the declaration gives every picture its choices
+    return Annotated[bytes, Meta(max_length=leaf.field.image.max_bytes)]
+
+
+def _list(leaf: Leaf) -> Any:
+    assert leaf.item is not None  # the declaration gives every list its items
+    items: Any = list[type_of(leaf.item)]  # type: ignore[misc]
+    return Annotated[items, Meta(min_length=leaf.field.min_len, max_length=leaf.field.max_len)]
+
+
+def _tensor(leaf: Leaf) -> Any:
     """Nested lists of exactly the declared lengths."""
-    _, least, greatest = DTYPES[field.dtype]
-    least, greatest = (least if low is None else max(least, low)), (greatest if high is None else min(greatest, high))
+    field = leaf.field
+    _, *range_of_dtype = DTYPES[field.dtype]
+    low, high = _limits(leaf, *range_of_dtype)
     result: Any
     if field.dtype == "bool":
         result = bool
     elif field.dtype.startswith("float"):
-        result = Annotated[float, Meta(ge=least, le=greatest)]
+        result = Annotated[float, Meta(ge=low, le=high)]
     else:
-        result = Annotated[int, Meta(ge=max(int(least), INT64[0]), le=min(int(greatest), INT64[1]))]
+        result = Annotated[int, Meta(ge=int(low), le=min(int(high), INT64[1]))]
     for size in reversed(field.shape):
         exactly = size if size >= 0 else None
         result = Annotated[list[result], Meta(min_length=exactly, max_length=exactly)]
     return result
 
 
-def _int(field: Field, low: float | None, high: float | None) -> Any:
-    least = INT64[0] if low is None else max(INT64[0], math.ceil(low))
-    greatest = INT64[1] if high is None else min(INT64[1], math.floor(high))
-    step = field.multiple_of
-    return Annotated[int, Meta(ge=least, le=greatest, multiple_of=None if step is None else int(step))]
+MAKERS: dict[str, Callable[[Leaf], Any]] = {
+    "float": _float,
+    "int": _int,
+    "bool": lambda _: bool,
+    "text": _text,
+    "category": lambda leaf: Literal[leaf.field.categories],
+    "datetime": _datetime,
+    "date": lambda _: date,
+    "image": _image,
+    "list": _list,
+    "tensor": _tensor,
+}
 
 
 def _is_flat(group: Group) -> bool:

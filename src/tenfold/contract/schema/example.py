@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from tenfold.contract.form import Field, Form
@@ -33,49 +34,41 @@ def example(form: Form) -> dict[str, Any]:
 def _value(field: Field) -> Any:
     if field.on_missing is not None and field.on_missing.value is not None:
         return field.on_missing.value  # somebody thought about what is typical
-    match field.kind:
-        case "float":
-            return _float(field)
-        case "int":
-            return _int(field, 1)
-        case "bool":
-            return True
-        case "text":
-            return specimen(field.pattern, field.min_len or 0, field.max_len)
-        case "category":
-            return field.categories[0]
-        case "date":
-            return written(field, _int(field, A_DAY))
-        case "datetime":
-            return written(field, _int(field, A_DAY * MICROSECONDS))
-        case "list":
-            assert field.item is not None  # the declaration gives every list its items
-            return [_value(field.item)] * _length(field)
-        case "object":
-            return {inner.wire: _value(inner) for inner in field.fields}
-        case "tensor":
-            return _tensor(field)
-        case "image":
-            formats = field.image.formats if field.image else ()
-            return PICTURES[next((known for known in formats if known in PICTURES), "PNG")]
+    return MAKERS[field.kind](field)
+
+
+def _list(field: Field) -> list[Any]:
+    assert field.item is not None  # the declaration gives every list its items
+    most = 2 if field.max_len is None else field.max_len
+    return [_value(field.item)] * max(field.min_len or 0, min(2, most))
+
+
+def _object(field: Field) -> dict[str, Any]:
+    return {inner.wire: _value(inner) for inner in field.fields}
+
+
+def _picture(field: Field) -> str:
+    formats = field.image.formats if field.image else ()
+    return PICTURES[next((known for known in formats if known in PICTURES), "PNG")]
+
+
+def _text(field: Field) -> str:
+    return specimen(field.pattern, field.min_len or 0, field.max_len)
 
 
 def _float(field: Field) -> float:
     """The middle of the bounds, as short as it can be written; near the one bound that there is; else 1."""
     low, high = lower_bound(field), upper_bound(field)
-    if low and high:
-        middle = low.limit / 2 + high.limit / 2
-    elif low or high:
-        middle = max(low.limit, 1.0) if low else min(high.limit, 1.0) if high else 1.0
-    else:
-        middle = 1.0
+    bottom: float = low.limit if low else -math.inf
+    top: float = high.limit if high else math.inf
+    middle = bottom / 2 + top / 2 if low and high else min(max(1.0, bottom), top)
     if field.multiple_of is not None:
         middle = math.floor(middle / field.multiple_of) * field.multiple_of
-        if low and middle < low.limit:
+        if middle < bottom:
             middle += field.multiple_of
     for digits in range(1, 18):
         short = float(f"{middle:.{digits}g}")
-        if (not low or short >= low.limit) and (not high or short <= high.limit) and _fits(field, short):
+        if bottom <= short <= top and _fits(field, short):
             return short
     return middle
 
@@ -103,11 +96,6 @@ def _int(field: Field, usual: int) -> int:
     return value
 
 
-def _length(field: Field) -> int:
-    most = 2 if field.max_len is None else field.max_len
-    return max(field.min_len or 0, min(2, most))
-
-
 def _tensor(field: Field) -> Any:
     _, least, greatest = DTYPES[field.dtype]
     low, high = lower_bound(field), upper_bound(field)
@@ -119,3 +107,18 @@ def _tensor(field: Field) -> Any:
     for size in reversed(field.shape):
         element = [element] * (1 if size < 0 else size)
     return element
+
+
+MAKERS: dict[str, Callable[[Field], Any]] = {
+    "float": _float,
+    "int": lambda field: _int(field, 1),
+    "bool": lambda _: True,
+    "text": _text,
+    "category": lambda field: field.categories[0],
+    "date": lambda field: written(field, _int(field, A_DAY)),
+    "datetime": lambda field: written(field, _int(field, A_DAY * MICROSECONDS)),
+    "list": _list,
+    "object": _object,
+    "tensor": _tensor,
+    "image": _picture,
+}

@@ -9,9 +9,9 @@ from typing import Any
 
 import msgspec
 
-from tenfold.contract.schema.example import example
 from tenfold.contract.form import Action, Field, Form, Rule
 from tenfold.contract.reading import DTYPES, INT64
+from tenfold.contract.schema.example import example
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 X = "x-tenfold-"
@@ -84,8 +84,7 @@ def _value(field: Field) -> dict[str, Any]:
         case "object":
             return _object(field.fields)
         case "date" | "datetime":
-            schema = {"type": "string", "format": "date-time" if field.kind == "datetime" else "date"}
-            return schema | {X + word: value for word, value in limits.items()}
+            return _date(field) | {X + word: value for word, value in limits.items()}
         case "image":
             return _image(field)
         case "tensor":
@@ -94,13 +93,22 @@ def _value(field: Field) -> dict[str, Any]:
             assert field.item is not None  # the declaration gives every list its items
             return _lengths({"type": "array", "items": _field(field.item)}, field, "Items")
         case "text":
-            schema = _lengths({"type": "string"}, field, "Length")
-            return schema | ({"pattern": f"^(?:{field.pattern})$"} if field.pattern else {})
+            pattern = {"pattern": f"^(?:{field.pattern})$"} if field.pattern else {}
+            return _lengths({"type": "string"}, field, "Length") | pattern
         case _:
-            schema = {"type": TYPES[field.kind]}
+            schema: dict[str, Any] = {"type": TYPES[field.kind]}
             if field.kind == "int":
                 schema |= {"minimum": INT64[0], "maximum": INT64[1]}
             return schema | _limits(limits)
+
+
+def _date(field: Field) -> dict[str, Any]:
+    """``date-time`` is RFC 3339, which asks for an offset; moments that need none are ISO 8601 all the same."""
+    if field.kind == "date":
+        return {"type": "string", "format": "date"}
+    return {"type": "string"} | (
+        {"format": "date-time"} if field.timezone == "aware" else {X + "timezone": field.timezone or "any"}
+    )
 
 
 def _limits(limits: dict[str, Any]) -> dict[str, Any]:

@@ -51,16 +51,16 @@ class _Writer:
             case "IN":
                 return next((letter for letter in ALPHABET if _is_in(letter, argument)), "")
             case "BRANCH":
-                return self.write(argument[1][0])
+                return self.write(argument[1][self._extra % len(argument[1])])
             case "SUBPATTERN":
                 number, *_, inner = argument
-                self._groups[number] = self.write(inner)
-                return self._groups[number]
+                text = self._groups[number] = self.write(inner)
+                return text
             case "GROUPREF":
                 return self._groups.get(argument, "")
             case "MAX_REPEAT" | "MIN_REPEAT" | "POSSESSIVE_REPEAT":
                 least, most, inner = argument
-                return self.write(inner) * min(least + self._extra, int(most))
+                return self.write(inner) * int(min(least + self._extra, most))
             case "ATOMIC_GROUP":
                 return self.write(argument)
             case _:  # positions and conditions
