@@ -21,9 +21,7 @@ import pytest
 
 REPOSITORY = Path(__file__).parent.parent
 PAGES = [page for page in (REPOSITORY / "README.md", *sorted(REPOSITORY.glob("docs/*.md"))) if page.exists()]
-FENCE = re.compile(
-    r"^```(?P<language>\w+)(?P<options>[^\n]*)\n(?P<text>.*?)^```[ ]*$", re.MULTILINE | re.DOTALL
-)
+FENCE = re.compile(r"^```(?P<language>\w+)(?P<options>[^\n]*)\n(?P<text>.*?)^```[ ]*$", re.MULTILINE | re.DOTALL)
 
 
 class Block(NamedTuple):

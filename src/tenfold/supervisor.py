@@ -21,8 +21,11 @@ from pathlib import Path
 from typing import Any
 
 from tenfold.config import single_threaded
-from tenfold.errors import Conflict, ServiceError, TenfoldError
+from tenfold.errors import Conflict, ServiceError, TenfoldError, UsageError
 from tenfold.server.channel import Channel, Message
+from tenfold.units import seconds
+
+__all__ = ["Message", "Plan", "Supervisor", "ended"]
 
 BACKLOG = 1024
 STOP_LIMIT_S = 35.0
@@ -42,8 +45,19 @@ class Plan:
     replicas: int = 1
     fronts: int = 1
     env: str = ""
-    drain_delay_s: float = 0.0
+    drain_delay: str = "0 s"
     reload: bool = False
+
+    def __post_init__(self) -> None:
+        self.drain_delay_s  # noqa: B018 -- read once, so that a wrong unit is an error now and not at the end
+
+    @property
+    def drain_delay_s(self) -> float:
+        """How long to go on serving after SIGTERM, in seconds."""
+        try:
+            return seconds(self.drain_delay)
+        except ValueError as error:
+            raise UsageError(f"--drain-delay: {error}", "tenfold serve --help") from None
 
 
 @dataclass(slots=True)

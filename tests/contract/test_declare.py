@@ -94,7 +94,7 @@ def test_the_contract_of_the_readme_has_the_form_that_it_says() -> None:
         (date, {"kind": "date"}),
         (datetime, {"kind": "datetime"}),
         (float | None, {"kind": "float", "nullable": True}),
-        (Optional[int], {"kind": "int", "nullable": True}),
+        (Optional[int], {"kind": "int", "nullable": True}),  # noqa: UP045  people write it
         (Annotated[float, Ge(0)] | None, {"kind": "float", "nullable": True, "ge": 0.0}),
         (Annotated[Annotated[float | None, Ge(0)], Lt(1)], {"kind": "float", "nullable": True, "ge": 0.0, "lt": 1.0}),
         (Annotated[int, Interval(ge=0, lt=10), MultipleOf(2)], {"kind": "int", "ge": 0, "lt": 10, "multiple_of": 2}),

@@ -167,28 +167,10 @@ def forms(draw: st.DrawFn) -> Form:
     return form if is_consistent(form) else Form(name="Row", fields=form.fields[:1])
 
 
-ODD = st.sampled_from(
-    [
-        None,
-        None,
-        True,
-        False,
-        0,
-        1,
-        -5,
-        2.5,
-        1e300,
-        math.inf,
-        2**65,
-        "",
-        "text",
-        "2026-01-15",
-        "2026-01-15T09:30:00Z",
-        [],
-        {},
-    ]
-    + [[1], ["a"], [[1, 2], [3, 4]]]
-)
+NOTHINGS: list[Any] = [None, None, "", [], {}]
+NUMBERS = [True, False, 0, 1, -5, 2.5, 1e300, math.inf, 2**65]
+WORDS = ["text", "2026-01-15", "2026-01-15T09:30:00Z"]
+ODD = st.sampled_from([*NOTHINGS, *NUMBERS, *WORDS, [1], ["a"], [[1, 2], [3, 4]]])
 
 
 def likely(field: Field) -> st.SearchStrategy[Any]:
@@ -196,22 +178,8 @@ def likely(field: Field) -> st.SearchStrategy[Any]:
     match field.kind:
         case "float" | "int":
             return _numbers(field)
-        case "bool":
-            return st.booleans()
-        case "text":
-            return mostly(
-                st.sampled_from(["aa", "12", "qQ", "bb", "a", "aaaaa", "Z", "123"]), TEXT | st.just('"a"\n'), 4
-            )
-        case "category":
-            return mostly(st.sampled_from(field.categories), st.sampled_from(["C", 7]), 4)
         case "datetime":
             return _moments(field)
-        case "date":
-            return _days()
-        case "image":
-            return mostly(
-                st.sampled_from(["aGk=", "aGVsbG8h"]), st.sampled_from(["aGVsbG8hIQ==", "aGk", "a-_=", "", "é"]), 4
-            )
         case "list":
             assert field.item is not None
             return st.lists(mostly(likely(field.item), ODD, 20), max_size=4)
@@ -219,16 +187,29 @@ def likely(field: Field) -> st.SearchStrategy[Any]:
             return _tensors(field)
         case "object":
             return rows(field.fields)
+        case "category":
+            return mostly(st.sampled_from(field.categories), st.sampled_from(["C", 7]), 4)
+        case _:
+            return SIMPLE[field.kind]
+
+
+SIMPLE: dict[str, st.SearchStrategy[Any]] = {
+    "bool": st.booleans(),
+    "date": _days(),
+    "text": mostly(st.sampled_from(["aa", "12", "qQ", "bb", "a", "aaaaa", "Z", "123"]), TEXT | st.just('"a"\n'), 4),
+    "image": mostly(
+        st.sampled_from(["aGk=", "aGVsbG8h"]), st.sampled_from(["aGVsbG8hIQ==", "aGk", "a-_=", "", "é"]), 4
+    ),
+}
 
 
 def _tensors(field: Field) -> st.SearchStrategy[Any]:
-    usual = st.booleans() if field.dtype == "bool" else st.sampled_from([0, 1, 2, 127])
-    values: st.SearchStrategy[Any] = mostly(
-        usual, st.sampled_from([2.0, 2.5, 200, 1e300, -1, 2**40, True, "a", []]), 30
-    )
+    element = st.booleans() if field.dtype == "bool" else st.sampled_from([0, 1, 2, 127])
+    odd = st.sampled_from([2.0, 2.5, 200, 1e300, -1, 2**40, True, "a", []])
+    values: st.SearchStrategy[Any] = mostly(element, odd, 30)
     for size in reversed(field.shape):
-        usual = st.lists(values, min_size=max(size, 0), max_size=2 if size < 0 else size)
-        values = mostly(usual, st.lists(values, max_size=3), 20)
+        exact = st.lists(values, min_size=max(size, 0), max_size=2 if size < 0 else size)
+        values = mostly(exact, st.lists(values, max_size=3), 20)
     return values
 
 

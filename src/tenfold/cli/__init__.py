@@ -25,6 +25,8 @@ COMMANDS = {  # in the order of a first day; modules are imported when their com
     "explain": ("tenfold.cli.explain", "Say what an error code means and what to do."),
 }
 
+WRONG_USE = 2
+
 
 class Commands(click.Group):
     """The commands by name, each in a module of its own whose attribute of the same name is the command."""
@@ -52,14 +54,22 @@ class Commands(click.Group):
             formatter.write_dl([(name, help_) for name, (_, help_) in COMMANDS.items()])
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=Commands,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(package_name="tenfold", message="tenfold %(version)s")
 @click.option("--debug", is_flag=True, envvar="TENFOLD_DEBUG", help="Show a traceback with every error.")
-def tenfold(debug: bool) -> None:
+@click.pass_context
+def tenfold(context: click.Context, debug: bool) -> None:  # noqa: ARG001 - main looks at it where an error arrives
     """Deploy a machine-learning model by answering the ten questions that every deployment has to answer.
 
     Start with tenfold demo, or with tenfold init NAME --model FILE --data FILE --target COL.
     """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+        context.exit(WRONG_USE)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

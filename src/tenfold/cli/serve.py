@@ -12,8 +12,7 @@ import click
 
 from tenfold.cli import screen
 from tenfold.errors import NotFound, UsageError
-from tenfold.server.channel import Message
-from tenfold.supervisor import Plan, Supervisor, ended
+from tenfold.supervisor import Message, Plan, Supervisor, ended
 
 
 @click.command()
@@ -36,22 +35,15 @@ def serve(
 
     SIGTERM (or Ctrl-C) says "not ready" at once, answers what is in progress and exits 0; a second one ends at once.
     """
-    from tenfold.units import seconds
-
     for address in (host, admin_host):
         if not (anonymous or is_loopback(address)):
             raise UsageError(
                 f"{address} can be reached by others, and there are no keys", "add --anonymous to allow it"
             )
-    try:
-        drain_delay_s = seconds(str(options.pop("drain_delay")))
-    except ValueError as error:
-        raise UsageError(f"--drain-delay: {error}", "tenfold serve --help") from None
     plan = Plan(
         folders=folders(services),
         host=host,
         admin_host=admin_host,
-        drain_delay_s=drain_delay_s,
         **options,  # type: ignore[arg-type]
     )
     teller = Teller(as_json)

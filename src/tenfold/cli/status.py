@@ -42,7 +42,7 @@ def line(service: dict[str, Any], width: int) -> str:
     late = f"p99 {milliseconds(service['p99_s'])} of {milliseconds(service['deadline_s'])}"
     replicas = f"{service['replicas']} replica{'s' * (service['replicas'] != 1)}"
     ready = "" if service["ready"] else "   not ready: no replica is loaded"
-    name = f"{service['name']:<{width}}  {service['release'][:7]:<8}"
+    name = f"{service['name']:<{width}}  @{service['release'].rpartition('@')[2][:7]:<8}"
     return f"{name}{service['rows_per_s']:>8,.4g} rows/s   {late:<18} {replicas:<12} {marks}{ready}"
 
 

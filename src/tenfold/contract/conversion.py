@@ -38,11 +38,17 @@ def _floats(leaf: Leaf, column: Column) -> Cells | None:
     if numbers is None:
         return None
     numbers = numbers.astype(np.float64, copy=False)
-    if not column.null.any() and np.isfinite(numbers.sum()):  # a sum is finite only if every term is
+    if not column.null.any() and _are_finite(numbers):
         return Cells(numbers, column.null)
     numbers = np.where(column.null, np.nan, numbers)
     missing = column.null | (np.isnan(numbers) if may_miss(leaf) else False)
     return Cells(numbers, missing, _refusals(leaf, numbers, ~(np.isfinite(numbers) | missing)))
+
+
+def _are_finite(numbers: Array) -> bool:
+    """True only if all are; of very large ones perhaps not even then. A sum is finite only if every term is."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        return bool(np.isfinite(numbers.sum()))
 
 
 def _ints(leaf: Leaf, column: Column) -> Cells | None:

@@ -16,8 +16,8 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime
 from enum import Enum
-from types import NoneType, UnionType
-from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origin, get_type_hints
+from types import MappingProxyType, NoneType, UnionType
+from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origin
 
 import annotated_types as at
 import msgspec
@@ -45,12 +45,13 @@ class Contract:
     layout: ClassVar[Layout]
     predicates: ClassVar[Predicates]
     rules: ClassVar[Mapping[str, Callable[[Rows], Any]]]
+    _hints: ClassVar[Mapping[str, Any]] = MappingProxyType({})
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         # A contract declared in a function may name another one that is local to it, too.
-        local = sys._getframe(1).f_locals
-        hints = _hints(cls, local)
+        own = _own_hints(cls, sys._getframe(1).f_locals)
+        hints = cls._hints = cls._hints | own
         fields = tuple(_field(cls.__name__, name, hint) for name, hint in hints.items())
         rules = _rules(cls)
         cls.form = Form(
@@ -76,23 +77,23 @@ class Contract:
         return read_rows(cls.form, data)
 
 
-def _hints(cls: type[Contract], local: Mapping[str, Any]) -> dict[str, Any]:
-    """The annotations of the class and its bases, first declared first; annotations that are text are evaluated."""
+def _own_hints(cls: type[Contract], local: Mapping[str, Any]) -> dict[str, Any]:
+    """The annotations of the class itself; those that are text are evaluated, where the class stands."""
     try:
-        hints = get_type_hints(cls, localns=dict(local), include_extras=True)
+        hints = inspect.get_annotations(cls, locals=local, eval_str=True)
     except NameError as error:
         raise ContractError(
             f"{cls.__name__} has an annotation with the name {error.name!r}, which is not known there.",
             f"import {error.name}, or define it above the class",
         ) from None
-    for name in hints:
-        if name in vars(cls) and get_origin(hints[name]) is not ClassVar:
-            default = vars(cls)[name]
-            raise ContractError(
-                f"{cls.__name__}.{name} has a default, {default!r}; a contract states what is done about a missing value.",
-                f"write {name}: Annotated[..., on_missing({default!r})]",
-            )
-    return {name: hint for name, hint in hints.items() if get_origin(hint) is not ClassVar}
+    hints = {name: hint for name, hint in hints.items() if hint is not ClassVar and get_origin(hint) is not ClassVar}
+    for name in hints.keys() & vars(cls).keys():
+        default = vars(cls)[name]
+        raise ContractError(
+            f"{cls.__name__}.{name} has a default, {default!r}; contracts state what is done about a missing value.",
+            f"write {name}: Annotated[..., on_missing({default!r})]",
+        )
+    return hints
 
 
 def _rules(cls: type[Contract]) -> dict[str, RuleFunction]:

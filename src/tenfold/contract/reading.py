@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -69,12 +70,7 @@ def reader(field: Field, name: str) -> Reader:
         return _list_reader(field, name, reader(field.item, f"an item of {name}"))
     if field.kind == "tensor":
         return _tensor_reader(field, name)
-    read = _READERS[field.kind]
-
-    def read_value(value: Any) -> Any:
-        return read(value, field, name)
-
-    return read_value
+    return partial(_READERS[field.kind], field=field, name=name)
 
 
 def wrong_type(field: Field, name: str, found: str) -> Unfit:
@@ -83,6 +79,8 @@ def wrong_type(field: Field, name: str, found: str) -> Unfit:
 
 
 def _float(value: Any, field: Field, name: str) -> float:
+    if type(value) is float and math.isfinite(value):  # the rest only matters for what is rare
+        return value
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise wrong_type(field, name, words.found(value))
     try:

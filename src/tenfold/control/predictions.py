@@ -186,6 +186,7 @@ class Writer:
 
     def __init__(self, stated: Spec) -> None:
         self._stated = stated
+        self._release = f"{stated.name}@{stated.release[:7]}"
         self._encode = Outputs(stated.output).encode
         self._id = Ids().next(time.monotonic()).decode()
         self._before = 0
@@ -201,7 +202,7 @@ class Writer:
             document: dict[str, Any] = {"id": self._id} if batch.alone else {"id": f"{self._id}/{place}", "row": place}
             if row in keys:
                 document["key"] = keys[row]
-            document["release"] = self._stated.release
+            document["release"] = self._release
             refused = ""
             if row in at:
                 document["output"] = msgspec.Raw(at[row])

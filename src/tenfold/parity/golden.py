@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from tenfold.errors import NotFound, ServiceError
+from tenfold.errors import NotFound, ServiceError, TenfoldError
 from tenfold.parity import values
 
 SCHEMA = 1

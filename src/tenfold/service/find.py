@@ -82,12 +82,13 @@ def _import(file: Path) -> ModuleType:
 
 
 def _leave_other(file: Path) -> None:
-    """Forget modules of other services that have the names of files beside this one, as service.py itself."""
+    """Forget modules of other folders that have the names of files beside this one, as service.py itself. Installed
+    libraries stay, whatever a file is called."""
     for name in {path.stem for path in file.parent.glob("*.py")}:
         found = getattr(sys.modules.get(name), "__file__", None)
         if found is None or Path(found).resolve() == file.parent / f"{name}.py":
             continue
-        if name == file.stem or Path(found).parent.joinpath(FILE).exists():
+        if name not in sys.stdlib_module_names and "site-packages" not in Path(found).parts:
             del sys.modules[name]
 
 
