@@ -52,32 +52,27 @@ class Column:
 
 @dataclass(frozen=True)
 class Layout:
-    """All columns of a contract in the order of its class, and the widths of the blocks."""
+    """All columns of a contract in the order of its class, and the widths of the blocks.
+
+    Made of these: ``by_name`` finds a column by either name, ``blocks`` are the dtypes that have a block, ``own`` the columns
+    that are parts of their own, ``bit_bytes`` the bytes of a row's missing-value bits (0 where nothing is optional).
+    """
 
     columns: tuple[Column, ...]
     widths: dict[str, int]
     optional: int
     by_name: dict[str, Column] = field(init=False, repr=False, compare=False)
+    blocks: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    own: tuple[Column, ...] = field(init=False, repr=False, compare=False)
+    bit_bytes: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         index = {column.wire: column for column in self.columns}
         index |= {column.name: column for column in self.columns}
         object.__setattr__(self, "by_name", index)
-
-    @property
-    def blocks(self) -> tuple[str, ...]:
-        """The dtypes that have a block."""
-        return tuple(block for block in BLOCKS if self.widths.get(block))
-
-    @property
-    def own(self) -> tuple[Column, ...]:
-        """The columns that are parts of their own."""
-        return tuple(column for column in self.columns if not column.block)
-
-    @property
-    def bit_bytes(self) -> int:
-        """Bytes of the missing-value bits of one row; 0 where nothing is optional."""
-        return (self.optional + 7) // 8
+        object.__setattr__(self, "blocks", tuple(block for block in BLOCKS if self.widths.get(block)))
+        object.__setattr__(self, "own", tuple(column for column in self.columns if not column.block))
+        object.__setattr__(self, "bit_bytes", (self.optional + 7) // 8)
 
 
 class Plan:

@@ -96,6 +96,8 @@ class Rows:
         if not column.block:
             return self._own[column.index]
         values = self._blocks[column.block][:, column.index]
+        if column.kind == "float":
+            return values
         match column.kind:
             case "category":
                 return _labels(column)[values]

@@ -192,6 +192,17 @@ def test_what_cannot_be_kept_exactly_is_refused(kind: str, values: Any, expected
     assert refusals(kind, values) == expected
 
 
+@pytest.mark.parametrize(
+    ("kind", "value"), [("text", "a"), ("int", 1), ("bool", True), ("date", date(2024, 1, 1)), ("category", "A")]
+)
+def test_nan_is_a_gap_wherever_it_is_no_number(kind: str, value: Any) -> None:
+    """A column of objects may write its gaps as NaN, as pandas does."""
+    said: dict[str, Any] = {"categories": ("A",)} if kind == "category" else {}
+    column = pd.Series([value, np.nan, None, pd.NA, pd.NaT], dtype=object)
+    assert refusals(kind, column, nullable=True, **said) == []
+    assert refusals(kind, column, **said) == [(row, "missing") for row in (1, 2, 3, 4)]
+
+
 def test_moments_keep_their_instant() -> None:
     """A moment in Tokyo is the same moment in UTC; nanoseconds are rounded to microseconds."""
     form = Form(name="Row", fields=(Field(name="at", wire="at", kind="datetime", timezone="aware"),))

@@ -7,22 +7,19 @@ from typing import Any
 import click
 
 from tenfold.cli import screen
+from tenfold.control import servers
 
-ADMIN = "http://127.0.0.1:8001"
-MARKS = {"met": "●", "open": "○", "broken": "!"}
-COLOURS = {"ok": "green", "open": "yellow", "broken": "red"}
+SIGNS = {"met": "●", "ok": "●", "open": "○", "broken": "!"}
 
 
 @click.command()
-@click.argument("url", default=ADMIN)
+@click.argument("url", default=servers.ADMIN)
 @screen.json_option
 def status(url: str, as_json: bool) -> None:
     """Show every service of the server whose admin address is URL, a line each, worst first.
 
     The admin address is http://127.0.0.1:8001 unless the server was started with another --admin-port.
     """
-    from tenfold.control import servers
-
     services = servers.status(url)
     if as_json:
         screen.print_json({"services": services})
@@ -30,19 +27,18 @@ def status(url: str, as_json: bool) -> None:
     width = max((len(service["name"]) for service in services), default=0)
     for service in services:
         state = servers.mark(service)
-        sign = {"ok": "●", "open": "○", "broken": "!"}[state]
-        click.echo(f"{screen.paint(sign, COLOURS[state])}  {line(service, width)}")
+        click.echo(f"{screen.paint(SIGNS[state], screen.MARKS[state])}  {line(service, width)}")
     if not services:
         click.echo("no service is running · tenfold serve SERVICE starts one")
 
 
 def line(service: dict[str, Any], width: int) -> str:
     """One service: its name and release, what it answers, how fast, and ten marks."""
-    marks = "".join(MARKS[answer] for answer in service["answers"])
+    name = f"{service['name']:<{width}}  @{service['release'].rpartition('@')[2]:<8}"
     late = f"p99 {milliseconds(service['p99_s'])} of {milliseconds(service['deadline_s'])}"
     replicas = f"{service['replicas']} replica{'s' * (service['replicas'] != 1)}"
+    marks = "".join(SIGNS[answer] for answer in service["answers"])
     ready = "" if service["ready"] else "   not ready: no replica is loaded"
-    name = f"{service['name']:<{width}}  @{service['release'].rpartition('@')[2][:7]:<8}"
     return f"{name}{service['rows_per_s']:>8,.4g} rows/s   {late:<18} {replicas:<12} {marks}{ready}"
 
 

@@ -9,9 +9,7 @@ import numpy as np
 
 from tenfold.contract.columns import Array, Mask
 from tenfold.contract.leaf import Leaf
-from tenfold.contract.reading import Elements, Unfit
-
-NAT = -(2**63)
+from tenfold.contract.reading import BLANKS, Elements, Unfit
 
 
 class Cells(NamedTuple):
@@ -59,9 +57,8 @@ def empty_column(leaf: Leaf, n: int) -> Array:
 
 
 def _blank(leaf: Leaf) -> Any:
-    assert leaf.column is not None
-    blanks = {"float": np.nan, "int": 0, "bool": False, "datetime": NAT, "date": NAT, "category": -1, "tensor": 0}
-    return blanks.get(leaf.column.kind)
+    assert leaf.column is not None  # only the items of a list have none
+    return 0 if leaf.column.kind == "tensor" else BLANKS.get(leaf.column.kind)
 
 
 def _items(dtype: str, stored: list[Any]) -> Array:

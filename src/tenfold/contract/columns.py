@@ -8,6 +8,7 @@ here; whether it is a missing one depends on the field.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import NoneType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -49,13 +50,20 @@ def is_null(value: Any) -> bool:
     return value is None or type(value).__name__ in NULLS
 
 
+def _nulls(values: Array) -> Mask:
+    null_types = {kind for kind in set(map(type, values)) if kind is NoneType or kind.__name__ in NULLS}
+    if not null_types:
+        return np.zeros(len(values), dtype=bool)
+    return np.fromiter((type(value) in null_types for value in values), bool, len(values))
+
+
 def _from_numpy(values: Array) -> Column:
     if values.dtype.kind == "M":
         return Column(values, np.isnat(values))
     if values.dtype.kind in "US":
         values = values.astype(object)
     if values.dtype == object and values.ndim == 1:
-        return Column(values, np.fromiter(map(is_null, values), bool, len(values)))
+        return Column(values, _nulls(values))
     return Column(values, np.zeros(len(values), dtype=bool))
 
 
@@ -79,7 +87,7 @@ def _from_pandas(series: Any) -> Column:
     numpy_dtype = getattr(dtype, "numpy_dtype", None)
     if numpy_dtype is not None and numpy_dtype.kind in "fiub":
         return Column(series.to_numpy(dtype=numpy_dtype, na_value=0), null)
-    return _from_numpy(series.to_numpy(dtype=object))
+    return Column(series.to_numpy(dtype=object), null)
 
 
 def _from_arrow(array: Any) -> Column:

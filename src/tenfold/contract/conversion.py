@@ -10,14 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime, time
 from decimal import Decimal
+from itertools import repeat
 from typing import Any
 
 import numpy as np
 
-from tenfold.contract.cells import NAT, Cells, element_of, empty_column, may_miss
+from tenfold.contract.cells import Cells, element_of, empty_column, may_miss
 from tenfold.contract.columns import Array, Column, Mask, as_objects
 from tenfold.contract.leaf import Leaf
-from tenfold.contract.reading import DTYPES, EXACT, INT64, Unfit
+from tenfold.contract.reading import BLANKS, DTYPES, EXACT, INT64, Unfit
 
 
 def cells_of(leaf: Leaf, column: Column, table: bool = True) -> Cells:
@@ -106,7 +107,7 @@ def _moments(leaf: Leaf, column: Column) -> Cells | None:
     if column.values.dtype.kind != "M" or (zone and column.aware != (zone == "aware")):
         return None
     stored = _microseconds(column.values)
-    stored[column.null] = NAT
+    stored[column.null] = BLANKS["date"]
     return Cells(stored, column.null | np.isnat(column.values))
 
 
@@ -127,41 +128,40 @@ def _days(_leaf: Leaf, column: Column) -> Cells | None:
     if not np.array_equal(days[~column.null], column.values[~column.null]):
         return None
     stored = days.astype(np.int64)
-    stored[column.null] = NAT
+    stored[column.null] = BLANKS["date"]
     return Cells(stored, column.null)
 
 
 def _labels(leaf: Leaf, column: Column) -> Cells | None:
-    labels = leaf.field.categories
-    if isinstance(labels[0], str):
-        if column.values.dtype != object or column.values.ndim != 1 or not _types(column) <= {str}:
+    code_of: dict[Any, int] = {label: code for code, label in enumerate(leaf.field.categories)}
+    unfit: dict[int, Unfit] = {}
+    if isinstance(leaf.field.categories[0], str):
+        if column.values.dtype != object or column.values.ndim != 1:
             return None
-        cells = Cells(column.values, column.null)
+        values, missing = column.values, column.null
     else:
         numbers = _ints(leaf, column)
         if numbers is None:
             return None
-        cells = numbers
-    return _coded(leaf, cells)
-
-
-def _coded(leaf: Leaf, cells: Cells) -> Cells:
-    """Labels as codes; those that the contract does not list are Unfit."""
-    code_of: dict[Any, int] = {label: code for code, label in enumerate(leaf.field.categories)}
-    values, missing, unfit = cells
-    codes = np.fromiter((code_of.get(label, -1) for label in values.tolist()), np.int32, len(values))
-    codes[missing] = -1
-    unseen = (codes < 0) & ~missing
-    unseen[list(unfit)] = False
-    found = dict(unfit)
-    for row in np.flatnonzero(unseen).tolist():
-        found[row] = _unseen(leaf, values[row])
-    return Cells(codes, missing, found)
-
-
-def _unseen(leaf: Leaf, label: Any) -> Unfit:
+        values, missing, unfit = numbers.values, numbers.missing, dict(numbers.unfit)
     try:
-        leaf.check(label if isinstance(label, str) else int(label))
+        codes = np.fromiter(map(code_of.get, values.tolist(), repeat(-1)), np.int32, len(values))
+    except TypeError:  # a list, say, which cannot even be looked up
+        return None
+    codes[missing] = -1
+    missing = missing.copy()
+    for row in np.flatnonzero((codes < 0) & ~missing).tolist():
+        if _is_nan(values[row]):
+            missing[row] = True
+        elif row not in unfit:
+            unfit[row] = _unlisted(leaf, values[row])
+    return Cells(codes, missing, unfit)
+
+
+def _unlisted(leaf: Leaf, label: Any) -> Unfit:
+    """Why the field refuses what is not one of its labels."""
+    try:
+        leaf.read(plain(label))
     except Unfit as unfit:
         return unfit
     raise AssertionError(f"{leaf.name} knows its own categories")
@@ -209,7 +209,7 @@ def _one_by_one(leaf: Leaf, column: Column, table: bool) -> Cells:
     gap_is_nan = leaf.field.kind != "float" or may_miss(leaf)
     for row in np.flatnonzero(~column.null).tolist():
         value = plain(column.values[row], column.aware)
-        if gap_is_nan and isinstance(value, float) and value != value:
+        if gap_is_nan and _is_nan(value):
             missing[row] = True
             continue
         try:
@@ -221,6 +221,10 @@ def _one_by_one(leaf: Leaf, column: Column, table: bool) -> Cells:
         else:
             values[row] = element_of(leaf, stored)
     return Cells(values, missing, unfit)
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and value != value
 
 
 def plain(value: Any, aware: bool = False) -> Any:

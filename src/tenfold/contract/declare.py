@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime
 from enum import Enum
-from types import MappingProxyType, NoneType, UnionType
+from types import NoneType, UnionType
 from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origin
 
 import annotated_types as at
@@ -45,13 +45,15 @@ class Contract:
     layout: ClassVar[Layout]
     predicates: ClassVar[Predicates]
     rules: ClassVar[Mapping[str, Callable[[Rows], Any]]]
-    _hints: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    _own_hints: ClassVar[dict[str, Any]]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         # A contract declared in a function may name another one that is local to it, too.
-        own = _own_hints(cls, sys._getframe(1).f_locals)
-        hints = cls._hints = cls._hints | own
+        cls._own_hints = _own_hints(cls, sys._getframe(1).f_locals)
+        hints: dict[str, Any] = {}
+        for base in reversed(cls.__mro__):
+            hints |= vars(base).get("_own_hints", {})
         fields = tuple(_field(cls.__name__, name, hint) for name, hint in hints.items())
         rules = _rules(cls)
         cls.form = Form(
@@ -86,7 +88,7 @@ def _own_hints(cls: type[Contract], local: Mapping[str, Any]) -> dict[str, Any]:
             f"{cls.__name__} has an annotation with the name {error.name!r}, which is not known there.",
             f"import {error.name}, or define it above the class",
         ) from None
-    hints = {name: hint for name, hint in hints.items() if hint is not ClassVar and get_origin(hint) is not ClassVar}
+    hints = {name: hint for name, hint in hints.items() if not _is_class_variable(hint)}
     for name in hints.keys() & vars(cls).keys():
         default = vars(cls)[name]
         raise ContractError(
@@ -216,6 +218,11 @@ WORDS: dict[type, Callable[[Any], tuple[str, Any]]] = {
     at.DocInfo: lambda item: ("doc", item.documentation),
     str: lambda item: ("doc", item),
 }
+
+
+def _is_class_variable(hint: Any) -> bool:
+    origin: Any = get_origin(hint)
+    return hint is ClassVar or origin is ClassVar
 
 
 def _is_contract(base: Any) -> bool:

@@ -12,8 +12,6 @@ from tenfold.contract.leaf import Leaf
 from tenfold.layout import Layout
 from tenfold.rows import NO_BITS, Rows
 
-DTYPES = {"f8": np.float64, "i8": np.int64, "i4": np.int32, "u1": np.uint8}
-
 
 class Draft:
     """``size`` rows of blanks to begin with.
@@ -26,7 +24,7 @@ class Draft:
         self.layout = layout
         self.size = size
         self.blocks: dict[str, Array] = {
-            block: np.empty((size, layout.widths[block]), dtype=DTYPES[block]) for block in layout.blocks
+            block: np.empty((size, layout.widths[block]), dtype=block) for block in layout.blocks
         }
         self.columns: list[Array] = [
             self.blocks[place.block][:, place.index] if place.block else empty_column(leaf, size)

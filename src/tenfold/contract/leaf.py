@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import lru_cache, partial
 from operator import ge, le
 from typing import Any, NamedTuple
 
@@ -99,6 +99,7 @@ class Group(NamedTuple):
     leaves: tuple[Leaf, ...]
 
 
+@lru_cache(maxsize=64)
 def compile_form(form: Form) -> Group:
     """The whole contract as one group, whose leaves are in the order of the columns of ``layout_of(form)``."""
     columns = iter(layout_of(form).columns)

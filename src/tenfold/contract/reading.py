@@ -24,6 +24,16 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 EPOCH_DAY = date(1970, 1, 1).toordinal()
 MICROSECOND = timedelta(microseconds=1)
 
+# What stands in a block where a value is missing: for dates, what NumPy takes for NaT.
+BLANKS: dict[str, Any] = {
+    "float": math.nan,
+    "int": 0,
+    "bool": False,
+    "category": -1,
+    "datetime": INT64[0],
+    "date": INT64[0],
+}
+
 # Of each dtype that a tensor may have: its struct code, and its least and greatest element.
 DTYPES: dict[str, tuple[str, float, float]] = {
     "float16": ("e", -65504.0, 65504.0),
@@ -169,7 +179,7 @@ def _image(value: Any, field: Field, name: str) -> bytes:
     return value
 
 
-_READERS: dict[str, Callable[[Any, Field, str], Any]] = {
+_READERS: dict[str, Callable[..., Any]] = {
     "float": _float,
     "int": _int,
     "bool": _bool,

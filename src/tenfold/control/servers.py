@@ -98,7 +98,9 @@ def serving(folder: Path, port: int = 0, admin_port: int = 0) -> Iterator[Server
 
     A port that is taken is passed over for the next free one; 0 is any.
     """
-    ports = ["--port", str(free_port(port)), "--admin-port", str(free_port(admin_port))]
+    public = free_port(port)
+    admin = free_port(max(admin_port, public + 1) if admin_port else 0)  # never the one that was passed on to
+    ports = ["--port", str(public), "--admin-port", str(admin)]
     command = [sys.executable, "-m", "tenfold", "serve", str(folder), "--host", HOST, *ports, "--json"]
     started = time.perf_counter()
     with tempfile.TemporaryFile() as said:

@@ -6,9 +6,10 @@ hello only once the model is loaded and warmed and a golden record (or, without 
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
-import selectors
+import select
 import signal
 import socket
 import struct
@@ -31,6 +32,7 @@ from tenfold.server.frames import Frame, Hello, Notes, Reader, encode_notes
 from tenfold.service import Spec, find, spec
 
 STAGES = ("validate", "preprocess", "model", "postprocess")
+RECEIVE_BYTES = 1 << 18
 _TIMES = struct.Struct("<4Q")
 
 
@@ -43,36 +45,40 @@ class Replica:
         self._hello = frames.write_hello(hello)
         self._channel = channel
         self._listening = listening
-        self._selector = selectors.DefaultSelector()
+        self._fronts: dict[int, tuple[socket.socket, Reader]] = {}
+        self._poll = select.poll()
 
     def serve(self) -> None:
         """Answer batches until the supervisor hangs up."""
-        self._selector.register(self._channel, selectors.EVENT_READ, None)
-        self._selector.register(self._listening, selectors.EVENT_READ, None)
+        self._poll.register(self._channel, select.POLLIN)
+        self._poll.register(self._listening, select.POLLIN)
         while True:
-            for key, _ in self._selector.select():
-                if isinstance(key.data, Reader):
-                    self._hear(key.fileobj, key.data)  # type: ignore[arg-type]
-                elif key.fileobj is self._channel:
-                    if self._channel.receive() is None:
-                        return
-                else:
+            for fd, _ in self._poll.poll():
+                if fd in self._fronts:
+                    self._hear(fd)
+                elif fd == self._listening.fileno():
                     self._welcome()
+                elif self._channel.receive() is None:
+                    return
 
     def _welcome(self) -> None:
         front, _ = self._listening.accept()
-        front.sendall(self._hello)
-        self._selector.register(front, selectors.EVENT_READ, Reader())
+        self._fronts[front.fileno()] = front, Reader()
+        self._poll.register(front, select.POLLIN)
+        with contextlib.suppress(ConnectionError):
+            front.sendall(self._hello)
 
-    def _hear(self, front: socket.socket, reader: Reader) -> None:
+    def _hear(self, fd: int) -> None:
+        front, reader = self._fronts[fd]
         try:
-            data = front.recv(1 << 18)
+            data = front.recv(RECEIVE_BYTES)
             for frame in reader.feed(data):
                 front.sendall(self.answer(frame))
         except ConnectionError:
             data = b""
         if not data:
-            self._selector.unregister(front)
+            del self._fronts[fd]
+            self._poll.unregister(fd)
             front.close()
 
     def answer(self, frame: Frame) -> bytes:

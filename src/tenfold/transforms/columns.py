@@ -66,7 +66,9 @@ def _numbers(leaf: Leaf) -> AtOnce:
         if values.dtype.kind not in kinds:
             return None
         numbers = values.astype(dtype, copy=False)
-        return numbers if not len(numbers) or (low <= numbers.min() and numbers.max() <= high) else None
+        if len(numbers) and not (low <= np.minimum.reduce(numbers) and np.maximum.reduce(numbers) <= high):
+            return None
+        return numbers
 
     return at_once
 

@@ -17,21 +17,13 @@ import msgspec
 from msgspec import UNSET
 
 from tenfold.contract.leaf import Group, Leaf
-from tenfold.contract.reading import DTYPES, Elements, days, elements, microseconds
+from tenfold.contract.reading import BLANKS, DTYPES, Elements, days, elements, microseconds
 from tenfold.layout import BLOCKS, Column, Layout
 from tenfold.validation.typed import absent_is_fine, holds_all
 
 Parts = tuple[bytes, ...]
 Function = Callable[[Any], Any]
 FORMATS = {"f8": "d", "i8": "q", "i4": "i", "u1": "B"}
-BLANKS = {
-    "float": math.nan,
-    "int": 0,
-    "bool": 0,
-    "category": -1,
-    "datetime": -(2**63),
-    "date": -(2**63),
-}  # where missing
 TEXTUAL = ("text", "datetime", "date", "image")
 
 

@@ -7,7 +7,6 @@ own failure (``model_failed``) for the rows that make it raise, and nobody else'
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -41,11 +40,14 @@ def apply(contract: type[Asked] | Asked, rows: Rows, index: Array, report: Repor
 
     ``report`` is told what raised ("rule NAME", "predicate NAME of FIELD"), the error, and the rows (by ``index``).
     """
-    asking = _Asking(contract, index.tolist(), report)
+    asking = _Asking(contract, index, report)
     if contract.predicates:
         rows = asking.predicates(rows)
-    for rule in contract.form.rules:
-        asking.rule(rule, rows)
+    verdicts = [(rule, *_ask(contract.rules[rule.name], rows)) for rule in contract.form.rules]
+    if not contract.predicates and all(held.all() and not failed for _, held, failed in verdicts):
+        return Checked(rows, index, len(rows))
+    for verdict in verdicts:
+        asking.rule(*verdict)
     ledger = asking.ledger
     total, refused = len(rows), ledger.close()
     if refused:
@@ -66,15 +68,15 @@ def apply(contract: type[Asked] | Asked, rows: Rows, index: Array, report: Repor
 class _Asking:
     """One batch that is being asked about. ``places`` are where its rows stood in what came."""
 
-    def __init__(self, contract: type[Asked] | Asked, places: list[int], report: Report | None) -> None:
+    def __init__(self, contract: type[Asked] | Asked, places: Array, report: Report | None) -> None:
         self.ledger = Ledger()
         self._contract = contract
-        self._places = places
+        self._places: list[int] = places.tolist()
         self._report = report
 
     def predicates(self, rows: Rows) -> Rows:
         """Ask the predicates of each field, value by value; the rows, with what was imputed."""
-        leaves = _leaves_of(self._contract.form)
+        leaves = compile_form(self._contract.form).leaves
         draft: Draft | None = None
         for k, leaf in enumerate(leaves):
             assert leaf.column is not None
@@ -87,9 +89,8 @@ class _Asking:
                         draft.put(k, row, imputed)
         return draft.rows() if draft else rows
 
-    def rule(self, rule: Rule, rows: Rows) -> None:
-        """Ask a rule about all rows at once."""
-        held, failed = _ask(self._contract.rules[rule.name], rows)
+    def rule(self, rule: Rule, held: Array, failed: Mapping[int, Exception]) -> None:
+        """Note for which rows a rule does not hold, and for which it raised."""
         self._failed(f"rule {rule.name}", failed)
         for row in np.flatnonzero(~held).tolist():
             place, code = self._places[row], f"rule:{rule.name}"
@@ -152,8 +153,3 @@ def _unsatisfied(function: Function, leaf: Leaf, value: Any) -> Unfit:
 
 def _name(function: Function) -> str:
     return getattr(function, "__name__", type(function).__name__)
-
-
-@lru_cache(maxsize=64)
-def _leaves_of(form: Form) -> tuple[Leaf, ...]:
-    return compile_form(form).leaves
