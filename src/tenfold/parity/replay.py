@@ -17,6 +17,7 @@ from tenfold.parity.golden import STAGES, Golden, Note
 from tenfold.parity.observe import JSON, Seen, observe, typed, versions
 from tenfold.parity.report import Report, Stage
 from tenfold.pipeline import Failure, Pipeline
+from tenfold.rows import Rows
 from tenfold.service import Service, spec, started
 from tenfold.service.manifest import model_digest
 
@@ -93,12 +94,12 @@ def _absent(name: str, seen: Seen) -> str:
     return said if stage == name else f"not reached, since {stage} failed"
 
 
-def rehearse(pipeline: Pipeline) -> None:
+def rehearse(pipeline: Pipeline) -> Rows | None:
     """Answer a golden record, or an example row where there is none, alone and as a full batch, before any request
     does.
 
-    Raises ``ServiceError`` where a golden record is not answered. An example row is made up, and a model may well
-    refuse it.
+    Returns the row that was answered, None where there was none: an example row is made up, and a model may well
+    refuse it. Raises ``ServiceError`` where a golden record is not answered.
     """
     service = pipeline.service
     is_golden = golden.exists(service.folder)
@@ -109,7 +110,7 @@ def rehearse(pipeline: Pipeline) -> None:
         try:
             checked, _ = typed(service.input.form, [msgspec.json.encode(example(service.input.form))], [JSON])
         except InvalidInput:
-            return
+            return None
     failures: list[Failure] = []
     quiet = Pipeline(service, report=failures.append)
     answer = quiet.run(checked.rows)
@@ -120,5 +121,7 @@ def rehearse(pipeline: Pipeline) -> None:
             f"a golden record of {spec(service).name} is not answered: {answer.violations[0].detail}{because}",
             f"tenfold check {service.folder} names the stage",
         ) from told
-    if not answer.violations:
-        quiet.run(checked.rows.take(np.zeros(service.batching.max_rows, dtype=np.intp)))
+    if answer.violations:
+        return None
+    quiet.run(checked.rows.take(np.zeros(service.batching.max_rows, dtype=np.intp)))
+    return checked.rows

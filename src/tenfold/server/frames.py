@@ -49,7 +49,7 @@ class Frame(NamedTuple):
 class Hello(msgspec.Struct, frozen=True):
     """The first frame of a replica: what it speaks and what it holds. ``startup_s`` is how long loading
     took, ``service`` the encoded ``Spec``, and ``sample`` the body of a request that the service answers, if one is
-    known."""
+    known. ``costs`` are the seconds that batches of so many rows took while it warmed up."""
 
     wire: int
     tenfold: str
@@ -60,6 +60,7 @@ class Hello(msgspec.Struct, frozen=True):
     service: msgspec.Raw
     sample: bytes = b""
     max_body_bytes: int = 8 * 2**20
+    costs: list[tuple[int, float]] = []
 
 
 class Notes(msgspec.Struct, omit_defaults=True):

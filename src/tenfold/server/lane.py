@@ -20,15 +20,15 @@ from tenfold.deadline import Cost, Queue, Refuse, admit
 from tenfold.server import frames
 from tenfold.server.frames import Frame, Joiner, decode_notes
 from tenfold.server.link import Batch, Link
-from tenfold.server.metrics import STAGES, Counters
+from tenfold.server.metrics import Counters
 from tenfold.server.outputs import Outputs
-from tenfold.server.replies import Replies
+from tenfold.server.replies import Replies, milliseconds
 from tenfold.server.requests import Many, Outcome, Packed, Part, Remarks, Request, Single
 from tenfold.server.wire import encode_json
 from tenfold.spec import Spec
 from tenfold.validation.deadletters import DeadLetters
 
-STAGE_NAMES = STAGES[2:]
+TIMING = b", validate;dur=%b, preprocess;dur=%b, model;dur=%b, postprocess;dur=%b"
 PREFETCH = 2
 
 
@@ -178,44 +178,39 @@ class Lane:
         """A replica of this release is ready."""
         link.owner = self
         self._startup_s = hello.startup_s
+        for rows, seconds in hello.costs:
+            self.cost.observe(rows, seconds)
         self.links.append(link)
+        self._easy_rows = self._rows_surely_in_time()
         self._loop.call_soon(self._dispatch)
 
     def answered(self, link: Link, batch: Batch, frame: Frame) -> None:
         """Give every request of the batch its rows."""
         now = time.monotonic()
-        outcome = self._outcome(batch, frame, now)
+        outcome = self._outcome(batch, frame)
         at = 0
         for item in batch.items:
             item.answer(outcome, at, now)
             at += item.rows
-        self._count_batch(batch)
+        self.cost.observe(batch.rows, now - batch.sent)
         if self._waiting_rows >= self.cost.max_rows:
             self._dispatch()
-        elif not self._dispatching:
+        elif self._waiting_rows and not self._dispatching:
+            # Not full: what the answers make clients send is read first, which takes a turn of the loop and no waiting.
             self._dispatching = True
             self._loop.call_soon(self._loop.call_soon, self._dispatch)
+        elif self._suspects:
+            self._dispatch()
 
-    def _count_batch(self, batch: Batch) -> None:
-        items = batch.items
-        decoded_s = sum([item.decoded for item in items])
-        counters = self.counters
-        counters.add("stage_ns:decode", int((decoded_s - sum([item.started for item in items])) * 1e9))
-        counters.add("stage_ns:queue", int((batch.sent * len(items) - decoded_s) * 1e9))
-        counters.add("batches")
-        counters.add("rows", batch.rows)
-        counters.add(f"batch_rows:{batch.rows.bit_length()}")
-
-    def _outcome(self, batch: Batch, frame: Frame, now: float) -> Outcome:
+    def _outcome(self, batch: Batch, frame: Frame) -> Outcome:
         times, said, index = frame.parts[:3]
-        nanoseconds = memoryview(times).cast("Q").tolist()
-        for stage, spent in zip(STAGE_NAMES, nanoseconds, strict=True):
-            self.counters.add(f"stage_ns:{stage}", spent)
-        self.cost.observe(batch.rows, now - batch.sent)
-        self._easy_rows = self._rows_surely_in_time()
+        spent_ns = memoryview(times).cast("Q").tolist()
+        decoded_s = sum([item.decoded for item in batch.items])
+        decode_s = decoded_s - sum([item.started for item in batch.items])
+        queue_s = batch.sent * len(batch.items) - decoded_s
+        self.counters.batch(batch.rows, (int(decode_s * 1e9), int(queue_s * 1e9), *spent_ns))
         notes = decode_notes(said) if said else None
-        stages = [f", {stage};dur={spent / 1e6:.3f}" for stage, spent in zip(STAGE_NAMES, nanoseconds, strict=True)]
-        timing = "".join(stages).encode()
+        timing = TIMING % tuple([milliseconds(spent / 1e9) for spent in spent_ns])
         if frame.rows == batch.rows:
             return Outcome(self._outputs.encode(batch.rows, frame.parts[3:]), notes, batch.sent, timing)
         places = memoryview(index).cast("I").tolist()
@@ -254,6 +249,7 @@ class Lane:
                 row.deaths += 1
                 if row.deaths >= 2:
                     self._killers.add(row.packed[0])
+                    self._easy_rows = 0
                     row.quarantine()
                 elif row.request.alive:
                     self._suspects.append(row)
@@ -269,6 +265,7 @@ class Lane:
     def _watch(self) -> None:
         """Answer 504 to whoever's deadline has passed, wherever the rows are."""
         now = time.monotonic()
+        self._easy_rows = self._rows_surely_in_time()
         for item in self._queue:
             if item.due > now:
                 break

@@ -10,7 +10,7 @@ from __future__ import annotations
 import mmap
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,15 @@ class Counters:
         self.slots = memoryview(self._map)[8 + len(header) :].cast("Q")
         self.place = {name: k for k, name in enumerate(known)}
         self._latency = self.place["latency:0"]
+        self._batch = self.place["batch_rows:0"]
+        self._totals = [self.place[name] for name in ("rows", "batches", *(f"stage_ns:{stage}" for stage in STAGES))]
+
+    def batch(self, rows: int, stage_ns: Sequence[int]) -> None:
+        """Count a batch, and the nanoseconds that each of ``STAGES`` took for it."""
+        slots = self.slots
+        slots[self._batch + rows.bit_length()] += 1
+        for place, count in zip(self._totals, (rows, 1, *stage_ns), strict=True):
+            slots[place] += count
 
     def add(self, name: str, count: int = 1) -> None:
         """Add to a counter by name; a name without a slot counts as ``violation::other``."""

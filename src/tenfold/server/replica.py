@@ -24,7 +24,7 @@ from tenfold import parity
 from tenfold.config import server
 from tenfold.errors import TenfoldError
 from tenfold.pipeline import Pipeline
-from tenfold.rows import Answer
+from tenfold.rows import Answer, Rows
 from tenfold.server import frames
 from tenfold.server.blocks import read_rows, write_rows
 from tenfold.server.channel import Channel
@@ -33,6 +33,7 @@ from tenfold.service import Spec, find, spec
 
 STAGES = ("validate", "preprocess", "model", "postprocess")
 RECEIVE_BYTES = 1 << 18
+SWEEP_S = 0.1
 _TIMES = struct.Struct("<4Q")
 
 
@@ -111,12 +112,29 @@ def _notes(answer: Answer) -> bytes:
     )
 
 
-def load(folder: str, env: str) -> tuple[Pipeline, Spec]:
-    """The service, started: its model loaded, its tables read, one record answered."""
+def load(folder: str, env: str) -> tuple[Pipeline, Spec, list[tuple[int, float]]]:
+    """The service, started: its model loaded, its tables read, a record answered; and what batches cost."""
     service = find(folder, env).start()
     pipeline = Pipeline(service)
-    parity.rehearse(pipeline)
-    return pipeline, spec(service)
+    rows = parity.rehearse(pipeline)
+    return pipeline, spec(service), [] if rows is None else sweep(pipeline, rows)
+
+
+def sweep(pipeline: Pipeline, rows: Rows) -> list[tuple[int, float]]:
+    """The seconds that batches of 1, 4, 16, … rows take, up to a full one, as far as that is learnt quickly."""
+    costs: list[tuple[int, float]] = []
+    began = time.perf_counter()
+    size, full = 1, pipeline.service.batching.max_rows
+    while time.perf_counter() - began < SWEEP_S:
+        batch = rows.take(np.zeros(size, dtype=np.intp))
+        for _ in range(3):
+            started = time.perf_counter()
+            pipeline.run(batch)
+            costs.append((size, time.perf_counter() - started))
+        if size == full:
+            break
+        size = min(4 * size, full)
+    return costs
 
 
 def main(channel: int, listen: int, folder: str, env: str) -> None:
@@ -126,7 +144,7 @@ def main(channel: int, listen: int, folder: str, env: str) -> None:
     began = time.perf_counter()
     line = Channel.inherited(channel)
     try:
-        pipeline, described = load(folder, env)
+        pipeline, described, costs = load(folder, env)
     except TenfoldError as error:
         line.send(event="failed", message=error.message, hint=error.hint, code=error.exit_code)
         sys.exit(error.exit_code)
@@ -142,6 +160,7 @@ def main(channel: int, listen: int, folder: str, env: str) -> None:
         startup_s=startup_s,
         sample=parity.sample(pipeline.service.folder),
         max_body_bytes=limits.max_body_bytes,
+        costs=costs,
         service=msgspec.Raw(msgspec.json.encode(described)),
     )
     ready = {"release": release, "seconds": startup_s, "drain_delay_s": limits.drain_delay_s, "service": described}

@@ -121,6 +121,8 @@ def _as_array(values: Any) -> Array:
 
 def _columns(produced: Any, only: str, form: Form) -> Mapping[str, Any]:
     """What postprocess gave as columns by name; ``only`` is the name of the one field, where there is just one."""
+    if type(produced) is dict:  # nearly always, and asked much faster than whether it is a Mapping
+        return produced
     match produced:
         case Mapping():
             return produced

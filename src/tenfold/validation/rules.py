@@ -40,12 +40,15 @@ def apply(contract: type[Asked] | Asked, rows: Rows, index: Array, report: Repor
 
     ``report`` is told what raised ("rule NAME", "predicate NAME of FIELD"), the error, and the rows (by ``index``).
     """
-    asking = _Asking(contract, index, report)
+    asking: _Asking | None = None
     if contract.predicates:
+        asking = _Asking(contract, index, report)
         rows = asking.predicates(rows)
     verdicts = [(rule, *_ask(contract.rules[rule.name], rows)) for rule in contract.form.rules]
-    if not contract.predicates and all(held.all() and not failed for _, held, failed in verdicts):
-        return Checked(rows, index, len(rows))
+    if asking is None:
+        if all(np.logical_and.reduce(held) and not failed for _, held, failed in verdicts):
+            return Checked(rows, index, len(rows))
+        asking = _Asking(contract, index, report)
     for verdict in verdicts:
         asking.rule(*verdict)
     ledger = asking.ledger
