@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -29,7 +30,6 @@ ACCEPTED = (1,)
 HELLO, BATCH, ANSWER = 1, 2, 3
 
 _LENGTH = struct.Struct("<I")
-_HEADER = struct.Struct("<BBHIIq")
 _PAD = (b"", b"\0" * 7, b"\0" * 6, b"\0" * 5, b"\0" * 4, b"\0" * 3, b"\0" * 2, b"\0")
 MAX_FRAME_BYTES = 2**31
 
@@ -89,32 +89,34 @@ decode_notes = msgspec.json.Decoder(Notes).decode
 
 def pack(kind: int, number: int, rows: int, due_ns: int, parts: Sequence[Buffer]) -> bytes:
     """The bytes of one frame."""
+    head = _heads(len(parts))
     lengths = [len(part) for part in parts]
-    pieces: list[Buffer] = [
-        b"",
-        _HEADER.pack(kind, len(parts), 0, number, rows, due_ns),
-        struct.pack(f"<{len(parts)}I", *lengths),
-    ]
-    pieces.append(_PAD[(_LENGTH.size + _HEADER.size + 4 * len(parts)) % 8])
-    for part, length in zip(parts, lengths, strict=True):
-        pieces.append(part)
-        pieces.append(_PAD[length % 8])
-    pieces[0] = _LENGTH.pack(sum(map(len, pieces)))
-    return b"".join(pieces)
+    pieces: Sequence[Buffer] = parts
+    size = sum(lengths)
+    if any([length & 7 for length in lengths]):
+        pieces = [piece for part, length in zip(parts, lengths, strict=True) for piece in (part, _PAD[length & 7])]
+        size = sum(map(len, pieces))
+    fixed = head.pack(head.size - _LENGTH.size + size, kind, len(parts), 0, number, rows, due_ns, *lengths)
+    return b"".join([fixed, *pieces])
 
 
 def unpack(data: Buffer) -> Frame:
-    """The frame in ``data``, which begins after the length."""
+    """The frame that ``data`` holds, its length included."""
     view = memoryview(data)
-    kind, count, _, number, rows, due_ns = _HEADER.unpack_from(view)
-    lengths = struct.unpack_from(f"<{count}I", view, _HEADER.size)
-    at = _HEADER.size + 4 * count
-    at += (-(_LENGTH.size + at)) % 8
+    head = _heads(view[_LENGTH.size + 1])
+    _, kind, _, _, number, rows, due_ns, *lengths = head.unpack_from(view)
+    at = head.size
     parts = []
     for length in lengths:
         parts.append(view[at : at + length])
-        at += length + (-length) % 8
+        at += length + (-length & 7)
     return Frame(kind, number, rows, due_ns, parts)
+
+
+@cache
+def _heads(parts: int) -> struct.Struct:
+    """What stands before the parts of a frame, padded to 8 bytes."""
+    return struct.Struct(f"<IBBHIIq{parts}I{'' if parts % 2 == 0 else '4x'}")
 
 
 class Reader:
@@ -145,7 +147,7 @@ class Reader:
             if end - at - _LENGTH.size < length:
                 self._want = length + _LENGTH.size
                 break
-            yield unpack(memoryview(data)[at + _LENGTH.size : at + _LENGTH.size + length])
+            yield unpack(data if at == 0 else memoryview(data)[at:])
             at += _LENGTH.size + length
         else:
             self._want = _LENGTH.size

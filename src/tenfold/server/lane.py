@@ -205,10 +205,7 @@ class Lane:
     def _outcome(self, batch: Batch, frame: Frame) -> Outcome:
         times, said, index = frame.parts[:3]
         spent_ns = memoryview(times).cast("Q").tolist()
-        decoded_s = sum([item.decoded for item in batch.items])
-        decode_s = decoded_s - sum([item.started for item in batch.items])
-        queue_s = batch.sent * len(batch.items) - decoded_s
-        self.counters.batch(batch.rows, (int(decode_s * 1e9), int(queue_s * 1e9), *spent_ns))
+        self.counters.batch(batch.rows, (*batch.waited_ns(), *spent_ns))
         notes = decode_notes(said) if said else None
         timing = TIMING % tuple([milliseconds(spent / 1e9) for spent in spent_ns])
         if frame.rows == batch.rows:

@@ -22,7 +22,13 @@ class Batch:
         self.items = items
         self.rows = rows
         self.sent = sent
-        self.due = min(item.due for item in items)
+        self.due = min([item.due for item in items])
+
+    def waited_ns(self) -> tuple[int, int]:
+        """How long its requests took to decode, and how long they waited, summed, in nanoseconds."""
+        decoded_s = sum([item.decoded for item in self.items])
+        decode_s = decoded_s - sum([item.started for item in self.items])
+        return int(decode_s * 1e9), int((self.sent * len(self.items) - decoded_s) * 1e9)
 
 
 class Owner(Protocol):
