@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from tenfold.contract.form import Field, Form, layout_of
+from tenfold.contract.form import Field, Form, layout_of, leaves
 from tenfold.layout import Column, Layout
 
 Part = memoryview | bytes
@@ -26,7 +26,8 @@ class Outputs:
 
     def __init__(self, form: Form) -> None:
         self._layout = layout_of(form)
-        self._readers = [_reader(column, self._layout) for column in self._layout.columns]
+        naive = {name for name, _, _, field in leaves(form.fields) if field.timezone == "naive"}
+        self._readers = [_reader(column, self._layout, column.name in naive) for column in self._layout.columns]
         self._build = _builder(form.name, form.fields, iter(range(len(self._readers))))
 
     def encode(self, size: int, parts: Sequence[Part]) -> list[bytes]:
@@ -35,12 +36,12 @@ class Outputs:
         return [_encode(row) for row in self._build(columns)]
 
 
-def _reader(column: Column, layout: Layout) -> Callable[[int, Sequence[Part]], Values]:
-    """How one column is read from the parts of a batch."""
+def _reader(column: Column, layout: Layout, naive: bool) -> Callable[[int, Sequence[Part]], Values]:
+    """How one column is read from the parts of a batch. ``naive`` moments are written without their offset."""
     fixed = list(layout.blocks)
     bits_at = len(fixed)
     if column.block:
-        read = _block_reader(column, fixed.index(column.block), layout.widths[column.block])
+        read = _block_reader(column, fixed.index(column.block), layout.widths[column.block], naive)
     else:
         read = _own_reader(column, _own_at(column, layout))
     if column.bit < 0:
@@ -54,8 +55,8 @@ def _reader(column: Column, layout: Layout) -> Callable[[int, Sequence[Part]], V
     return read_optional
 
 
-def _block_reader(column: Column, part: int, width: int) -> Callable[[int, Sequence[Part]], Values]:
-    code, index, convert = _FORMATS[column.block], column.index, _converter(column)
+def _block_reader(column: Column, part: int, width: int, naive: bool) -> Callable[[int, Sequence[Part]], Values]:
+    code, index, convert = _FORMATS[column.block], column.index, _converter(column, naive)
 
     def read(size: int, parts: Sequence[Part]) -> Values:
         values = memoryview(parts[part]).cast(code)[index::width].tolist()
@@ -64,14 +65,15 @@ def _block_reader(column: Column, part: int, width: int) -> Callable[[int, Seque
     return read
 
 
-def _converter(column: Column) -> Callable[[Any], Any] | None:
+def _converter(column: Column, naive: bool) -> Callable[[Any], Any] | None:
     match column.kind:
         case "category":
             return (*column.categories, None).__getitem__
         case "bool":
             return bool
         case "datetime":
-            return lambda microseconds: _EPOCH + timedelta(microseconds=microseconds)
+            epoch = _EPOCH.replace(tzinfo=None) if naive else _EPOCH
+            return lambda microseconds: epoch + timedelta(microseconds=microseconds)
         case "date":
             return lambda days: date.fromordinal(_FIRST_DAY + days)
         case _:

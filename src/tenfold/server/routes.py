@@ -134,9 +134,25 @@ class Site:
             request.conclude(None)
 
     def _predict_many(self, connection: Connection, head: Head, body: bytes, started: float) -> None:
-        """A JSON array: rows travel in parts of a batch each and are put together again."""
+        """A JSON array. What takes long (bad rows, and thousands of them) is done in steps, between other requests."""
+        steps = self._decoder.many_in_steps(body, MAX_ROWS)
+        loop = asyncio.get_running_loop()
+
+        def step() -> None:
+            if connection.transport is None:
+                return
+            try:
+                next(steps)
+            except StopIteration as end:
+                self._proceed_many(end.value, connection, head, body, started)
+            else:
+                loop.call_soon(loop.call_soon, step)
+
+        step()
+
+    def _proceed_many(self, checked: Outcomes, connection: Connection, head: Head, body: bytes, started: float) -> None:
+        """Rows travel in parts of a batch each and are put together again."""
         lane = self.lane
-        checked = self._decoder.many(body, MAX_ROWS)
         request = Many(lane, connection, head, _next_id(started), started, _now(), body)
         if checked.malformed:
             lane.counters.add("violation::malformed")
