@@ -11,12 +11,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-import msgspec
-
 from tenfold.config import environment
 from tenfold.errors import CODES, InvalidInput, ServiceError, UsageError, Violation
-from tenfold.pipeline import Failure, Pipeline
-from tenfold.rows import Answer
+from tenfold.pipeline import Failure
+from tenfold.rows import Answer, Checked
+from tenfold.scaffold.served import Served
 from tenfold.service import Service, Spec, find, spec, started
 from tenfold.validation import block
 
@@ -47,11 +46,11 @@ class Loaded:
         self.service = service
         self.spec: Spec = spec(service)
         self._failures: list[Failure] = []
-        self._pipeline = Pipeline(service, report=self._failures.append)
+        self._served = Served(service, report=self._failures.append)
 
     def predict(self, data: Any, on_invalid: Literal["raise", "mark"] = "raise") -> pd.DataFrame:
         """The answers to a DataFrame, an Arrow table, a mapping of columns, a mapping or a list of mappings (rows by
-        their names on the wire), or JSON as bytes: a row for each row, in order, with the index of a DataFrame kept.
+        their names on the wire), or a JSON body: a row for each row, in order, with the index of a DataFrame kept.
 
         A row that the contract refuses raises ``InvalidInput`` with every violation of every row. With
         ``on_invalid="mark"`` its answer is missing instead, and ``.attrs["errors"]`` says why. ``.attrs["changes"]``
@@ -77,11 +76,18 @@ class Loaded:
         Raises ``ServiceError`` where the service's own code failed.
         """
         self._failures.clear()
-        answer = self._pipeline.answer(block.check(self.service.input.form, _table(data)))
+        answer = self._served.answer(self._check(data))
         ours = [violation for violation in answer.violations if CODES[violation.code.partition(":")[0]].status == 500]
         if ours:
             raise self._failed(ours)
         return answer
+
+    def _check(self, data: Any) -> Checked:
+        """JSON as the front checks it, anything else as a table: typed rows, and what is to be said of the others."""
+        if isinstance(data, bytes | bytearray | str):
+            return self._served.check(data.encode() if isinstance(data, str) else bytes(data))
+        is_row = isinstance(data, Mapping) and not all(_is_column(values) for values in data.values())
+        return block.check(self._served.pipeline.form, [data] if is_row else data)
 
     def _failed(self, violations: list[Violation]) -> ServiceError:
         """The first failure, with its traceback as the cause."""
@@ -116,18 +122,6 @@ class Loaded:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _table(data: Any) -> Any:
-    """A table as the block check reads it: JSON decoded, one row as a list of one."""
-    if isinstance(data, bytes | bytearray | str):
-        try:
-            data = msgspec.json.decode(data)
-        except msgspec.DecodeError as error:
-            raise InvalidInput([Violation(0, "", "malformed", f"the body is not valid JSON: {error}")]) from None
-    if isinstance(data, Mapping) and not all(_is_column(values) for values in data.values()):
-        return [data]
-    return data
 
 
 def _is_column(values: Any) -> bool:

@@ -1,7 +1,8 @@
-"""``tenfold record``: golden records anew."""
+"""``tenfold record``: golden records anew, and the medians and modes of the training data."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -9,36 +10,59 @@ import click
 from tenfold.cli import screen
 
 if TYPE_CHECKING:
-    from tenfold.control.records import Report
+    from tenfold.control.records import Recorded
 
 
 @click.command()
 @screen.service_argument
+@click.option(
+    "--data", metavar="FILE", type=click.Path(path_type=Path), help="What it was trained on: .parquet or .csv."
+)
 @screen.json_option
-def record(service: str, as_json: bool) -> None:
+def record(service: str, data: Path | None, as_json: bool) -> None:
     """Record the golden requests of a SERVICE anew, after retraining, and show what moved.
 
     The requests stay, and so does what training fed the model for them; the answers are those of the model as it is.
+    With --data, the medians and modes of that table are kept in reference.json, for impute("median") and impute("mode").
     """
     with screen.Progress() as progress:
         progress("replaying the golden records")
         from tenfold.control import records
 
-        before = records.record(service)
+        recorded = records.record(service, data)
     if as_json:
-        screen.print_json(as_object(before))
+        screen.print_json(as_object(recorded))
         return
-    click.echo(before.describe())
-    for stage in before.stages:
-        click.echo(f"  {stage}")
-    click.echo(f"recorded   {before.rows} rows anew · next: tenfold check {service}")
+    before, reference = recorded
+    if reference:
+        click.echo(f"reference  {len(reference.fields)} fields of {reference.rows:,} rows, in reference.json")
+    elif data:
+        click.echo("reference  no field has a median or a mode")
+    if before:
+        click.echo(before.describe())
+        for stage in before.stages:
+            click.echo(f"  {stage}")
+    rows = f"{before.rows} rows anew" if before else "no golden records to take anew"
+    click.echo(f"recorded   {rows} · next: tenfold check {service}")
 
 
-def as_object(before: Report) -> dict[str, object]:
-    """How the answers moved, for a program."""
-    stages = [
-        {"name": stage.name, "rows": stage.rows, "equal": stage.equal, "labels": stage.labels, "largest": stage.largest}
-        for stage in before.stages
-        if stage.recorded
-    ]
-    return {"service": before.service, "rows": before.rows, "retrained": before.retrained, "moved": stages}
+def as_object(recorded: Recorded) -> dict[str, object]:
+    """How the answers moved, and what was measured, for a program."""
+    before, reference = recorded
+    found: dict[str, object] = {}
+    if before:
+        stages = [
+            {
+                "name": stage.name,
+                "rows": stage.rows,
+                "equal": stage.equal,
+                "labels": stage.labels,
+                "largest": stage.largest,
+            }
+            for stage in before.stages
+            if stage.recorded
+        ]
+        found |= {"service": before.service, "rows": before.rows, "retrained": before.retrained, "moved": stages}
+    if reference:
+        found["reference"] = {"rows": reference.rows, "source": reference.source, "fields": reference.fields}
+    return found

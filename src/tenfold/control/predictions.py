@@ -16,7 +16,7 @@ import msgspec
 from tenfold.contract.form import Field, leaves
 from tenfold.errors import NotFound, UsageError
 from tenfold.rows import Answer, Checked
-from tenfold.scaffold.served import Served
+from tenfold.scaffold.served import Served, is_array
 from tenfold.server.blocks import write_rows
 from tenfold.server.outputs import Outputs
 from tenfold.server.replies import Ids, change_json, fallback_json
@@ -100,9 +100,7 @@ def _picture(data: bytes) -> Batches:
 
 
 def _json(data: bytes) -> Batches:
-    if data.lstrip()[:1] == b"[":
-        return lambda served: iter([Batch(served.check(data))])
-    return lambda served: iter([Batch(served.check_one(data), alone=True)])
+    return lambda served: iter([Batch(served.check(data), alone=not is_array(data))])
 
 
 def _ndjson(data: bytes) -> Batches:

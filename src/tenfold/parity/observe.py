@@ -12,12 +12,13 @@ import msgspec
 import numpy as np
 
 from tenfold.contract.form import Field, Form, leaves
-from tenfold.errors import InvalidInput, ServiceError
+from tenfold.errors import InvalidInput, ServiceError, Violation
 from tenfold.parity.values import Unrecordable, canonical, digests
 from tenfold.pipeline import Pipeline
 from tenfold.rows import Checked, Rows
 from tenfold.service import Service
 from tenfold.validation import block
+from tenfold.validation.scalar import Decoder
 
 JSON = "application/json"
 
@@ -103,12 +104,18 @@ def typed(form: Form, bodies: Sequence[bytes], media_types: Sequence[str]) -> tu
 
     Raises ``InvalidInput`` where a row is refused, since a record has to have an answer.
     """
+    decoder = Decoder(form)
     rows: list[Any] = []
     sizes: list[int] = []
+    refused: list[Violation] = []
     for number, (body, media_type) in enumerate(zip(bodies, media_types, strict=True)):
         found = parse(form, body, media_type, number)
+        if media_type == JSON:  # as a client would be told; a table is allowed columns that a request is not
+            refused += [said._replace(row=len(rows) + said.row) for said in decoder.many(body).violations]
         rows += found
         sizes.append(len(found))
+    if refused:
+        raise InvalidInput(refused)
     checked = block.check(form, rows)
     _require_accepted(checked)
     return checked, sizes

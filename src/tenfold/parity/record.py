@@ -19,7 +19,7 @@ from tenfold.parity.observe import JSON, Seen, observe, versions, without_privat
 from tenfold.parity.replay import replay, report
 from tenfold.parity.report import Report
 from tenfold.parity.values import Unrecordable, canonical
-from tenfold.service import Service, spec, started
+from tenfold.service import Service, reference, spec, started
 
 SHAPES = "predict_proba's matrix, labels, values, or columns of the output contract, a row for each request"
 
@@ -30,6 +30,7 @@ def record(
     *,
     model_input: Any = None,
     output: Any = None,
+    data: Any = None,
     media_type: str = JSON,
     folder: Path | None = None,
     clock: Callable[[], float] = time.time,
@@ -40,9 +41,15 @@ def record(
     fed the model for them, and ``output`` what it answered: scores, labels, or columns of the output contract. With
     neither, the service is only recorded as it is (provenance ``self``).
 
-    Raises ``InvalidInput`` where the contract refuses a request, ``ServiceError`` where a stage raises.
+    ``data`` is the table that the model was trained on, as ``Rows.of`` takes it: its medians and modes are written to
+    ``reference.json``, where ``impute("median")`` and ``impute("mode")`` find them.
+
+    Raises ``InvalidInput`` where the contract refuses a request, ``ContractError`` where the table gives no value for a
+    median or mode, ``ServiceError`` where a stage raises.
     """
     service = started(service, folder)
+    known = None if data is None else reference.measure(type(service).input, data)
+    service.refer(known)
     bodies = [_encoded(request) for request in requests]
     if not bodies:
         raise ServiceError("there is no request to record", "give at least one; 20 are a good number")
@@ -53,6 +60,8 @@ def record(
     if kept != bodies:
         given = _without_private_traces(seen, _observed(service, bodies, media_types), given)
     recorded, stages = _compose(service, seen, media_types, given, clock())
+    if known is not None:
+        reference.write(service.folder, known)
     golden.write(service.folder, recorded, kept, stages)
     return report(service, recorded, stages, seen)
 

@@ -22,7 +22,7 @@ from tenfold.scaffold.proof import Direct, Proof, ask_directly, compare, first_d
 from tenfold.scaffold.served import Served, requests_of
 from tenfold.scaffold.source import Answers, service_source
 from tenfold.scaffold.tables import read_table
-from tenfold.service import find
+from tenfold.service import find, reference
 from tenfold.validation import block
 
 if TYPE_CHECKING:
@@ -111,6 +111,7 @@ def _make(
     proof, recorded = None, 0
     if table and direct:
         rows = _rows(served, table)
+        _refer(served, table)
         proof = _prove(served, rows, loaded.facts, table, direct, progress)
         recorded = _record(served, rows, golden)
     return Made(
@@ -226,6 +227,14 @@ def _rows(served: Served, table: Table) -> Rows:
             "that is a fault of tenfold; please report the column's dtype",
         )
     return checked.rows
+
+
+def _refer(served: Served, table: Table) -> None:
+    """Keep medians and modes in the folder, so that ``impute("median")`` has but to be written."""
+    service = served.pipeline.service
+    known = reference.measure(service.input, table.frame.iloc[:, list(table.positions)], table.name)
+    if known is not None:
+        reference.write(service.folder, known)
 
 
 def _prove(served: Served, rows: Rows, facts: Facts, table: Table, direct: Direct, progress: Progress) -> Proof:

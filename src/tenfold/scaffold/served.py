@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -9,7 +10,7 @@ import numpy as np
 
 from tenfold.contract.form import Field, Form, leaves
 from tenfold.contract.reading import written
-from tenfold.pipeline import Pipeline
+from tenfold.pipeline import Failure, Pipeline, log
 from tenfold.rows import Answer, Checked, Rows
 from tenfold.server.blocks import read_rows
 from tenfold.server.frames import Joiner
@@ -21,17 +22,18 @@ from tenfold.validation.scalar import Decoder, Outcomes
 class Served:
     """A started service, asked in JSON."""
 
-    def __init__(self, service: Service) -> None:
-        self.pipeline = Pipeline(service)
+    def __init__(self, service: Service, report: Callable[[Failure], None] = log) -> None:
+        """``report`` is told what the service's own code raised."""
+        self.pipeline = Pipeline(service, report=report)
         self._decoder = Decoder(self.pipeline.form)
         self._joiner = Joiner(self.pipeline.layout)
 
     def check(self, body: bytes) -> Checked:
-        """What the front makes of a JSON array: typed rows, and every reason for those that are refused."""
-        return self._checked(self._decoder.many(body))
+        """What the front makes of a JSON body, an array or one row: typed rows, and every reason for those refused."""
+        return self._checked(self._decoder.many(body)) if is_array(body) else self.check_one(body)
 
     def check_one(self, body: bytes) -> Checked:
-        """What the front makes of a JSON object."""
+        """What the front makes of a body that is to be one row."""
         return self._checked(self._decoder.one_slow(body))
 
     def check_picture(self, body: bytes) -> Checked:
@@ -59,6 +61,11 @@ class Served:
         if not parts:
             return self.pipeline.service.input.read([])
         return read_rows(self.pipeline.layout, len(parts), self._joiner.join(parts))
+
+
+def is_array(body: bytes) -> bool:
+    """Whether a JSON body is an array, and so holds many rows."""
+    return body.lstrip(b" \t\r\n")[:1] == b"["
 
 
 def requests_of(form: Form, rows: Rows) -> list[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +12,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def read_table(data: Any) -> pd.DataFrame:
-    """A DataFrame of a DataFrame, an Arrow table, a mapping of columns, rows as mappings, or a CSV or Parquet file."""
+def read_table(data: Any, texts: Sequence[str] = ()) -> pd.DataFrame:
+    """A DataFrame of a DataFrame, an Arrow table, a mapping of columns, rows as mappings, or a CSV or Parquet file.
+
+    ``texts`` are columns of a CSV file that are text whatever they look like.
+    """
     require_pandas()
     import pandas as pd
 
     if isinstance(data, str | Path):
-        return _read_file(Path(data))
+        return _read_file(Path(data), texts)
     if isinstance(data, pd.DataFrame):
         return data
     if hasattr(data, "to_pandas"):
@@ -26,7 +30,7 @@ def read_table(data: Any) -> pd.DataFrame:
     return pd.DataFrame(data)
 
 
-def _read_file(path: Path) -> pd.DataFrame:
+def _read_file(path: Path, texts: Sequence[str]) -> pd.DataFrame:
     import pandas as pd
 
     if not path.exists():
@@ -36,7 +40,7 @@ def _read_file(path: Path) -> pd.DataFrame:
         if path.suffix in (".parquet", ".pq"):
             return pd.read_parquet(path)
         if ".csv" in suffixes:
-            return pd.read_csv(path)
+            return pd.read_csv(path, dtype=dict.fromkeys(texts, str))
     except ImportError:
         raise UsageError("reading Parquet needs pyarrow", "pip install 'tenfold[batch]'") from None
     except (ValueError, OSError) as error:

@@ -5,12 +5,20 @@ Its end of file is how a child learns that its supervisor is gone.
 
 from __future__ import annotations
 
+import gc
 import socket
 from typing import Any
 
 import msgspec
 
 Message = dict[str, Any]
+
+
+def settle_memory() -> None:
+    """What was imported and built until now stays for good: collections need not look at it again, and may be rarer."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 class Channel:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import signal
 import socket
 import time
@@ -18,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from tenfold.server.channel import Channel
+from tenfold.server.channel import Channel, settle_memory
 from tenfold.server.frames import Frame, Hello
 from tenfold.server.lane import Lane
 from tenfold.server.link import Batch, Link
@@ -220,9 +219,7 @@ def main(channel: int, listen: int, run: str, number: int) -> None:
 
     async def serve() -> None:
         front = Front(Channel.inherited(channel), Path(run), number)
-        # What was imported and built until now stays for good; collections need not look at it again.
-        gc.collect()
-        gc.freeze()
+        settle_memory()
         await front.serve(socket.socket(fileno=listen))
 
     uvloop.run(serve())

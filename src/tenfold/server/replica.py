@@ -7,7 +7,6 @@ hello only once the model is loaded and warmed and a golden record (or, without 
 from __future__ import annotations
 
 import contextlib
-import gc
 import os
 import select
 import signal
@@ -27,7 +26,7 @@ from tenfold.pipeline import Pipeline
 from tenfold.rows import Answer, Rows
 from tenfold.server import frames
 from tenfold.server.blocks import read_rows, write_rows
-from tenfold.server.channel import Channel
+from tenfold.server.channel import Channel, settle_memory
 from tenfold.server.frames import Frame, Hello, Notes, Reader, encode_notes
 from tenfold.service import Spec, find, spec
 
@@ -165,6 +164,5 @@ def main(channel: int, listen: int, folder: str, env: str) -> None:
     )
     ready = {"release": release, "seconds": startup_s, "drain_delay_s": limits.drain_delay_s, "service": described}
     line.send(event="ready", **ready)
-    gc.collect()
-    gc.freeze()
+    settle_memory()
     Replica(pipeline, hello, line, socket.socket(fileno=listen)).serve()

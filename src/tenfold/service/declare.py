@@ -9,19 +9,23 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from tenfold.batching import Batching
 from tenfold.capacity import Capacity
+from tenfold.contract.form import Form
 from tenfold.deadline import Deadline
 from tenfold.drift import Drift
 from tenfold.errors import ServiceError, TenfoldError
 from tenfold.models import load as load_model
 from tenfold.releases import Releases
 from tenfold.scaling import Scaling
+from tenfold.service import reference
 from tenfold.service.source import file_of_module, folder_of, line_of
 from tenfold.transforms import postprocessor, preprocessor
+from tenfold.validation.actions import asked
 
 if TYPE_CHECKING:
     from tenfold.contract import Contract
     from tenfold.model import Facts, Model
     from tenfold.rows import Rows
+    from tenfold.service.reference import Reference
 
 
 class Service:
@@ -56,6 +60,9 @@ class Service:
         super().__init_subclass__(**kwargs)
         cls._file = file_of_module(cls.__module__)
 
+    def __init__(self) -> None:
+        self.refer()
+
     def load(self) -> None:
         """Runs once in each replica, after the model is loaded: for tables, tokenizers, a second model. Files of the
         service are in ``self.folder``."""
@@ -77,6 +84,7 @@ class Service:
         """
         if folder is not None:
             self.folder = folder
+            self.refer()
         self.predictor = load_model(type(self).model, self.folder)
         for default in ("_preprocess", "_postprocess"):
             self.__dict__.pop(default, None)
@@ -93,6 +101,14 @@ class Service:
             mend = "mend the line; load(self) may run in any folder, so that its files are self.folder / name"
             raise ServiceError(f"{where}: load raised {type(error).__name__}: {error}", mend) from error
         return self
+
+    def refer(self, known: Reference | None = None) -> None:
+        """Give ``impute("median")`` and ``impute("mode")`` of this instance's input their values: those that are known, or
+        those in ``reference.json`` of its folder. Raises ``ServiceError`` where that cannot be read."""
+        form = getattr(getattr(type(self), "input", None), "form", None)
+        if isinstance(form, Form) and any(asked(form)):
+            known = known or reference.read(self.folder)
+            vars(self)["input"] = reference.resolved(type(self).input, known) if known else type(self).input
 
     def close(self) -> None:
         """Let go of the model."""
@@ -117,7 +133,7 @@ class Service:
 
     @cached_property
     def _preprocess(self) -> Callable[[Rows], Any]:
-        return preprocessor(type(self).input.form, self.facts)
+        return preprocessor(self.input.form, self.facts)
 
     @cached_property
     def _postprocess(self) -> Callable[[Any], Any]:
@@ -126,4 +142,4 @@ class Service:
                 f"the default postprocess of {type(self).__name__} depends on the model, and none is loaded",
                 "call start() first",
             )
-        return postprocessor(type(self).output.form, self.facts)
+        return postprocessor(self.output.form, self.facts)

@@ -21,14 +21,15 @@ FILE = "service.py"
 def find(path: str | Path, env: str = "") -> Service:
     """The service of a folder (its ``service.py``), of a file, or of one class of a file (``file.py:Class``).
 
-    It is not started: no model is loaded. Its folder is importable, so that ``features.py`` beside it is found, and the
-    tables of its ``tenfold.toml`` for the environment ``env`` are over its options. Raises ``NotFound`` or
-    ``ServiceError`` with the file, the line and the mend.
+    It is not started: no model is loaded. Its folder is importable, so that ``features.py`` beside it is found; the tables
+    of its ``tenfold.toml`` for the environment ``env`` are over its options, and its input has the values of its
+    ``reference.json``. Raises ``NotFound`` or ``ServiceError`` with the file, the line and the mend.
     """
     file, title = _split(str(path))
     cls = _choose(_import(file), file, title)
     service = cls()
     service.folder = file.parent
+    service.refer()
     overlay = read(file.parent, env)
     for word in OPTIONS:
         stated = getattr(service, word)

@@ -16,6 +16,7 @@ import msgspec
 
 from tenfold.contract.form import Form
 from tenfold.model import Trusted
+from tenfold.service.reference import FILE as REFERENCE
 
 CODE = (".py", ".toml")
 ENVIRONMENT = ("pyproject.toml", "uv.lock", "pylock.toml", "requirements.txt", "requirements.lock", ".python-version")
@@ -29,6 +30,7 @@ def manifest(folder: Path, model: Any, forms: Iterable[Form]) -> dict[str, str]:
         "model": model_digest(model, folder),
         "contract": hashlib.sha256("\n".join(form.digest for form in forms).encode()).hexdigest(),
         "environment": _digest((folder / name for name in ENVIRONMENT if (folder / name).is_file()), folder),
+        "reference": _digest([folder / REFERENCE], folder),
         "golden": _digest(sorted((folder / "golden").rglob("*")), folder),
     }
     return {part: digest for part, digest in parts.items() if digest}

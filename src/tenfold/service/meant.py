@@ -38,7 +38,7 @@ OPTIONS: dict[str, type[Option]] = {
 NEEDED = {"input": "the contract of a row in", "output": "the contract of a row out", "model": "a path or an object"}
 PARAMETERS = {"load": (0, 0), "preprocess": (1, 1), "postprocess": (1, 2)}  # fewest and most, beside self
 SIGNATURES = {"load": "self", "preprocess": "self, rows", "postprocess": "self, scores[, rows]"}
-TAKEN = {"start", "close", "states", "folder", "facts", "predictor"}  # what Service itself needs
+TAKEN = {"start", "close", "states", "refer", "folder", "facts", "predictor"}  # what Service itself needs
 KNOWN = (*NEEDED, *OPTIONS, *PARAMETERS, "name")
 
 

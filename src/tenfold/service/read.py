@@ -35,12 +35,12 @@ def spec(service: Service | type[Service]) -> Spec:
     require_meant(service)
     stated = places(cls, Service)
     overridden = OPTIONS.keys() & vars(service).keys()
-    parts = manifest(service.folder, cls.model, (cls.input.form, cls.output.form))
+    parts = manifest(service.folder, cls.model, (service.input.form, cls.output.form))
     read = Spec(
         name=service_name(cls),
         title=cls.__name__,
         doc=inspect.cleandoc(vars(cls).get("__doc__") or ""),
-        input=cls.input.form,
+        input=service.input.form,
         output=cls.output.form,
         model=_model_words(cls.model),
         preprocess=_method_words(cls, "preprocess", stated) or _default_words(service.facts),

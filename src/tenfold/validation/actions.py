@@ -14,12 +14,12 @@ not rescue text where a number belongs; the row is refused as if they were not t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
 
-from tenfold.contract.form import REJECT, Action, Field, Form
+from tenfold.contract.form import REJECT, Action, Field, Form, leaves
 from tenfold.contract.leaf import Leaf
 from tenfold.contract.reading import Unfit, written
 from tenfold.errors import Change, ContractError, Flag, Violation
@@ -104,12 +104,23 @@ class Ledger:
         return out
 
 
+def asked(form: Form) -> Iterator[tuple[str, str]]:
+    """The fields that take their value from the reference data, by their name on the wire (dotted within nested contracts),
+    and what of it they take: "median" or "mode"."""
+    for _, wire, _, field in leaves(form.fields):
+        for action in (field.on_invalid, field.on_missing, field.on_unseen):
+            if action is not None and action.of:
+                yield wire, action.of
+
+
 def resolve(form: Form, reference: Mapping[str, Mapping[str, Any]]) -> Form:
     """The form with ``impute("median")`` and ``impute("mode")`` replaced by values from the reference data.
 
-    ``reference`` maps a field's name on the wire (dotted within nested contracts) to {"median": …, "mode": …}. Entries that
-    are not there stay unresolved, and ``require_resolved`` names them.
+    ``reference`` maps names as ``asked`` gives them to {"median": …, "mode": …}. What is not there stays unresolved, and
+    ``require_usable`` names it.
     """
+    if not any(asked(form)):
+        return form
     return msgspec.structs.replace(form, fields=tuple(_resolved(field, "", reference) for field in form.fields))
 
 
@@ -121,12 +132,7 @@ def _resolved(field: Field, prefix: str, reference: Mapping[str, Mapping[str, An
     known = reference.get(name, {})
 
     def filled(action: Action | None) -> Action | None:
-        if action is None or action.of not in known:
-            return action
-        value = known[action.of]
-        if field.kind == "int":
-            value = round(value)  # the median of integers may lie between two of them
-        return Action(action.name, value)
+        return Action(action.name, known[action.of]) if action is not None and action.of in known else action
 
     return msgspec.structs.replace(
         field,
@@ -146,12 +152,13 @@ def require_usable(leaf: Leaf, contract: str) -> None:
         if action.of:
             raise ContractError(
                 f'{contract}: {leaf.name} has {word}(impute("{action.of}")), and no reference data to take it from.',
-                f"write the value, as in {word}(impute(1.5)); or record reference data with tenfold init --data FILE",
+                f"write the value, {word}(impute(…)); or take it from what the model was trained on: "
+                "tenfold record SERVICE --data FILE",
             )
         try:
             leaf.read(action.value)
         except Unfit as unfit:
             raise ContractError(
                 f"{contract}: {word}(impute(...)) of {leaf.name} breaks its own field: {unfit.detail}.",
-                "impute a value that the field allows",
+                "impute a value that the field allows; those of a median or a mode stand in reference.json",
             ) from None
