@@ -54,6 +54,7 @@ class Lane:
         self._waiting_rows = 0
         self._suspects: deque[Single | Part] = deque()
         self._dispatching = False
+        self._seen_rows = 0
         self._watching = False
         self._easy_rows = 0
         self._startup_s = 0.0
@@ -124,8 +125,22 @@ class Lane:
             queue.append(item)
         self._waiting_rows += item.rows
         if not self._dispatching:
-            self._dispatching = True
-            self._loop.call_soon(self._dispatch)
+            self._dispatch_soon()
+
+    def _dispatch_soon(self) -> None:
+        self._dispatching = True
+        self._seen_rows = 0
+        self._loop.call_soon(self._turn)
+
+    def _turn(self) -> None:
+        """A turn of the loop is over. While requests keep coming in, and the batch is not full, they are read first: that
+        takes no waiting, and makes the difference between two half batches and a whole one."""
+        waiting, seen = self._waiting_rows, self._seen_rows
+        if 1 < waiting < self.cost.max_rows and 8 * (waiting - seen) > waiting:
+            self._seen_rows = waiting
+            self._loop.call_soon(self._turn)
+        else:
+            self._dispatch()
 
     def _dispatch(self) -> None:
         self._dispatching = False
@@ -193,14 +208,10 @@ class Lane:
             item.answer(outcome, at, now)
             at += item.rows
         self.cost.observe(batch.rows, now - batch.sent)
-        if self._waiting_rows >= self.cost.max_rows:
+        if self._suspects or self._waiting_rows >= self.cost.max_rows:
             self._dispatch()
         elif self._waiting_rows and not self._dispatching:
-            # Not full: what the answers make clients send is read first, which takes a turn of the loop and no waiting.
-            self._dispatching = True
-            self._loop.call_soon(self._loop.call_soon, self._dispatch)
-        elif self._suspects:
-            self._dispatch()
+            self._dispatch_soon()
 
     def _outcome(self, batch: Batch, frame: Frame) -> Outcome:
         times, said, index = frame.parts[:3]

@@ -80,7 +80,10 @@ class Counters:
 
     def latency(self, seconds: float) -> None:
         """Count one answered request."""
-        self.slots[self._latency + bucket_of(int(seconds * 1e6))] += 1
+        microseconds = int(seconds * 1e6)
+        octave = microseconds.bit_length() - 4  # as in bucket_of, without a call
+        bucket = microseconds if octave < 0 else (octave + 1 << 3) + (microseconds >> octave & 7)
+        self.slots[self._latency + (bucket if bucket < LATENCY_BUCKETS else LATENCY_BUCKETS - 1)] += 1
 
 
 def bucket_of(microseconds: int) -> int:

@@ -79,7 +79,23 @@ class Remarks:
 class Request:
     """What one row and many have in common: who asked, when, and until when."""
 
-    __slots__ = ("body", "connection", "decoded", "done", "due", "head", "id", "lane", "remarks", "started", "trace_id")
+    __slots__ = (
+        *(
+            "body",
+            "connection",
+            "deaths",
+            "decoded",
+            "done",
+            "due",
+            "head",
+            "id",
+            "lane",
+            "packed",
+            "remarks",
+            "started",
+        ),
+        "trace_id",
+    )
 
     def __init__(
         self,
@@ -90,6 +106,7 @@ class Request:
         started: float,
         decoded: float,
         body: bytes,
+        packed: Sequence[Packed] = (),
     ) -> None:
         self.lane = lane
         self.connection = connection
@@ -100,6 +117,8 @@ class Request:
         self.decoded = decoded
         self.due = started + head.budget_s
         self.body = body
+        self.packed = packed
+        self.deaths = 0
         self.done = False
         self.remarks: Remarks | None = None
 
@@ -136,23 +155,8 @@ class Request:
 class Single(Request):
     """One row."""
 
-    __slots__ = ("deaths", "packed")
+    __slots__ = ()
     rows = 1
-
-    def __init__(
-        self,
-        lane: Lane,
-        connection: Connection,
-        head: Head,
-        request_id: bytes,
-        started: float,
-        decoded: float,
-        body: bytes,
-        packed: Sequence[Packed] = (),
-    ) -> None:
-        super().__init__(lane, connection, head, request_id, started, decoded, body)
-        self.packed = packed
-        self.deaths = 0
 
     @property
     def request(self) -> Single:

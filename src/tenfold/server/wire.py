@@ -103,6 +103,8 @@ class Heads:
         head = parse_head(raw)
         head.max_body = self._app.max_body_bytes
         head.handler = self._app.resolve(head)
+        if head.length > head.max_body:
+            raise Rejected("too_large", f"the body may have {head.max_body:,} bytes")
         if not head.headers.keys() & PER_REQUEST:
             if len(self._known) >= MAX_HEADS:
                 self._known.clear()
@@ -250,8 +252,6 @@ class Connection(asyncio.Protocol):
         if head is None:
             try:
                 head = self._heads.parse(raw.lstrip(b"\r\n"))
-                if head.length > head.max_body:
-                    raise Rejected("too_large", f"the body may have {head.max_body:,} bytes")
             except Rejected as rejected:
                 self.reject(rejected.code, rejected.detail)
                 return

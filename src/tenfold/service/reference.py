@@ -39,7 +39,7 @@ ORDERED = ("float", "int", "datetime", "date")
 MEASURED = (*ORDERED, "bool", "category")
 
 
-class Reference(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Reference(msgspec.Struct, frozen=True, kw_only=True):
     """What the training data says of each field. ``rows`` and ``source`` say which data that was."""
 
     rows: int
@@ -84,9 +84,8 @@ def measure(contract: type[Contract], data: Any, source: str = "the table") -> R
     """
     wanted = dict(asked(contract.form))
     fields = tuple(_measured(contract.form.fields, "", wanted))
-    reference = (
-        _measure(msgspec.structs.replace(contract.form, fields=fields, rules=()), data, source) if fields else None
-    )
+    form = msgspec.structs.replace(contract.form, fields=fields, rules=())
+    reference = _measure(form, data, source) if fields else None
     for name, statistic in wanted.items():
         if reference is None or name not in reference.fields:
             raise ContractError(
