@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -148,6 +149,18 @@ def test_malformed_json_is_invalid_input() -> None:
     with pytest.raises(InvalidInput) as caught:
         load(Shares).predict(b"{")
     assert caught.value.violations[0].code == "malformed"
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_a_body_gets_the_verdict_that_it_gets_over_http(many: bool) -> None:
+    """What a table may have and a request may not, further names or one name twice, is refused in a body."""
+    row = json.dumps(_row())
+    bodies = [row.replace("}", ', "colour": 1}'), row.replace("}", ', "z": 2.0}')]
+    for body, code in zip(bodies, ["unknown_field", "duplicate_key"], strict=True):
+        with pytest.raises(InvalidInput) as caught:
+            load(Shares).predict(f" [{row}, {body}]" if many else body)
+        assert [(v.row, v.code) for v in caught.value.violations] == [(int(many), code)]
+    assert load(Shares).predict([_row(colour=1)])["label"].tolist() == ["low"]
 
 
 def test_a_folder_is_loaded_in_its_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

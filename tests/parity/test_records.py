@@ -15,6 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from tenfold import (
     Alias,
     Contract,
+    ContractError,
     GateFailed,
     Ge,
     InvalidInput,
@@ -24,6 +25,8 @@ from tenfold import (
     Rows,
     Service,
     ServiceError,
+    impute,
+    on_missing,
     trust,
 )
 from tenfold.parity import Report, golden, rehearse, renew, replay
@@ -286,6 +289,43 @@ def test_a_request_that_is_refused_cannot_be_golden(tmp_path: Path) -> None:
         record_requests(Check, [b"{"], folder=tmp_path)
     with pytest.raises(ServiceError, match="no request to record"):
         record_requests(Check, [], folder=tmp_path)
+
+
+def test_a_request_is_refused_here_as_it_is_over_http(tmp_path: Path) -> None:
+    """A misspelt or repeated name is no golden request; rows are counted through all bodies."""
+    _train(tmp_path)
+    good = '{"mean radius":1,"texture":2}'
+    with pytest.raises(InvalidInput) as caught:
+        record_requests(
+            Check, [f"[{good},{good}]", good[:-1] + ',"x":1}', good[:-1] + ',"texture":3}'], folder=tmp_path
+        )
+    assert [(said.row, said.pointer, said.code) for said in caught.value.violations] == [
+        (2, "/x", "unknown_field"),
+        (3, "/texture", "duplicate_key"),
+    ]
+
+
+class Gappy(Contract):
+    radius: Annotated[float, Alias("mean radius"), Ge(0), on_missing(impute("median"))]
+    texture: float
+
+
+class GappyCheck(Check):
+    input = Gappy
+
+
+def test_the_training_table_gives_the_medians(tmp_path: Path) -> None:
+    """``tenfold.record`` with the table keeps its medians in the folder, and records with them."""
+    _train(tmp_path)
+    median = float(np.median(TABLE[:, 0]))
+    table = pd.DataFrame(TABLE, columns=["mean radius", "texture"])
+    fed = np.array([[median, 2.0]])
+    with pytest.raises(ContractError, match="radius has on_missing"):
+        record_requests(GappyCheck, [{"texture": 2.0}], folder=tmp_path)
+    recorded = record_requests(GappyCheck, [{"texture": 2.0}], model_input=fed, data=table, folder=tmp_path)
+    assert recorded.green
+    assert _replay(tmp_path, GappyCheck).green
+    assert '"mean radius": {"median": ' in (tmp_path / "reference.json").read_text("utf-8")
 
 
 def test_what_cannot_be_kept_is_shown_as_such(tmp_path: Path) -> None:

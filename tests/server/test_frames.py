@@ -30,6 +30,13 @@ def test_frames_survive_any_cutting(sent: list[tuple[int, list[bytes]]], step: i
     assert read == sent
 
 
+def test_many_parts() -> None:
+    """A contract may have hundreds of columns that are parts of their own."""
+    parts = [bytes([k % 256]) * (k % 9) for k in range(1000)]
+    (frame,) = Reader().feed(pack(frames.BATCH, 7, 1, 0, parts))
+    assert (frame.number, [bytes(part) for part in frame.parts]) == (7, parts)
+
+
 def test_blocks_are_aligned() -> None:
     """Every part begins at a multiple of eight bytes, so that NumPy reads it in place."""
     (frame,) = Reader().feed(pack(frames.BATCH, 1, 1, 0, [b"abc", b"", b"12345678"]))

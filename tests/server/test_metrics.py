@@ -18,12 +18,12 @@ def test_sum_over_fronts(tmp_path: Path) -> None:
     """What several fronts counted is summed, also after they are gone."""
     for k in range(3):
         counters = Counters(tmp_path / f"{k}", names_for(FORM))
-        counters.add("rows", 5)
+        counters.add("came", 5)
         counters.add("violation:/a b:missing")
         counters.latency(0.001)
         del counters
     total = read(tmp_path.iterdir())
-    assert (total["rows"], total["violation:/a b:missing"]) == (15, 3)
+    assert (total["came"], total["violation:/a b:missing"]) == (15, 3)
     done = live(total, seconds=10.0)
     assert done["rows_per_s"] == 1.5
     assert done["violations"] == {"/a b:missing": 3}

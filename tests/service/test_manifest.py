@@ -16,7 +16,7 @@ FORM = Form(name="Row", fields=(Field(name="x", wire="x", kind="float"),))
 
 def _folder(folder: Path) -> Path:
     (folder / "golden").mkdir()
-    for name in ("service.py", "pyproject.toml", "model.skops", "golden/records.json", "notes.txt"):
+    for name in ("service.py", "pyproject.toml", "model.skops", "golden/records.json", "reference.json", "notes.txt"):
         (folder / name).write_text(name)
     return folder
 
@@ -35,6 +35,7 @@ def _parts(folder: Path) -> dict[str, str]:
             lambda folder: (folder / "pyproject.toml").write_text("#"), {"code", "environment"}, id="environment"
         ),
         pytest.param(lambda folder: (folder / "golden" / "records.json").write_text("#"), {"golden"}, id="golden"),
+        pytest.param(lambda folder: (folder / "reference.json").write_text("#"), {"reference"}, id="reference"),
         pytest.param(lambda folder: (folder / "notes.txt").write_text("#"), set(), id="nothing that serves"),
     ],
 )

@@ -9,9 +9,12 @@ from tenfold.server.metrics import LATENCY_BUCKETS, STAGES, bucket_end_us
 Counted = tuple[str, str, Mapping[str, int]]  # service, release, counters
 
 TOTALS = {
+    "came": "Rows that came in.",
     "rows": "Rows that reached a replica.",
     "refused": "Rows that validation refused.",
     "changed": "Rows that validation changed.",
+    "failed": "Rows that the service's own code failed at.",
+    "unready": "Requests refused while no replica was ready.",
     "shed": "Requests refused at once for lack of time.",
     "late": "Requests whose deadline passed.",
     "fallback": "Rows that got the fallback answer.",

@@ -1,8 +1,9 @@
 """The wire between front and replica: versioned frames of blocks, never pickle.
 
-Every frame is ``length u32 | kind u8 | parts u8 | pad u16 | number u32 | rows u32 | due i64`` (little-endian; ``length``
+Every frame is ``length u32 | kind u8 | pad u8 | parts u16 | number u32 | rows u32 | due i64`` (little-endian; ``length``
 counts what follows it), the length of each part as u32, and the parts, each padded to 8 bytes. ``number`` pairs an answer
-with its batch; ``due`` is a deadline in nanoseconds of the machine's monotonic clock, 0 for none.
+with its batch; ``due`` is when the last of its requests has to be answered, in nanoseconds of the machine's monotonic
+clock: a replica does not begin what nobody waits for any more.
 
 The parts of a batch are those of ``tenfold.layout``, in its order; a text or picture column has two (u32 offsets, bytes), a
 list or ragged column likewise. An answer has first the stage times (4 x u64 nanoseconds), then what is to be said of single
@@ -30,6 +31,8 @@ ACCEPTED = (1,)
 HELLO, BATCH, ANSWER = 1, 2, 3
 
 _LENGTH = struct.Struct("<I")
+_COUNT = struct.Struct("<H")
+NOW = struct.Struct("<II")  # which front's which batch a replica is working on, in a file beside its socket
 _PAD = (b"", b"\0" * 7, b"\0" * 6, b"\0" * 5, b"\0" * 4, b"\0" * 3, b"\0" * 2, b"\0")
 MAX_FRAME_BYTES = 2**31
 
@@ -49,7 +52,8 @@ class Frame(NamedTuple):
 class Hello(msgspec.Struct, frozen=True):
     """The first frame of a replica: what it speaks and what it holds. ``startup_s`` is how long loading
     took, ``service`` the encoded ``Spec``, and ``sample`` the body of a request that the service answers, if one is
-    known. ``costs`` are the seconds that batches of so many rows took while it warmed up."""
+    known. ``costs`` are the seconds that batches of so many rows took while it warmed up.
+    ``peer`` is the front's number in the replica's eyes."""
 
     wire: int
     tenfold: str
@@ -61,6 +65,7 @@ class Hello(msgspec.Struct, frozen=True):
     sample: bytes = b""
     max_body_bytes: int = 8 * 2**20
     costs: list[tuple[int, float]] = []
+    peer: int = 0
 
 
 class Notes(msgspec.Struct, omit_defaults=True):
@@ -93,18 +98,18 @@ def pack(kind: int, number: int, rows: int, due_ns: int, parts: Sequence[Buffer]
     lengths = [len(part) for part in parts]
     pieces: Sequence[Buffer] = parts
     size = sum(lengths)
-    if any([length & 7 for length in lengths]):
+    if any(length & 7 for length in lengths):
         pieces = [piece for part, length in zip(parts, lengths, strict=True) for piece in (part, _PAD[length & 7])]
         size = sum(map(len, pieces))
-    fixed = head.pack(head.size - _LENGTH.size + size, kind, len(parts), 0, number, rows, due_ns, *lengths)
+    fixed = head.pack(head.size - _LENGTH.size + size, kind, len(parts), number, rows, due_ns, *lengths)
     return b"".join([fixed, *pieces])
 
 
 def unpack(data: Buffer) -> Frame:
     """The frame that ``data`` holds, its length included."""
     view = memoryview(data)
-    head = _heads(view[_LENGTH.size + 1])
-    _, kind, _, _, number, rows, due_ns, *lengths = head.unpack_from(view)
+    head = _heads(_COUNT.unpack_from(view, _LENGTH.size + 2)[0])
+    _, kind, _, number, rows, due_ns, *lengths = head.unpack_from(view)
     at = head.size
     parts = []
     for length in lengths:
@@ -116,7 +121,7 @@ def unpack(data: Buffer) -> Frame:
 @cache
 def _heads(parts: int) -> struct.Struct:
     """What stands before the parts of a frame, padded to 8 bytes."""
-    return struct.Struct(f"<IBBHIIq{parts}I{'' if parts % 2 == 0 else '4x'}")
+    return struct.Struct(f"<IBxHIIq{parts}I{'' if parts % 2 == 0 else '4x'}")
 
 
 class Reader:

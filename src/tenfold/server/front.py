@@ -123,7 +123,7 @@ class Front:
     def _open(self, hello: Hello, home: Path) -> Lane:
         spec, release = msgspec.json.decode(hello.service, type=Spec), hello.release
         path = self._run / f"front-{self._number}.{release}.counters"
-        lane = Lane(spec, release, Counters(path, names_for(spec.input)), home)
+        lane = Lane(spec, release, Counters(path, names_for(spec.input)), home, self._tell)
         self._lanes[release] = lane
         self.sites[spec.name] = Site(spec, lane, self._run, hello)
         self.heads.clear()
@@ -133,7 +133,10 @@ class Front:
         """A link answers to its lane once it has greeted."""
         raise AssertionError("an answer before the hello")
 
-    def lost(self, link: Link, unanswered: Sequence[Batch]) -> None:
+    def _tell(self, event: str, **facts: object) -> None:
+        self._channel.send(event=event, **facts)
+
+    def lost(self, link: Link, unanswered: Sequence[Batch], suspect: Batch | None) -> None:
         """A replica went away before it was ready."""
 
     async def _attach(self, address: str, home: Path) -> None:

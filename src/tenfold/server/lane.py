@@ -8,9 +8,10 @@ row that ends a second replica is quarantined. What waited behind them goes back
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from tenfold.deadline import Cost, Queue, Refuse, admit
 from tenfold.server import frames
 from tenfold.server.frames import Frame, Joiner, decode_notes
 from tenfold.server.link import Batch, Link
-from tenfold.server.metrics import Counters
+from tenfold.server.metrics import FAILURES, Counters
 from tenfold.server.outputs import Outputs
 from tenfold.server.replies import Replies, milliseconds
 from tenfold.server.requests import Many, Outcome, Packed, Part, Remarks, Request, Single
@@ -28,15 +29,21 @@ from tenfold.server.wire import encode_json
 from tenfold.spec import Spec
 from tenfold.validation.deadletters import DeadLetters
 
+WATCH_S = 0.005
+REMEMBER_S = 3600.0  # how long a row that ended two replicas is refused at sight
+STUCK_S = 30.0  # a batch may take so long, or ten times the budget, before its replica counts as stuck
 TIMING = b", validate;dur=%b, preprocess;dur=%b, model;dur=%b, postprocess;dur=%b"
 PREFETCH = 2
+
+Tell = Callable[..., None]
 
 
 class Lane:
     """The queue of one release and the replicas that empty it."""
 
-    def __init__(self, spec: Spec, release: str, counters: Counters, home: Path) -> None:
-        """``home`` is the service's folder, where its dead letters are kept."""
+    def __init__(self, spec: Spec, release: str, counters: Counters, home: Path, tell: Tell) -> None:
+        """``home`` is the service's folder, where its dead letters are kept. ``tell`` takes what the supervisor has to know
+        of a replica: that its link was ``lost``, that it is ``stuck``, or that it is ``detached``."""
         self.spec = spec
         self.release = release
         self.counters = counters
@@ -44,10 +51,15 @@ class Lane:
         self.fallback = None if spec.deadline.fallback is None else encode_json(spec.deadline.fallback)
         self.budget_s = spec.deadline.budget_s
         self.ease_s = self.budget_s * 0.9
+        self._patience_s = max(10 * self.budget_s, STUCK_S)
         self.cost = Cost(spec.batching.max_rows)
         self.links: list[Link] = []
+        self._tell = tell
+        self._retired: list[Link] = []
+        self._stuck: set[Link] = set()
+        self._came = 0
         self._dead_letters = DeadLetters(home, spec.input)
-        self._killers: set[Packed] = set()
+        self._killers: dict[Packed, float] = {}
         self._joiner = Joiner(layout_of(spec.input))
         self._outputs = Outputs(spec.output)
         self._queue: deque[Single | Part] = deque()
@@ -69,38 +81,80 @@ class Lane:
     @property
     def idle(self) -> bool:
         """Whether nothing waits and nothing runs."""
-        return not self._queue and not self._suspects and not any(link.running for link in self.links)
+        return not self._queue and not self._suspects and not any(link.running for link in self._all_links())
+
+    def _all_links(self) -> list[Link]:
+        return [*self.links, *self._retired]
+
+    def retire(self, link: Link) -> None:
+        """Give this replica nothing more; let go of it once what it holds is answered."""
+        if link in self.links:
+            self.links.remove(link)
+            self._retired.append(link)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        for link in [link for link in self._retired if not link.running]:
+            self._retired.remove(link)
+            link.close()
+            self._tell("detached", address=link.address)
+
+    def abandon(self) -> None:
+        """Nobody will answer what waits here any more: say so."""
+        waiting = [*self._queue, *self._suspects]
+        self._queue.clear()
+        self._suspects.clear()
+        self._waiting_rows = 0
+        for item in waiting:
+            item.request.decline("not_ready", "the release was replaced", 1.0)
 
     def offer(self, request: Single) -> None:
         """Queue a row, or refuse it at once. So little waits, mostly, that no question has to be asked."""
         if self._waiting_rows < self._easy_rows and request.due - request.decoded >= self.ease_s:
             self.add(request)
-        elif self._killers and request.packed[0] in self._killers:
+        elif self.is_killer(request.packed[0]):
+            self.came(1)
             request.quarantine()
         elif self.admits(request, 1):
             self.add(request)
 
     def admits(self, request: Single | Many, rows: int) -> bool:
         """Whether these rows can be answered in time; where not, the request is answered so."""
+        if request.due <= request.decoded:
+            self.came(rows)
+            request.decline("deadline", "the deadline passed before the request was complete")
+            return False
         if not self.links and request.due < self._back_at:
-            request.refuse("not_ready", "no replica is loaded", self._back_at - request.decoded)
+            self.came(rows)
+            request.decline("not_ready", "no replica is loaded", self._back_at - request.decoded)
             return False
         running = sum(len(link.running) for link in self.links)
         queue = Queue(self._waiting_rows, running, max(len(self.links), 1))
         verdict = admit(queue, rows, self.cost, request.due, request.decoded)
         if isinstance(verdict, Refuse):
-            request.shed(verdict.reason, verdict.retry_after_s)
+            self.came(rows)
+            request.decline("overloaded", verdict.reason, verdict.retry_after_s)
             return False
         return True
+
+    def is_killer(self, row: Packed) -> bool:
+        """Whether just this row has ended two replicas, not long ago."""
+        return bool(self._killers) and self._killers.get(row, 0.0) > time.monotonic()
+
+    def came(self, rows: int) -> None:
+        """Count rows that came in and will not be queued."""
+        self.counters.add("came", rows)
 
     def count(self, remarks: Remarks) -> None:
         """Count what validation refused, changed and flagged."""
         add = self.counters.add
-        add("refused", len({violation.row for violation in remarks.violations}))
+        failed = {violation.row for violation in remarks.violations if violation.code in FAILURES}
+        add("failed", len(failed))
+        add("refused", len({violation.row for violation in remarks.violations} - failed))
         add("changed", len({change.row for change in remarks.changes}))
         add("fallback", len(remarks.fallbacks))
         for violation in remarks.violations:
-            add(f"violation:{violation.pointer}:{violation.code}")
+            add(f"violation:{'' if violation.code in FAILURES else violation.pointer}:{violation.code}")
         for change in remarks.changes:
             add(f"change:{change.pointer}:{change.action}")
         for flag in remarks.flags:
@@ -124,6 +178,7 @@ class Lane:
         else:
             queue.append(item)
         self._waiting_rows += item.rows
+        self._came += item.rows
         if not self._dispatching:
             self._dispatch_soon()
 
@@ -202,11 +257,19 @@ class Lane:
     def answered(self, link: Link, batch: Batch, frame: Frame) -> None:
         """Give every request of the batch its rows."""
         now = time.monotonic()
-        outcome = self._outcome(batch, frame)
-        at = 0
-        for item in batch.items:
-            item.answer(outcome, at, now)
-            at += item.rows
+        try:
+            outcome = self._outcome(batch, frame)
+            at = 0
+            for item in batch.items:
+                item.answer(outcome, at, now)
+                at += item.rows
+        except Exception:
+            logging.getLogger("tenfold").exception("the answers of a batch could not be given")
+            for item in batch.items:
+                item.request.fail()
+        if self._retired:
+            self._let_go()
+        self._stuck.discard(link)
         self.cost.observe(batch.rows, now - batch.sent)
         if self._suspects or self._waiting_rows >= self.cost.max_rows:
             self._dispatch()
@@ -217,6 +280,7 @@ class Lane:
         times, said, index = frame.parts[:3]
         spent_ns = memoryview(times).cast("Q").tolist()
         self.counters.batch(batch.rows, (*batch.waited_ns(), *spent_ns))
+        self._count_came()
         notes = decode_notes(said) if said else None
         timing = TIMING % tuple([milliseconds(spent / 1e9) for spent in spent_ns])
         if frame.rows == batch.rows:
@@ -227,6 +291,10 @@ class Lane:
             outputs[place] = text
         return Outcome(outputs, notes, batch.sent, timing)
 
+    def _count_came(self) -> None:
+        self.counters.add("came", self._came)
+        self._came = 0
+
     def _rows_surely_in_time(self) -> int:
         """How many rows may wait such that one more is answered well within the budget, whatever is running; 0 where
         each row has to be looked at."""
@@ -236,19 +304,24 @@ class Lane:
         batches = int(self.budget_s * 0.5 / full_s) - PREFETCH
         return max(batches, 0) * self.cost.max_rows * len(self.links)
 
-    def lost(self, link: Link, unanswered: Sequence[Batch]) -> None:
-        """A replica is gone: the batch that it was working on is suspect, the next one is not."""
+    def lost(self, link: Link, unanswered: Sequence[Batch], suspect: Batch | None) -> None:
+        """A replica is gone: the batch that it was working on is suspect, what waited for it is not."""
+        self._stuck.discard(link)
+        if link in self._retired:
+            self._retired.remove(link)
         if link in self.links:
             self.links.remove(link)
             self._easy_rows = 0
             self._back_at = time.monotonic() + self._startup_s
-        for batch in reversed(unanswered[1:]):
-            for item in reversed(batch.items):
-                self._queue.appendleft(item)
-                self._waiting_rows += item.rows
-        if unanswered:
+        self._tell("lost", address=link.address)
+        for batch in reversed(unanswered):
+            if batch is not suspect:
+                for item in reversed(batch.items):
+                    self._queue.appendleft(item)
+                    self._waiting_rows += item.rows
+        if suspect is not None:
             self.counters.add("deaths")
-            self._suspect(unanswered[0])
+            self._suspect(suspect)
         self._loop.call_soon(self._dispatch)
 
     def _suspect(self, batch: Batch) -> None:
@@ -256,7 +329,7 @@ class Lane:
             for row in item.apart():
                 row.deaths += 1
                 if row.deaths >= 2:
-                    self._killers.add(row.packed[0])
+                    self._killers[row.packed[0]] = time.monotonic() + REMEMBER_S
                     self._easy_rows = 0
                     row.quarantine()
                 elif row.request.alive:
@@ -274,21 +347,28 @@ class Lane:
         """Answer 504 to whoever's deadline has passed, wherever the rows are."""
         now = time.monotonic()
         self._easy_rows = self._rows_surely_in_time()
-        for item in self._queue:
-            if item.due > now:
-                break
+        self._count_came()
+        queue = self._queue
+        while queue and queue[0].due <= now:
+            item = queue.popleft()
+            self._waiting_rows -= item.rows
             item.request.expire()
-        for item in self._suspects:
-            if item.due <= now:
-                item.request.expire()
-        for batch in [batch for link in self.links for batch in link.running if batch.due <= now]:
-            for running in batch.items:
-                if running.due <= now:
-                    running.request.expire()
-        if self._queue or self._suspects or any(link.running for link in self.links):
+        for item in [item for item in self._suspects if item.due <= now]:
+            self._suspects.remove(item)
+            item.request.expire()
+        for link in self._all_links():
+            self._watch_link(link, now)
+        if queue or self._suspects or any(link.running for link in self._all_links()):
             self._loop.call_later(WATCH_S, self._watch)
         else:
             self._watching = False
 
-
-WATCH_S = 0.005
+    def _watch_link(self, link: Link, now: float) -> None:
+        """What a replica holds may be late; and a replica that answers nothing for far too long has to be replaced."""
+        for batch in [batch for batch in link.running if batch.due <= now]:
+            for item in batch.items:
+                if item.due <= now:
+                    item.request.expire()
+        if link.running and link not in self._stuck and now - link.running[0].sent > self._patience_s:
+            self._stuck.add(link)
+            self._tell("stuck", address=link.address)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import struct
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,13 +17,14 @@ from tenfold.server.requests import Part, Single
 class Batch:
     """Rows on their way through a replica. ``items`` are the waiting requests, or parts of them, that they came from."""
 
-    __slots__ = ("due", "items", "rows", "sent")
+    __slots__ = ("due", "items", "number", "rows", "sent")
 
     def __init__(self, items: Sequence[Single | Part], rows: int, sent: float) -> None:
         self.items = items
         self.rows = rows
         self.sent = sent
         self.due = min([item.due for item in items])
+        self.number = 0
 
     def waited_ns(self) -> tuple[int, int]:
         """How long its requests took to decode, and how long they waited, summed, in nanoseconds."""
@@ -40,8 +42,8 @@ class Owner(Protocol):
     def answered(self, link: Link, batch: Batch, frame: Frame) -> None:
         """The oldest batch came back."""
 
-    def lost(self, link: Link, unanswered: Sequence[Batch]) -> None:
-        """The replica is gone; the first of these batches was in its hands."""
+    def lost(self, link: Link, unanswered: Sequence[Batch], suspect: Batch | None) -> None:
+        """The replica is gone. ``suspect`` is that of the unanswered batches that it was working on."""
 
 
 class Link(asyncio.Protocol):
@@ -52,6 +54,7 @@ class Link(asyncio.Protocol):
         self.owner = owner
         self._reader = Reader()
         self._number = 0
+        self._peer = 0
         self._transport: asyncio.Transport | None = None
         self.address = address
         self.home = home
@@ -63,27 +66,23 @@ class Link(asyncio.Protocol):
     def send(self, batch: Batch, parts: Sequence[bytes]) -> None:
         """Hand a batch over."""
         assert self._transport is not None
-        self._number = (self._number + 1) & 0xFFFFFFFF
+        self._number = batch.number = (self._number + 1) & 0xFFFFFFFF
+        latest_ns = int(max([item.due for item in batch.items]) * 1e9)
+        frame = frames.pack(frames.BATCH, batch.number, batch.rows, latest_ns, parts)
         self.running.append(batch)
-        due_ns = int(batch.due * 1e9)
-        self._transport.write(frames.pack(frames.BATCH, self._number, batch.rows, due_ns, parts))
+        self._transport.write(frame)
 
     def data_received(self, data: bytes) -> None:
         for frame in self._reader.feed(data):
-            if frame.kind == frames.ANSWER:
-                self._answered(frame)
-            elif frame.kind == frames.HELLO:
+            if frame.kind == frames.HELLO:
                 self._greet(frames.read_hello(frame))
-
-    def _answered(self, frame: Frame) -> None:
-        batch = self.running.popleft()
-        try:
-            self.owner.answered(self, batch, frame)
-        except BaseException:
-            self.running.appendleft(batch)  # the link is lost with it, and its requests are tried elsewhere
-            raise
+            elif self.running and frame.number == self.running[0].number:
+                self.owner.answered(self, self.running.popleft(), frame)
+            else:
+                raise ValueError(f"an answer to batch {frame.number}, which was not asked")
 
     def _greet(self, hello: Hello) -> None:
+        self._peer = hello.peer
         if hello.wire in frames.ACCEPTED:
             self.owner.greeted(self, hello)
         else:
@@ -91,7 +90,16 @@ class Link(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         unanswered, self.running = list(self.running), deque()
-        self.owner.lost(self, unanswered)
+        suspect = unanswered[0] if unanswered and self._in_hand() == (self._peer, unanswered[0].number) else None
+        self.owner.lost(self, unanswered, suspect)
+
+    def _in_hand(self) -> tuple[int, int]:
+        """Which front's which batch the replica was working on when it went away; (0, 0) for none."""
+        try:
+            peer, number = frames.NOW.unpack(Path(f"{self.address}.now").read_bytes())
+        except (OSError, struct.error):
+            return 0, 0
+        return peer, number
 
     def close(self) -> None:
         """Let go of the replica, once what it holds is answered."""

@@ -19,13 +19,14 @@ import msgspec
 from tenfold.contract.form import Form, leaves
 
 STAGES = ("decode", "queue", "validate", "preprocess", "model", "postprocess")
-EVENTS = ("rows", "refused", "changed", "failed", "late", "shed", "fallback", "batches", "deaths")
+EVENTS = ("came", "rows", "refused", "changed", "failed", "unready", "late", "shed", "fallback", "batches", "deaths")
 LATENCY_BUCKETS = 216
 BATCH_BUCKETS = 32
 FIELD_CODES = (
     *("missing", "wrong_type", "out_of_range", "pattern", "unseen", "non_finite", "duplicate_key", "predicate"),
     *("quarantined", "image_format", "image_too_large", "image_broken", "image_mode"),
 )
+FAILURES = ("model_failed", "output_invalid", "internal", "deadline")
 FIELD_ACTIONS = ("clamp", "impute", "flag")
 
 
@@ -36,6 +37,7 @@ def names_for(form: Form) -> list[str]:
     names += [f"latency:{k}" for k in range(LATENCY_BUCKETS)]
     names += [f"batch_rows:{k}" for k in range(BATCH_BUCKETS)]
     names += ["violation::malformed", "violation::unknown_field", "violation::wrong_type", "violation::other"]
+    names += [f"violation::{code}" for code in FAILURES]
     for _, _, pointer, _ in leaves(form.fields):
         names += [f"violation:{pointer}:{code}" for code in FIELD_CODES]
         names += [f"change:{pointer}:{action}" for action in FIELD_ACTIONS]
@@ -136,14 +138,14 @@ def live(counters: Counter[str], seconds: float) -> dict[str, Any]:
     answered = sum(counters[f"latency:{k}"] for k in range(LATENCY_BUCKETS))
     rows = max(counters["rows"], 1)
     return {
-        "rows": counters["rows"],
+        "rows": counters["came"],
         "answered": answered,
         "refused": counters["refused"],
         "late": counters["late"],
         "shed": counters["shed"],
         "failed": counters["failed"],
         "deaths": counters["deaths"],
-        "rows_per_s": counters["rows"] / seconds if seconds > 0 else 0.0,
+        "rows_per_s": counters["came"] / seconds if seconds > 0 else 0.0,
         "latency_s": {"p50": quantile_s(counters, 0.5), "p99": quantile_s(counters, 0.99)},
         "batch_rows": {"p50": _median_batch(counters)},
         "stage_s": {

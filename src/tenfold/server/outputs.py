@@ -40,27 +40,32 @@ def _reader(column: Column, layout: Layout, naive: bool) -> Callable[[int, Seque
     """How one column is read from the parts of a batch. ``naive`` moments are written without their offset."""
     fixed = list(layout.blocks)
     bits_at = len(fixed)
+    convert = _converter(column, naive)
     if column.block:
-        read = _block_reader(column, fixed.index(column.block), layout.widths[column.block], naive)
+        read = _block_reader(column, fixed.index(column.block), layout.widths[column.block])
     else:
         read = _own_reader(column, _own_at(column, layout))
     if column.bit < 0:
-        return read
+        return read if convert is None else lambda size, parts: list(map(convert, read(size, parts)))
     byte, mask, stride = column.bit // 8, 1 << (column.bit % 8), layout.bit_bytes
+    written = convert or _as_it_is
 
     def read_optional(size: int, parts: Sequence[Part]) -> Values:
         bits = bytes(parts[bits_at])[byte::stride]
-        return [None if bit & mask else value for bit, value in zip(bits, read(size, parts), strict=True)]
+        return [None if bit & mask else written(value) for bit, value in zip(bits, read(size, parts), strict=True)]
 
     return read_optional
 
 
-def _block_reader(column: Column, part: int, width: int, naive: bool) -> Callable[[int, Sequence[Part]], Values]:
-    code, index, convert = _FORMATS[column.block], column.index, _converter(column, naive)
+def _as_it_is(value: Any) -> Any:
+    return value
 
-    def read(size: int, parts: Sequence[Part]) -> Values:
-        values = memoryview(parts[part]).cast(code)[index::width].tolist()
-        return values if convert is None else list(map(convert, values))
+
+def _block_reader(column: Column, part: int, width: int) -> Callable[[int, Sequence[Part]], Values]:
+    code, index = _FORMATS[column.block], column.index
+
+    def read(_size: int, parts: Sequence[Part]) -> Values:
+        return memoryview(parts[part]).cast(code)[index::width].tolist()
 
     return read
 

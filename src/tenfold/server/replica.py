@@ -7,6 +7,8 @@ hello only once the model is loaded and warmed and a golden record (or, without 
 from __future__ import annotations
 
 import contextlib
+import logging
+import mmap
 import os
 import select
 import signal
@@ -15,13 +17,14 @@ import struct
 import sys
 import time
 from importlib.metadata import version
+from pathlib import Path
 
 import msgspec
 import numpy as np
 
 from tenfold import parity
 from tenfold.config import server
-from tenfold.errors import TenfoldError
+from tenfold.errors import TenfoldError, Violation
 from tenfold.pipeline import Pipeline
 from tenfold.rows import Answer, Rows
 from tenfold.server import frames
@@ -42,10 +45,12 @@ class Replica:
     def __init__(self, pipeline: Pipeline, hello: Hello, channel: Channel, listening: socket.socket) -> None:
         self._pipeline = pipeline
         self._layout = pipeline.layout
-        self._hello = frames.write_hello(hello)
+        self._hello = hello
         self._channel = channel
         self._listening = listening
-        self._fronts: dict[int, tuple[socket.socket, Reader]] = {}
+        self._fronts: dict[int, tuple[socket.socket, Reader, int]] = {}
+        self._met = 0
+        self._now = mapped(f"{listening.getsockname()}.now")
         self._poll = select.poll()
 
     def serve(self) -> None:
@@ -63,17 +68,21 @@ class Replica:
 
     def _welcome(self) -> None:
         front, _ = self._listening.accept()
-        self._fronts[front.fileno()] = front, Reader()
+        self._met += 1
+        self._fronts[front.fileno()] = front, Reader(), self._met
         self._poll.register(front, select.POLLIN)
         with contextlib.suppress(ConnectionError):
-            front.sendall(self._hello)
+            front.sendall(frames.write_hello(msgspec.structs.replace(self._hello, peer=self._met)))
 
     def _hear(self, fd: int) -> None:
-        front, reader = self._fronts[fd]
+        front, reader, peer = self._fronts[fd]
         try:
             data = front.recv(RECEIVE_BYTES)
             for frame in reader.feed(data):
-                front.sendall(self.answer(frame))
+                frames.NOW.pack_into(self._now, 0, peer, frame.number)
+                answer = self.answer(frame)
+                frames.NOW.pack_into(self._now, 0, 0, 0)
+                front.sendall(answer)
         except ConnectionError:
             data = b""
         if not data:
@@ -82,9 +91,14 @@ class Replica:
             front.close()
 
     def answer(self, frame: Frame) -> bytes:
-        """The answer to one batch."""
-        rows = read_rows(self._layout, frame.rows, frame.parts)
-        return write_answer(frame, self._pipeline.run(rows))
+        """The answer to one batch; whatever may go wrong, there is one."""
+        if time.monotonic_ns() > frame.due_ns:
+            return refuse_all(frame, "deadline", "no answer before the deadline")
+        try:
+            return write_answer(frame, self._pipeline.run(read_rows(self._layout, frame.rows, frame.parts)))
+        except Exception:
+            logging.getLogger("tenfold").exception("a batch of %d rows could not be answered", frame.rows)
+            return refuse_all(frame, "internal", "the batch could not be answered")
 
 
 def write_answer(frame: Frame, answer: Answer) -> bytes:
@@ -95,6 +109,20 @@ def write_answer(frame: Frame, answer: Answer) -> bytes:
     index = b"" if answered == frame.rows else np.ascontiguousarray(answer.index, dtype="<u4").tobytes()
     parts = [times, _notes(answer), index, *write_rows(answer.outputs)]
     return frames.pack(frames.ANSWER, frame.number, answered, 0, parts)
+
+
+def refuse_all(frame: Frame, code: str, detail: str) -> bytes:
+    """The frame that refuses every row of the batch in ``frame``."""
+    notes = Notes(violations=[Violation(row, "", code, detail) for row in range(frame.rows)])
+    return frames.pack(frames.ANSWER, frame.number, 0, 0, [_TIMES.pack(0, 0, 0, 0), encode_notes(notes), b""])
+
+
+def mapped(path: str) -> mmap.mmap:
+    """Eight bytes that outlive the process, and that writing costs next to nothing."""
+    with Path(path).open("w+b") as file:
+        file.write(frames.NOW.pack(0, 0))
+        file.flush()
+        return mmap.mmap(file.fileno(), 0)
 
 
 def _notes(answer: Answer) -> bytes:

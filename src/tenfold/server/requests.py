@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -12,6 +14,8 @@ from tenfold.server.replies import Replies, fallback_json, milliseconds, refusal
 from tenfold.server.wire import Connection, Head, problem
 
 Packed = tuple[bytes, ...]
+DECLINED = {"deadline": "late", "overloaded": "shed", "not_ready": "unready"}  # the counter of each code
+KILLED_TWICE = "the row ended the model's process twice"
 
 
 class Outcome:
@@ -24,9 +28,25 @@ class Outcome:
 
     def __init__(self, outputs: Sequence[bytes | None], notes: Notes | None, sent: float, timing: bytes) -> None:
         self.outputs = outputs
-        self.notes = notes
+        self.notes = None if notes is None else by_row(notes)
         self.sent = sent
         self.timing = timing
+
+
+def by_row(notes: Notes) -> dict[int, Notes]:
+    """What is said of each row of a batch."""
+    found: dict[int, Notes] = defaultdict(Notes)
+    for violation in notes.violations:
+        found[violation.row].violations.append(violation)
+    for change in notes.changes:
+        found[change.row].changes.append(change)
+    for flag in notes.flags:
+        found[flag.row].flags.append(flag)
+    for row, reasons in notes.put_aside.items():
+        found[row].put_aside[row] = reasons
+    for row, because in notes.fallbacks.items():
+        found[row].fallbacks[row] = because
+    return dict(found)
 
 
 class Lane(Protocol):
@@ -35,6 +55,9 @@ class Lane(Protocol):
     counters: Counters
     replies: Replies
     fallback: bytes | None
+
+    def came(self, rows: int) -> None:
+        """Count rows that came in and will not be queued."""
 
     def count(self, remarks: Remarks) -> None:
         """Count what validation refused, changed and flagged."""
@@ -64,16 +87,17 @@ class Remarks:
         self.fallbacks = dict(fallbacks or {})
         self.key = key
 
-    def add(self, notes: Notes, places: Sequence[int], at: int) -> None:
-        """Take over what a replica says of the rows at ``at``, ``at + 1``, … of its batch, which stand at ``places`` here."""
-        here = {at + k: place for k, place in enumerate(places)}
-        self.violations += [said._replace(row=here[said.row]) for said in notes.violations if said.row in here]
-        self.changes += [said._replace(row=here[said.row]) for said in notes.changes if said.row in here]
-        self.flags += [said._replace(row=here[said.row]) for said in notes.flags if said.row in here]
-        self.fallbacks |= {here[row]: because for row, because in notes.fallbacks.items() if row in here}
-        for row, reasons in notes.put_aside.items():
-            if row in here:
-                self.put_aside[here[row]] = [reason._replace(row=here[row]) for reason in reasons]
+    def add(self, notes: Notes | None, place: int) -> None:
+        """Take over what a replica says of one row, which stands at ``place`` here."""
+        if notes is None:
+            return
+        self.violations += [said._replace(row=place) for said in notes.violations]
+        self.changes += [said._replace(row=place) for said in notes.changes]
+        self.flags += [said._replace(row=place) for said in notes.flags]
+        for because in notes.fallbacks.values():
+            self.fallbacks[place] = because
+        for reasons in notes.put_aside.values():
+            self.put_aside[place] = [reason._replace(row=place) for reason in reasons]
 
 
 class Request:
@@ -144,11 +168,10 @@ class Request:
             self.connection.send(response, self.head.keep_alive)
 
     def refuse(self, code: str, detail: str, retry_after_s: float | None = None) -> None:
-        """Answer that there will be no answer; or with the service's constant fallback, where it has one."""
+        """Answer that there will be no answer."""
         headers = self.headers()
         if retry_after_s is not None:
             headers.append(("retry-after", str(max(1, round(retry_after_s)))))
-        self.lane.counters.add("shed" if code == "overloaded" else "late" if code == "deadline" else "failed")
         self.finish(problem(code, detail, headers=headers))
 
 
@@ -173,7 +196,7 @@ class Single(Request):
         if output is None or outcome.notes is not None or self.remarks is not None:
             self.remarks = self.remarks or Remarks()
             if outcome.notes is not None:
-                self.remarks.add(outcome.notes, (0,), at)
+                self.remarks.add(outcome.notes.get(at), 0)
             self.conclude(output, timing)
             return
         self.done = True
@@ -183,6 +206,8 @@ class Single(Request):
     def conclude(self, output: bytes | None, timing: bytes = b"") -> None:
         """Answer with everything that is to be said about the row."""
         remarks = self.remarks or Remarks()
+        if not self.packed:
+            self.lane.came(1)
         self.lane.count(remarks)
         self.lane.keep_aside(self, remarks)
         because = remarks.fallbacks.get(0)
@@ -205,25 +230,26 @@ class Single(Request):
             )
         )
 
-    def expire(self) -> None:
-        """The deadline has passed."""
+    def decline(self, code: str, detail: str, retry_after_s: float | None = None) -> None:
+        """There is no time for this row, or no replica: give the constant fallback where there is one, else say so."""
         if not self.alive:
             return
-        if self.lane.fallback is not None:
-            self.remarks = Remarks(fallbacks={0: "deadline"}, key=self.remarks.key if self.remarks else None)
-            self.lane.counters.add("late")
-            self.conclude(None)
+        self.lane.counters.add(DECLINED[code])
+        if self.lane.fallback is None:
+            self.refuse(code, detail, retry_after_s)
         else:
-            self.refuse("deadline", f"no answer within {self.due - self.started:.3g} s")
+            self.remarks = Remarks(fallbacks={0: code}, key=self.remarks.key if self.remarks else None)
+            self.conclude(None)
 
-    def shed(self, reason: str, retry_after_s: float) -> None:
-        """There is no time for this row; say so at once."""
-        if self.lane.fallback is not None:
-            self.remarks = Remarks(fallbacks={0: "overloaded"}, key=self.remarks.key if self.remarks else None)
-            self.lane.counters.add("shed")
+    def expire(self) -> None:
+        """The deadline has passed."""
+        self.decline("deadline", f"no answer within {self.due - self.started:.3g} s")
+
+    def fail(self) -> None:
+        """An answer came that cannot be given."""
+        if self.alive:
+            self.remarks = Remarks(violations=[Violation(0, "", "internal", "the answer could not be written")])
             self.conclude(None)
-        else:
-            self.refuse("overloaded", reason, retry_after_s)
 
     def apart(self) -> Sequence[Single]:
         """The rows one by one."""
@@ -231,7 +257,7 @@ class Single(Request):
 
     def quarantine(self) -> None:
         """The row has ended two replicas."""
-        reasons = [Violation(0, "", "quarantined", "the row ended the model's process twice")]
+        reasons = [Violation(0, "", "quarantined", KILLED_TWICE)]
         self.remarks = Remarks(violations=reasons, put_aside={0: reasons})
         self.conclude(None)
 
@@ -243,6 +269,7 @@ class Many(Request):
 
     def begin(self, total: int, accepted: int, remarks: Remarks, strict: bool) -> None:
         """``total`` rows came, of which ``accepted`` go to a replica."""
+        self.lane.came(total - accepted)
         self.outputs: list[bytes | None] = [None] * total
         self.left = accepted
         self.remarks = remarks
@@ -257,15 +284,16 @@ class Many(Request):
         assert self.remarks is not None
         for k, place in enumerate(part.places):
             self.outputs[place] = outcome.outputs[at + k]
-        if outcome.notes is not None:
-            self.remarks.add(outcome.notes, part.places, at)
+            if outcome.notes is not None:
+                self.remarks.add(outcome.notes.get(at + k), place)
         self.sent, self.stages = outcome.sent, outcome.timing
-        self.settle(part.rows, now)
+        self.settle(part.rows)
 
-    def settle(self, rows: int, now: float) -> None:
+    def settle(self, rows: int) -> None:
+        """So many rows more have their answer; with the last one, all are given."""
         self.left -= rows
         if self.left == 0:
-            self.lane.counters.latency(now - self.started)
+            self.lane.counters.latency(time.monotonic() - self.started)
             self.conclude(self.timing(self.sent, self.stages))
 
     def conclude(self, timing: bytes = b"") -> None:
@@ -289,22 +317,35 @@ class Many(Request):
             )
         )
 
-    def shed(self, reason: str, retry_after_s: float) -> None:
-        """There is no time for these rows; say so at once."""
-        self.refuse("overloaded", reason, retry_after_s)
+    def decline(self, code: str, detail: str, retry_after_s: float | None = None) -> None:
+        """There is no time for these rows, or no replica: give the constant fallback where there is one, else say so."""
+        if not self.alive:
+            return
+        self.lane.counters.add(DECLINED[code])
+        if self.lane.fallback is None and not any(self.outputs):
+            self.refuse(code, detail, retry_after_s)
+        else:
+            self._give_up(code, detail)
 
     def expire(self) -> None:
         """The deadline has passed: what is answered is given, the rest is told why not."""
-        if not self.alive or self.remarks is None:
-            return
-        self.lane.counters.add("late")
+        self.decline("deadline", f"no answer within {self.due - self.started:.3g} s")
+
+    def fail(self) -> None:
+        """An answer came that cannot be given."""
+        if self.alive:
+            self._give_up("internal", "the answer could not be written")
+
+    def _give_up(self, code: str, detail: str) -> None:
+        """Answer with what there is, and a reason or the fallback for each row that has neither."""
+        assert self.remarks is not None
         refused = {violation.row for violation in self.remarks.violations} | self.remarks.fallbacks.keys()
         for place, output in enumerate(self.outputs):
             if output is None and place not in refused:
                 if self.lane.fallback is not None:
-                    self.remarks.fallbacks[place] = "deadline"
+                    self.remarks.fallbacks[place] = code
                 else:
-                    self.remarks.violations.append(Violation(place, "", "deadline", "no answer before the deadline"))
+                    self.remarks.violations.append(Violation(place, "", code, detail))
         self.conclude()
 
 
@@ -335,8 +376,9 @@ class Part:
 
     def quarantine(self) -> None:
         """The row has ended two replicas."""
-        reasons = [Violation(self.places[0], "", "quarantined", "the row ended the model's process twice")]
-        assert self.request.remarks is not None
-        self.request.remarks.violations += reasons
-        self.request.remarks.put_aside[self.places[0]] = reasons
-        self.request.settle(1, self.request.due)
+        request, place = self.request, self.places[0]
+        if request.alive and request.remarks is not None:
+            reasons = [Violation(place, "", "quarantined", KILLED_TWICE)]
+            request.remarks.violations += reasons
+            request.remarks.put_aside[place] = reasons
+            request.settle(1)

@@ -15,6 +15,7 @@ from tenfold.layout import Column
 from tenfold.rows import Array
 
 DTYPES = {"f8": np.float64, "i8": np.int64, "i4": np.int32, "u1": np.uint8}
+YEARS = ("0001-01-01T00:00:00", "9999-12-31T23:59:59")  # what ISO 8601 can write, and Python read
 MISSING = ("NAType", "NaTType")  # pandas' words for missing, known by name, since pandas need not be here
 
 AtOnce = Callable[[Array], "Array | None"]
@@ -94,8 +95,9 @@ def _tensors(leaf: Leaf) -> AtOnce:
 def _moments(leaf: Leaf) -> AtOnce:
     """Dates and times as NumPy has them (in UTC), where that loses nothing."""
     unit = "datetime64[D]" if leaf.field.kind == "date" else "datetime64[us]"
-    low = leaf.low.limit if leaf.low else INT64[0] + 1  # the least integer is NaT
-    high = leaf.high.limit if leaf.high else INT64[1]
+    first, last = (np.datetime64(edge).astype(unit).astype(np.int64).item() for edge in YEARS)
+    low = leaf.low.limit if leaf.low else first  # NaT is less
+    high = leaf.high.limit if leaf.high else last
 
     def at_once(values: Array) -> Array | None:
         if values.dtype.kind != "M":
@@ -147,9 +149,13 @@ def _one_by_one(values: Array, leaf: Leaf, column: Column) -> Stored:
             missing.append(row)
             continue
         try:
+            if isinstance(value, str):
+                value.encode()
             stored[row] = leaf.read(None if type(value).__name__ in MISSING else value)
         except Unfit as unfit:
             faults[row] = unfit.detail
+        except UnicodeEncodeError:
+            faults[row] = f"{leaf.name} must be text that UTF-8 can write, found half of a surrogate pair"
     return Stored(_packed(stored, column), missing, faults)
 
 
