@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from tenfold.answers import Evidence, Fit, Golden, Latency
+from tenfold.answers import Evidence, Fit, Golden, Latency, Startup
 from tenfold.capacity import Capacity
 from tenfold.contract.form import Action, Field, Form, ImageForm, Rule
 from tenfold.deadline import Deadline
@@ -69,6 +69,12 @@ def facts(**changes: Any) -> Facts:
     return Facts(**{"format": "skops", "name": "Pipeline", "task": "classifier", "features": features} | changes)
 
 
+def startup(**changes: Any) -> Startup:
+    """That model, loaded; some of its facts changed."""
+    at = "2026-11-14T09:30:00+00:00"
+    return Startup(at=at, of=without_golden(), seconds=0.2, facts=facts(**changes))
+
+
 def without_golden() -> dict[str, str]:
     """The parts that evidence other than golden records is about."""
     return {part: digest for part, digest in PARTS.items() if part != "golden"}
@@ -96,7 +102,7 @@ def latency(**changes: Any) -> Latency:
 
 def evidence(**changes: Any) -> Evidence:
     """All of it."""
-    return Evidence(**{"fit": fit(), "golden": golden(), "latency": latency()} | changes)
+    return Evidence(**{"fit": fit(), "golden": golden(), "latency": latency(), "startup": startup()} | changes)
 
 
 def live(**changes: Any) -> dict[str, Any]:

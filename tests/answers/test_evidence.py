@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tenfold.answers import Evidence, Fit, Golden, keep, sheet
-from tests.answers.examples import PARTS, evidence, facts, spec
+from tests.answers.examples import PARTS, evidence, spec
 
 NOW = datetime(2026, 11, 14, 9, 30, tzinfo=UTC)
 FIT = Fit(source="train.parquet", rows=3, equal=3)
@@ -40,7 +40,7 @@ def test_no_evidence_is_no_error(tmp_path: Path) -> None:
 def test_a_changed_model_makes_evidence_worthless() -> None:
     """The sheet says that the model changed since it was measured."""
     retrained = spec(parts=PARTS | {"model": "3f9c"})
-    found = sheet(retrained, facts=facts(), evidence=evidence()).answers[5]
+    found = sheet(retrained, evidence=evidence()).answers[5]
     assert (found.state, found.measured) == ("open", {})
     assert found.because == "how long a row takes: not measured since the model changed"
 

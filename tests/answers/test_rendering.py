@@ -5,7 +5,7 @@ from __future__ import annotations
 from html.parser import HTMLParser
 
 from tenfold.answers import render_html, render_text, sheet
-from tests.answers.examples import evidence, facts, latency, live, spec
+from tests.answers.examples import evidence, latency, live, spec
 
 EXPECTED = """\
 tumour-check  ·  release 3f9c2a1 · 6 met, 4 open
@@ -18,7 +18,7 @@ tumour-check  ·  release 3f9c2a1 · 6 met, 4 open
 
 def test_the_sheet_reads_as_three_columns() -> None:
     """Declared, measured and live stand side by side."""
-    made = render_text(sheet(spec(), facts=facts(), evidence=evidence(), live=live()))
+    made = render_text(sheet(spec(), evidence=evidence(), live=live()))
     assert made.startswith(EXPECTED)
 
 
@@ -62,7 +62,7 @@ class Words(HTMLParser):
 
 def test_the_sheet_as_a_page_is_one_file_without_a_script() -> None:
     """It can be attached to a review, opened anywhere, and printed."""
-    page = render_html(sheet(spec(), facts=facts(), evidence=evidence(), live=live()))
+    page = render_html(sheet(spec(), evidence=evidence(), live=live()))
     words = Words(page)
     assert "script" not in words.tags
     assert "http" not in page.replace("http-equiv", "").replace("http%3A//www.w3.org/2000/svg", "")

@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from tenfold.answers import Answer, Sheet, sheet
+from tenfold.answers import Answer, Evidence, Sheet, sheet
 from tenfold.releases import Releases
 from tenfold.scaling import Scaling
-from tests.answers.examples import evidence, facts, fit, golden, latency, live, spec
+from tests.answers.examples import evidence, fit, golden, latency, live, spec, startup
 
 
 def answer(n: int, **known: Any) -> Answer:
@@ -21,7 +21,7 @@ def answer(n: int, **known: Any) -> Answer:
 
 def test_a_service_that_was_shown_to_work_has_its_first_six_answers() -> None:
     """Contract to deadline are met by a table, golden records and a measurement."""
-    made = sheet(spec(), facts=facts(), evidence=evidence())
+    made = sheet(spec(), evidence=evidence())
     assert [found.state for found in made.answers] == ["met"] * 6 + ["open"] * 4
 
 
@@ -44,7 +44,9 @@ def test_the_sheet_has_the_promised_json() -> None:
     assert msgspec.convert(made, Sheet) == sheet(spec(), evidence=evidence(), live=live())
 
 
-@pytest.mark.parametrize("known", [{}, {"evidence": evidence()}, {"live": live()}, {"facts": facts()}])
+@pytest.mark.parametrize(
+    "known", [{}, {"evidence": evidence()}, {"live": live()}, {"evidence": Evidence(startup=startup())}]
+)
 def test_every_answer_says_why_and_what_next(known: dict[str, Any]) -> None:
     """Nobody is left with an open answer and no idea what to do about it."""
     for found in sheet(spec(), **known).answers:
@@ -69,7 +71,7 @@ def test_a_default_is_said_to_be_one() -> None:
 
 def test_a_model_that_needs_another_field_breaks_the_contract() -> None:
     """The message names the model's feature and the nearest field."""
-    found = answer(1, facts=facts(features=("mean radius", "mean textur")))
+    found = answer(1, evidence=Evidence(startup=startup(features=("mean radius", "mean textur"))))
     assert found.state == "broken"
     assert "'mean textur'" in found.because
     assert "'mean texture'" in found.next
@@ -77,13 +79,13 @@ def test_a_model_that_needs_another_field_breaks_the_contract() -> None:
 
 def test_a_model_of_another_width_breaks_the_contract() -> None:
     """A model without names still has a number of inputs."""
-    found = answer(1, facts=facts(features=(), width=30))
+    found = answer(1, evidence=Evidence(startup=startup(features=(), width=30)))
     assert (found.state, found.because) == ("broken", "the model takes 30 values a row, Tumour has 4 fields")
 
 
 def test_a_service_with_its_own_preprocess_may_name_its_fields_as_it_likes() -> None:
     """What the model takes is then the business of preprocess."""
-    assert answer(1, spec=spec(defaults=()), facts=facts(features=("x1", "x2"))).state == "met"
+    assert answer(1, spec=spec(defaults=()), evidence=Evidence(startup=startup(features=("x1", "x2")))).state == "met"
 
 
 def test_a_table_of_which_no_row_fits_breaks_the_contract() -> None:
@@ -218,3 +220,14 @@ def test_a_fixed_number_of_replicas_is_an_answer() -> None:
 def test_another_system_may_decide_about_releases() -> None:
     """Then there is nothing left for tenfold to do."""
     assert answer(9, spec=spec(releases=Releases("external"))).state == "met"
+
+
+def test_golden_rows_that_get_no_answer_break_no_output_contract() -> None:
+    """A request that is refused has no answer that could be invalid: the sheet says that it was not reached."""
+    refused = golden(equal=0, valid=0, unanswered=20, diverged="decode", detail="x must be at least 30")
+    found = answer(4, evidence=evidence(golden=refused))
+    assert (found.state, found.because) == (
+        "open",
+        "not reached: golden records differ at decode: x must be at least 30",
+    )
+    assert found.measured == {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import skops.io
@@ -113,3 +114,52 @@ def test_a_model_that_cannot_be_read_is_one_message(folder: Path, run: Run) -> N
     assert done.code == 3
     assert "model.skops" in done.err
     assert "fix:" in done.err
+
+
+def test_check_and_answers_judge_alike(folder: Path, run: Run) -> None:
+    """What check found stays found: the sheet of the folder is judged by the same evidence, with no table at all."""
+    (folder / ".tenfold" / "evidence.json").unlink()
+    for command in ("check", "answers"):
+        assert run(command, folder, "--require", "1-6").code == 0, command
+
+
+def test_a_tightened_rule_is_told_and_recorded(folder: Path, run: Run) -> None:
+    """Records that the contract refuses are refused, not invalid answers; record drops them and goes on."""
+    service = folder / "service.py"
+    service.write_text(service.read_text("utf-8").replace("Gt(0), Le(60)", "Gt(0), Le(15)"), "utf-8")
+    checked = run("check", folder)
+    assert checked.code == 6
+    assert "rows are refused: mean radius must be at most 15" in checked.out
+    assert "output contract" not in checked.out
+    assert "fix: tenfold check" not in checked.out
+    recorded = run("record", folder)
+    assert recorded.code == 0
+    assert "requests that the contract refuses now: mean radius must be at most 15" in recorded.out
+    assert run("check", folder).code == 0
+
+
+def test_a_field_that_became_private_is_told_and_recorded(folder: Path, run: Run) -> None:
+    """Values that are private by now are named, and record replaces them."""
+    service = folder / "service.py"
+    text = service.read_text("utf-8").replace("Alias, ", "Alias, Private, ", 1).replace("Gt(0), Le(60)", "Private()")
+    service.write_text(text if "Private, " in text else f"from tenfold import Private\n{text}", "utf-8")
+    done = run("check", folder)
+    assert done.code == 6
+    assert f"Private now · fix: tenfold record {folder}" in done.out
+    assert run("record", folder).code == 0
+    assert run("check", folder).code == 0
+
+
+def test_code_that_fails_is_broken_and_prints_no_traceback(folder: Path, run: Run) -> None:
+    """A service whose own code raises is broken before traffic, in one line that says why."""
+    shutil.rmtree(folder / "golden")
+    service = folder / "service.py"
+    text = service.read_text("utf-8").replace(
+        "return np.log1p(rows.matrix())", "return np.log1p(rows.matrix('colour'))"
+    )
+    service.write_text(text, "utf-8")
+    done = run("check", folder)
+    assert done.code == 6
+    assert "broken pipeline     preprocess raised" in done.out
+    assert "colour" in done.out
+    assert "Traceback" not in done.out + done.err

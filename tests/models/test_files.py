@@ -9,7 +9,9 @@ import sys
 import types
 import warnings
 from pathlib import Path
+from typing import Any
 
+import joblib
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
 
@@ -95,6 +97,13 @@ def test_a_plain_pickle_is_loaded(tmp_path: Path) -> None:
     (tmp_path / "model.pkl").write_bytes(pickle.dumps(making.pipeline()))
     model = load(trust("model.pkl"), tmp_path)
     assert model.predict(making.matrix()).shape == (60, 2)
+
+
+@pytest.mark.parametrize("compress", [0, 3, ("gzip", 3), ("xz", 3)])
+def test_joblib_under_the_name_of_a_pickle_is_loaded(compress: Any, tmp_path: Path) -> None:
+    """Many a ``.pkl`` is what joblib wrote: the content decides, not the suffix."""
+    joblib.dump(making.pipeline(), tmp_path / "model.pkl", compress=compress)
+    assert load(trust("model.pkl"), tmp_path).predict(making.matrix()).shape == (60, 2)
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from tenfold import (
     GateFailed,
     Ge,
     InvalidInput,
+    Key,
     Le,
     NotFound,
     Private,
@@ -310,8 +311,8 @@ class Gappy(Contract):
     texture: float
 
 
-class GappyCheck(Check):
-    input = Gappy
+class GappyCheck(Service):
+    input, output, model = Gappy, Diagnosis, trust("model.joblib")
 
 
 def test_the_training_table_gives_the_medians(tmp_path: Path) -> None:
@@ -422,3 +423,80 @@ def test_a_replica_rehearses_before_it_is_ready(tmp_path: Path) -> None:
     broken = type("Check", (Check,), {"preprocess": lambda self, rows: rows.nothing})
     with pytest.raises(ServiceError, match="a golden record of check is not answered"):
         rehearse(Pipeline(broken().start(tmp_path)))
+
+
+class Tightened(Tumour):
+    texture: Annotated[float, Ge(8)]
+
+
+class TightenedCheck(Check):
+    input = Tightened
+
+
+def test_requests_that_a_tightened_rule_refuses_are_left_out(tmp_path: Path) -> None:
+    """Replay says how many are refused, and that nothing behind was reached; renewing goes on without them."""
+    model = _train(tmp_path)
+    _record(tmp_path, model_input=TABLE[:20], output=model.predict_proba(TABLE[:20]))
+    few = int((TABLE[:20, 1] < 8).sum())
+    report = _replay(tmp_path, TightenedCheck)
+    assert report.diverged is not None
+    assert (report.diverged.name, report.unanswered) == ("decode", 20)
+    assert report.diverged.detail.startswith(f"{few} of 20 rows are refused: texture must be at least 8")
+    assert "not reached, since decode failed" in str(report)
+    assert "0 of 20 equal to what training gave" not in str(report)
+    before = renew(TightenedCheck().start(tmp_path))
+    assert (len(before.refused), before.rows) == (few, 20 - few)
+    after = _replay(tmp_path, TightenedCheck)
+    assert (after.rows, after.equal, after.state) == (20 - few, 20 - few, "ok")  # training's own part is kept
+
+
+def test_a_contract_that_refuses_every_record_says_so(tmp_path: Path) -> None:
+    """There is nothing left to record: the mend is another way on than the same command."""
+
+    class Never(Tumour):
+        texture: Annotated[float, Ge(1000)]
+
+    class NeverCheck(Check):
+        input = Never
+
+    _train(tmp_path)
+    _record(tmp_path)
+    with pytest.raises(GateFailed, match=r"refuses every golden request: texture must be at least 1000"):
+        renew(NeverCheck().start(tmp_path))
+
+
+class Kept(Tumour):
+    texture: Annotated[float, Private()]
+
+
+class KeptCheck(Check):
+    input = Kept
+
+
+def test_a_field_that_becomes_private_leaves_the_records(tmp_path: Path) -> None:
+    """What was recorded before is not shown, and renewing puts the contract's example in its place."""
+    model = _train(tmp_path)
+    _record(tmp_path, model_input=TABLE[:20], output=model.predict_proba(TABLE[:20]))
+    assert golden.holds_private(golden.read(tmp_path), Kept.form)
+    assert golden.sample(tmp_path, Tumour.form)
+    assert golden.sample(tmp_path, Kept.form) == b""
+    renew(KeptCheck().start(tmp_path))
+    assert not golden.holds_private(golden.read(tmp_path), Kept.form)
+    assert json.loads(golden.sample(tmp_path, Kept.form))["mean radius"] == REQUESTS[0]["mean radius"]
+    texts = (tmp_path / "golden" / "records.json").read_text("utf-8")
+    assert not any(f'"texture":{request["texture"]}' in texts for request in REQUESTS)
+    assert _replay(tmp_path, KeptCheck).state != "broken"
+
+
+def test_the_key_of_a_recorded_request_is_not_shown(tmp_path: Path) -> None:
+    """A key names somebody's row; the page's form starts with the contract's example of one."""
+
+    class Named(Tumour):
+        sample: Annotated[str, Key()]
+
+    class NamedCheck(Check):
+        input = Named
+
+    _train(tmp_path)
+    record_requests(NamedCheck, [{**REQUESTS[0], "sample": "Mrs. Smith"}], folder=tmp_path)
+    assert b"Smith" not in golden.sample(tmp_path, Named.form)

@@ -139,6 +139,29 @@ def test_every_kind_of_answer(tmp_path: Path, model: Any, outputs: str, asked: s
     assert made.proof.asked == asked
 
 
+class Handmade:
+    """A classifier by hand: it predicts, and names no classes."""
+
+    def predict_proba(self, rows: Any) -> Any:
+        """Two columns of probabilities."""
+        yes = 1 / (1 + np.exp(-np.asarray(rows, dtype=float).sum(axis=1)))
+        return np.column_stack([1 - yes, yes])
+
+    def predict(self, rows: Any) -> Any:
+        """The likelier of two classes."""
+        return self.predict_proba(rows).argmax(axis=1)
+
+
+def test_a_model_by_hand_that_names_no_classes(tmp_path: Path) -> None:
+    """What is served is what it gives for the table: a probability for each class."""
+    joblib.dump(Handmade(), tmp_path / "m.joblib")
+    table = TABLE[["fare", "class"]]
+    made = make(tmp_path / "x", model=tmp_path / "m.joblib", data=table, trusted=True)
+    assert made.outputs == ("value_1", "value_2")
+    assert made.proof is not None
+    assert made.proof.asked == "model.predict_proba"
+
+
 def test_a_model_fitted_on_arrays(tmp_path: Path) -> None:
     """A model that knows no names takes the columns in the order of the table."""
     numbers = TABLE[["fare", "class"]]

@@ -3,29 +3,44 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import time
 from collections.abc import Awaitable, Callable
 
 import msgspec
 import pytest
 
-from tenfold.server.wire import MAX_HEAD_BYTES, Connection, Handler, Head, Heads, Live, response
+from tenfold.server.responses import response
+from tenfold.server.wire import MAX_HEAD_BYTES, Connection, Handler, Head, Heads, Live
 
 
 class Echo:
-    """Answers every request with its method, path and body."""
+    """Answers every request with its method, path and body, except where the path says something else."""
 
     max_body_bytes = 1000
-    draining = False
 
     def __init__(self) -> None:
         self.parsed = 0
+        self.draining = False
+        self.live = Live()
+        self.heads = Heads(self)
+
+    @property
+    def connection(self) -> Connection:
+        """The one connection."""
+        (only,) = self.live
+        return only
 
     def resolve(self, head: Head) -> Handler:
         self.parsed += 1
         return self.answer
 
     def answer(self, connection: Connection, head: Head, body: bytes, started: float) -> None:
-        connection.send(response(200, b"%b %b %b" % (head.method.encode(), head.path.encode(), body)), head.keep_alive)
+        if head.path == "/fails":
+            raise ValueError(head.path)
+        size = int(head.headers.get("size", "0"))
+        echo = b"%b %b %b" % (head.method.encode(), head.path.encode(), body)
+        connection.send(response(200, echo.ljust(size)), head.keep_alive)
 
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -36,10 +51,9 @@ def talk(conversation: Talk, app: Echo | None = None) -> Echo:
     served = app or Echo()
 
     async def run() -> None:
-        live = Live()
-        heads = Heads(served)
+        live = served.live
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(lambda: Connection(served, heads, live), "127.0.0.1", 0)
+        server = await loop.create_server(lambda: Connection(served, served.heads, live), "127.0.0.1", 0)
         reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
         try:
             async with asyncio.timeout(5):
@@ -54,6 +68,12 @@ def talk(conversation: Talk, app: Echo | None = None) -> Echo:
 
     asyncio.run(run())
     return served
+
+
+async def until(holds: Callable[[], object]) -> None:
+    """Let the server go on until something holds."""
+    while not holds():  # noqa: ASYNC110
+        await asyncio.sleep(0.001)
 
 
 async def read_one(reader: asyncio.StreamReader) -> tuple[int, dict[str, str], bytes]:
@@ -127,6 +147,159 @@ def test_chunked_in_single_bytes() -> None:
     talk(conversation)
 
 
+CHUNKED = b"POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n"
+
+
+@pytest.mark.parametrize("ahead", [HEAD + b"hello", b"nonsense", b"\0"])
+def test_sent_ahead_of_a_chunked_answer(ahead: bytes) -> None:
+    """What follows a chunked body in the same packet is no part of it; the connection says that it ends there."""
+
+    async def conversation(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(CHUNKED + b"\r\n2\r\n{}\r\n0\r\n\r\n" + ahead)
+        status, headers, body = await read_one(reader)
+        assert (status, headers.get("connection"), body) == (200, "close", b"POST /x {}")
+        assert await reader.read() == b""
+
+    talk(conversation)
+
+
+def test_chunked_with_upgrade() -> None:
+    """An offer of HTTP/2 beside a chunked body is ignored, and the body read."""
+
+    async def conversation(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for _ in range(2):
+            writer.write(CHUNKED + b"Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n2\r\n{}\r\n0\r\nsum: 1\r\n\r\n")
+            assert (await read_one(reader))[2] == b"POST /x {}"
+
+    talk(conversation)
+
+
+@pytest.mark.parametrize("trailers", [b"a: b\r\n" * 101, b"a: " + b"b" * 20_000, b"a" * 20_000])
+def test_endless_trailers(trailers: bytes) -> None:
+    """Trailers are held to the limits of a head."""
+
+    async def conversation(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(CHUNKED + b"\r\n2\r\n{}\r\n0\r\n")
+        await writer.drain()
+        for at in range(0, len(trailers), 1000):
+            writer.write(trailers[at : at + 1000])
+            await asyncio.sleep(0)
+        assert (await read_one(reader))[0] == 431
+
+    talk(conversation)
+
+
+def test_a_failing_handler(caplog: pytest.LogCaptureFixture) -> None:
+    """A fault of ours is answered and logged, also of a request that was sent ahead; and the connection ends."""
+    fails = HEAD.replace(b"/x", b"/fails")
+
+    async def conversation(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(HEAD + b"fine." + fails + b"ahead")
+        assert (await read_one(reader))[2] == b"POST /x fine."
+        status, _, body = await read_one(reader)
+        assert (status, msgspec.json.decode(body)["code"]) == (500, "internal")
+        assert await reader.read() == b""
+
+    with caplog.at_level(logging.ERROR, "tenfold"):
+        talk(conversation)
+    assert [record.getMessage() for record in caplog.records] == ["POST /fails failed"]
+    assert "ValueError: /fails" in caplog.text
+
+
+def test_a_client_that_does_not_read() -> None:
+    """A client that sends on and never reads costs one answer and what the socket holds; once it reads, it gets them all."""
+    app, count, size = Echo(), 2000, 100_000
+
+    async def conversation(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"GET /x HTTP/1.1\r\nHost: h\r\nSize: %d\r\n\r\n" % size * count)
+        transport = app.connection.transport
+        assert transport is not None
+        unsent = most = 0
+        while not unsent or unsent != transport.get_write_buffer_size():
+            unsent = transport.get_write_buffer_size()
+            most = max(most, unsent)
+            await asyncio.sleep(0.01)
+        assert 0 < most < 5 * size
+        for _ in range(count):
+            assert len((await read_one(reader))[2]) == size
+
+    talk(conversation, app)
+
+
+def test_a_client_that_never_reads_is_let_go() -> None:
+    """A client may read slowly, but not stop for 30 s."""
+    app = Echo()
+
+    async def conversation(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        now = time.monotonic()
+        writer.write(b"GET /x HTTP/1.1\r\nHost: h\r\nConnection: close\r\nSize: 20000000\r\n\r\n")
+        connection = app.connection
+        transport = connection.transport
+        assert transport is not None
+        await until(transport.get_write_buffer_size)
+        connection.check_patience(now + 100)
+        before = transport.get_write_buffer_size()
+        await reader.readexactly(10_000_000)
+        assert transport.get_write_buffer_size() < before
+        connection.check_patience(now + 200)
+        connection.check_patience(now + 229)
+        assert app.live
+        connection.check_patience(now + 300)
+        await until(lambda: not app.live)
+
+    talk(conversation, app)
+
+
+def test_draining() -> None:
+    """A request that has begun when the process is told to go is answered, with word that the connection ends."""
+    app = Echo()
+
+    async def conversation(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(HEAD + b"hello")
+        _, headers, _ = await read_one(reader)
+        assert "connection" not in headers
+        assert app.connection.idle
+        writer.write(HEAD[:10])
+        await until(lambda: not app.connection.idle)
+        app.draining = True
+        app.connection.check_patience(time.monotonic())
+        writer.write(HEAD[10:] + b"he")
+        await asyncio.sleep(0.01)
+        assert not app.connection.idle
+        app.connection.check_patience(time.monotonic())
+        writer.write(b"llo")
+        status, headers, body = await read_one(reader)
+        assert (status, headers["connection"], body) == (200, "close", b"POST /x hello")
+        assert await reader.read() == b""
+
+    talk(conversation, app)
+
+
+def test_draining_closes_what_has_not_begun() -> None:
+    """A connection on which nothing was sent does not delay the end of a process."""
+    app = Echo()
+
+    async def conversation(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(HEAD + b"hello")
+        await read_one(reader)
+        app.draining = True
+        app.connection.check_patience(time.monotonic())
+        assert await reader.read() == b""
+
+    talk(conversation, app)
+
+
+def test_head() -> None:
+    """HEAD is answered like GET, length and all, without the body; the next answer follows at once."""
+
+    async def conversation(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HEAD /x HTTP/1.1\r\nHost: h\r\n\r\nGET /y HTTP/1.1\r\nHost: h\r\n\r\n")
+        assert b"content-length: 8\r\n" in await reader.readuntil(b"\r\n\r\n")
+        assert (await read_one(reader))[2] == b"GET /y "
+
+    talk(conversation)
+
+
 def test_expect_continue() -> None:
     """A client that asks before it sends a body is told to go on."""
 
@@ -144,7 +317,19 @@ def test_http_1_0_closes() -> None:
 
     async def conversation(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"GET /x HTTP/1.0\r\n\r\n")
-        assert (await read_one(reader))[0] == 200
+        assert (await read_one(reader))[1]["connection"] == "close"
+        assert await reader.read() == b""
+
+    talk(conversation)
+
+
+def test_a_half_closed_client() -> None:
+    """A client that shuts its sending side down after a request still gets the answer."""
+
+    async def conversation(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(HEAD + b"hello")
+        writer.write_eof()
+        assert (await read_one(reader))[2] == b"POST /x hello"
         assert await reader.read() == b""
 
     talk(conversation)
@@ -155,10 +340,26 @@ def test_connection_close() -> None:
 
     async def conversation(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"GET /x HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
-        assert (await read_one(reader))[0] == 200
+        assert (await read_one(reader))[1]["connection"] == "close"
         assert await reader.read() == b""
 
     talk(conversation)
+
+
+def test_nothing_follows_the_last_answer() -> None:
+    """What was sent behind a request that ends the connection is not answered, however slowly the client reads."""
+    app = Echo()
+
+    async def conversation(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        last = b"GET /x HTTP/1.1\r\nHost: h\r\nConnection: close\r\nSize: 10000000\r\n\r\n"
+        writer.write(last + b"GET /y HTTP/1.1\r\nHost: h\r\n\r\n")
+        connection = app.connection
+        await until(lambda: connection.transport is not None and connection.transport.get_write_buffer_size())
+        connection.resume_writing()
+        assert len((await read_one(reader))[2]) == 10_000_000
+        assert await reader.read() == b""
+
+    talk(conversation, app)
 
 
 def test_upgrade_is_ignored() -> None:
@@ -175,12 +376,14 @@ def test_upgrade_is_ignored() -> None:
     ("sent", "status", "code"),
     [
         (b"nonsense\r\n\r\n", 400, "bad_request"),
+        (b"\r\n\r\n", 400, "bad_request"),
         (b"GET / HTTP/1.1\r\n\r\n", 400, "bad_request"),
         (b"GET / HTTP/1.1\nHost: h\n\r\n\r\n", 400, "bad_request"),
         (b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", 400, "bad_request"),
         (b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n", 400, "bad_request"),
         (b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: -5\r\n\r\n", 400, "bad_request"),
         (b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999999999999999999\r\n\r\n", 400, "bad_request"),
+        (b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: " + b"0" * 5000 + b"5\r\n\r\nhello", 400, "bad_request"),
         (b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", 400, "bad_request"),
         (b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1001\r\n\r\n", 413, "too_large"),
         (b"GET / HTTP/1.1\r\nHost: h\r\n folded: x\r\n\r\n", 400, "bad_request"),
@@ -188,6 +391,8 @@ def test_upgrade_is_ignored() -> None:
         (b"GET /" + b"a" * 20000, 414, "uri_too_long"),
         (b"GET / HTTP/1.1\r\nHost: h\r\n" + b"a: b\r\n" * 101 + b"\r\n", 431, "headers_too_large"),
         (b"GET / HTTP/1.1\r\nHost: h\r\na: " + b"b" * MAX_HEAD_BYTES, 431, "headers_too_large"),
+        (b"GET / HTTP/1.1\r\nHost: h\r\na: " + b"b" * MAX_HEAD_BYTES + b"\r\n\r\n", 431, "headers_too_large"),
+        (b"GET /" + b"a" * MAX_HEAD_BYTES + b" HTTP/1.1\r\nHost: h\r\n\r\n", 414, "uri_too_long"),
         (b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400, "bad_request"),
     ],
 )
@@ -200,5 +405,20 @@ def test_refused(sent: bytes, status: int, code: str) -> None:
         assert (got, headers["content-type"]) == (status, "application/problem+json")
         assert msgspec.json.decode(body)["code"] == code
         assert await reader.read() == b""
+
+    talk(conversation)
+
+
+def test_too_large_twice() -> None:
+    """A body over the limit is refused every time, also when its head was seen before."""
+
+    async def conversation(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        oversize = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1001\r\n\r\n"
+        writer.write(oversize)
+        assert (await read_one(reader))[0] == 413
+        reader, writer = await asyncio.open_connection(*writer.get_extra_info("peername"))
+        writer.write(oversize)
+        assert (await read_one(reader))[0] == 413
+        writer.close()
 
     talk(conversation)

@@ -22,9 +22,13 @@ class Case:
     spec: Spec
     evidence: Evidence
     outdated: tuple[str, ...]
-    facts: Facts | None
     live: Mapping[str, Any]
     target: str
+
+    @property
+    def facts(self) -> Facts | None:
+        """What the model said of itself when it was loaded; None where nobody loaded it."""
+        return self.evidence.startup.facts if self.evidence.startup else None
 
     @property
     def rows(self) -> int:

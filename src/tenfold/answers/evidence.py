@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from tenfold.model import Facts
 from tenfold.spec import Spec
 
 PLACE = Path(".tenfold") / "evidence.json"
@@ -43,11 +44,12 @@ class Fit(Piece, frozen=True, kw_only=True):
 
 class Golden(Piece, frozen=True, kw_only=True):
     """The golden records replayed. ``diverged`` names the first stage that differs, "" where none does, and ``detail``
-    says how. ``valid`` answers satisfied the output contract."""
+    says how. ``valid`` answers satisfied the output contract; ``unanswered`` rows did not get as far as an answer."""
 
     records: int
     equal: int
     valid: int
+    unanswered: int = 0
     provenance: Literal["training", "self"]
     diverged: Literal["", "decode", "pictures", "preprocess", "model", "postprocess"] = ""
     detail: str = ""
@@ -63,9 +65,10 @@ class Latency(Piece, frozen=True, kw_only=True):
 
 
 class Startup(Piece, frozen=True, kw_only=True):
-    """How long loading and warming took, in seconds."""
+    """How long loading and warming took, in seconds, and what the loaded model said of itself."""
 
     seconds: float
+    facts: Facts | None = None
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -149,11 +149,14 @@ def postprocess(case: Case) -> Found:
     if failed * 1000 > case.rows:
         because = f"{failed:,} of {case.rows:,} rows failed in the service's own code"
         return Found("broken", because, "tenfold explain model_failed", measured, live)
-    if golden and golden.valid < golden.records:
-        because = f"{golden.records - golden.valid} golden answers break the output contract"
+    invalid = golden.records - golden.unanswered - golden.valid if golden else 0
+    if invalid:
+        because = f"{invalid} golden answers break the output contract"
         return Found("broken", because, "tenfold explain output_invalid", measured, live)
     if golden and golden.diverged and golden.diverged not in BEFORE_MODEL:
         return Found("broken", _diverged(golden), f"if that was meant: {case.command('record')}", measured, live)
+    if golden and golden.unanswered:
+        return Found("open", f"not reached: {_diverged(golden)}", case.command("record"), measured, live)
     if measured or case.busy:
         return Found("met", "every answer is checked against the output contract", "", measured, live)
     return Found("open", f"whether answers are valid: {case.unmeasured()}", case.command("check"), measured, live)
@@ -161,9 +164,10 @@ def postprocess(case: Case) -> Found:
 
 def _valid(case: Case) -> dict[str, Any]:
     golden, fit = case.evidence.golden, case.evidence.fit
-    if golden:
-        return {"text": f"{golden.valid} of {golden.records} valid", "valid": golden.valid, "at": golden.at}
-    if fit:
+    if golden and golden.unanswered < golden.records:
+        answered = golden.records - golden.unanswered
+        return {"text": f"{golden.valid} of {answered} valid", "valid": golden.valid, "at": golden.at}
+    if fit and not golden:
         return {"text": f"{fit.rows - fit.refused:,} answers valid", "valid": fit.rows - fit.refused, "at": fit.at}
     return {}
 

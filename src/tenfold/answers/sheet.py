@@ -11,7 +11,6 @@ import msgspec
 from tenfold.answers.case import Case, Found
 from tenfold.answers.evidence import Evidence
 from tenfold.answers.rules import RULES
-from tenfold.model import Facts
 from tenfold.questions import Declared, declared
 from tenfold.spec import Spec
 
@@ -58,14 +57,13 @@ class Sheet(msgspec.Struct, frozen=True, kw_only=True):
 def sheet(
     spec: Spec,
     *,
-    facts: Facts | None = None,
     evidence: Evidence | None = None,
     live: Mapping[str, Any] | None = None,
     target: str = "",
 ) -> Sheet:
     """The ten answers of a service, each judged.
 
-    ``facts`` are the loaded model's, where somebody has loaded it. ``live`` are the counters of a running server, as
+    What the model says of itself is part of the evidence: whoever asks is told the same. ``live`` are the counters of a running server, as
     ``server.metrics.live`` sums them. ``target`` is the SERVICE that the suggested commands name.
     """
     kept = evidence or Evidence()
@@ -73,7 +71,6 @@ def sheet(
         spec=spec,
         evidence=kept.of(spec),
         outdated=tuple(kept.outdated(spec)),
-        facts=facts,
         live=live or {},
         target=target,
     )

@@ -60,6 +60,8 @@ def model_words(made: Made) -> str:
     words = [facts.name]
     if facts.classes:
         words.append(f"{len(facts.classes)} classes")
+    elif len(made.outputs) > 1:
+        words.append(f"gives {len(made.outputs)} values: {', '.join(made.outputs)}")
     words += [f"{library} {pinned} ({_here(library, pinned)})" for library, pinned in list(facts.libraries.items())[:1]]
     trusted = "; you trust it to run code (--trust)" if made.trusted else ""
     return ", ".join(words) + trusted

@@ -38,6 +38,9 @@ def record(service: str, data: Path | None, as_json: bool) -> None:
         click.echo(f"reference  {len(reference.fields)} fields of {reference.rows:,} rows, in reference.json")
     elif data:
         click.echo("reference  no field has a median or a mode")
+    if before and before.refused:
+        count, reason = len(before.refused), before.refused[0]
+        click.echo(f"dropped    {count} request{'s' * (count != 1)} that the contract refuses now: {reason}")
     if before:
         click.echo(before.describe())
         for stage in before.stages:
@@ -62,7 +65,8 @@ def as_object(recorded: Recorded) -> dict[str, object]:
             for stage in before.stages
             if stage.recorded
         ]
-        found |= {"service": before.service, "rows": before.rows, "retrained": before.retrained, "moved": stages}
+        found |= {"service": before.service, "rows": before.rows, "retrained": before.retrained}
+        found |= {"moved": stages, "dropped": before.refused}
     if reference:
         found["reference"] = {"rows": reference.rows, "source": reference.source, "fields": reference.fields}
     return found

@@ -13,10 +13,11 @@ from typing import Any
 
 import click
 
-from tenfold.errors import TenfoldError
+from tenfold.errors import InvalidInput, TenfoldError
 
 SCHEMA = 1
 PATIENCE_S = 1.0  # work that takes longer shows its progress
+MOST_VIOLATIONS = 10  # are listed; there may be one for every row of a table
 MARKS = {"ok": "green", "open": "yellow", "broken": "red"}
 
 json_option = click.option("--json", "as_json", is_flag=True, help='Print JSON (with "schema": 1).')
@@ -30,10 +31,14 @@ def service_argument(command: Callable[..., Any]) -> Callable[..., Any]:
 def failed(error: Exception, as_json: bool) -> int:
     """Print an error and how to mend it; the exit code. With ``--json``, print an object instead."""
     message, hint, code = _told(error)
+    violations = error.violations if isinstance(error, InvalidInput) else ()
     if as_json:
-        print_json({"error": {"message": message, "fix": hint, "exit": code}})
+        listed = {"errors": [violation._asdict() for violation in violations]} if violations else {}
+        print_json({"error": {"message": message, "fix": hint, "exit": code, **listed}})
     else:
         click.echo(f"{paint('error:', 'red')} {message}", err=True)
+        for row, pointer, code_word, detail in violations[:MOST_VIOLATIONS]:
+            click.echo(f"       row {row} {pointer} {code_word}: {detail}", err=True)
         click.echo(f"{paint('fix:', 'cyan')}   {hint}", err=True)
     return code
 

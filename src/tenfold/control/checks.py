@@ -11,11 +11,11 @@ from typing import Literal, NamedTuple
 
 from tenfold.answers import Answer, Golden, Latency, Sheet, Startup, keep, sheet
 from tenfold.contract.schema import example
-from tenfold.errors import InvalidInput, NotFound, UsageError
+from tenfold.errors import InvalidInput, NotFound, UsageError, status_of
 from tenfold.model import Facts
 from tenfold.parity import Report, golden, replay
 from tenfold.parity.observe import typed
-from tenfold.pipeline import Pipeline
+from tenfold.pipeline import Failure, Pipeline
 from tenfold.rows import Rows
 from tenfold.service import Service, Spec, find, spec
 from tenfold.validation.scalar import Decoder
@@ -68,13 +68,15 @@ def check(target: str, progress: Progress = lambda *_: None) -> Checked:
     progress("replaying the golden records")
     report = _replayed(service)
     progress("timing the pipeline")
-    pieces: list[Golden | Latency | Startup] = [Startup(seconds=loaded_s)]
-    pieces += [latency] if (latency := _timed(service, stated)) else []
+    rows = _some_rows(service)
+    failed = _failed(service, rows)
+    pieces: list[Golden | Latency | Startup] = [Startup(seconds=loaded_s, facts=service.facts)]
+    pieces += [latency] if (latency := _timed(service, stated, rows)) else []
     pieces += [_golden(report)] if report else []
     evidence = keep(service.folder, stated, datetime.now(UTC), *pieces)
-    judged = sheet(stated, facts=service.facts, evidence=evidence, target=target)
-    extra = [_model(service.facts, loaded_s), _libraries(service.facts, target), _records(report, target)]
-    findings = (*extra, *(_answer(answer) for answer in judged.answers))
+    judged = sheet(stated, evidence=evidence, target=target)
+    extra = [_model(service.facts, loaded_s), _libraries(service.facts, target), _records(service, report, target)]
+    findings = (*extra, *failed, *(_answer(answer, target) for answer in judged.answers))
     service.close()
     return Checked(target, findings, judged)
 
@@ -106,11 +108,12 @@ def word_of(answer: Answer) -> str:
 # -- the lines ---------------------------------------------------------------------------------------------------------
 
 
-def _answer(answer: Answer) -> Finding:
+def _answer(answer: Answer, target: str) -> Finding:
     """A judged answer as a line: what is declared and measured where it is met, else why it is not."""
     measured = str(answer.measured.get("text", ""))
     text = "; ".join(filter(None, [answer.declared, measured])) if answer.state == "met" else answer.because
-    return Finding(word_of(answer), STATES[answer.state], text, answer.next)
+    mend = "" if answer.next == f"tenfold check {target}" else answer.next  # which is what is running
+    return Finding(word_of(answer), STATES[answer.state], text, mend)
 
 
 def _model(facts: Facts, loaded_s: float) -> Finding:
@@ -138,14 +141,17 @@ def _installed(library: str) -> str:
         return "none"
 
 
-def _records(report: Report | None, target: str) -> Finding:
+def _records(service: Service, report: Report | None, target: str) -> Finding:
+    record = f"tenfold record {target}"
+    if report and golden.holds_private(golden.read(service.folder), service.input.form):
+        return Finding("golden", "broken", "golden records hold values of a field that is Private now", record)
     if report is None:
         mend = "in the training script: tenfold.record(service, requests, model_input=…, output=…)"
         return Finding("golden", "open", "no golden records", mend)
     moved = report.retrained and report.diverged is not None
-    mend = f"expected after retraining? tenfold record {target}" if moved else ""
+    mend = f"expected after retraining? {record}" if moved else ""
     if report.state == "broken" and not moved:
-        mend = f"undo what changed; or, if it was meant: tenfold record {target}"
+        mend = f"undo what changed; or, if it was meant: {record}"
     return Finding("golden", report.state, report.describe(), mend)
 
 
@@ -167,16 +173,28 @@ def _golden(report: Report) -> Golden:
         records=report.rows,
         equal=report.equal,
         valid=report.valid,
+        unanswered=report.unanswered,
         provenance=report.provenance,
         diverged=diverged.name if diverged and counted else "",  # type: ignore[arg-type]
         detail=diverged.detail if diverged and counted else "",
     )
 
 
-def _timed(service: Service, stated: Spec) -> Latency | None:
+def _failed(service: Service, rows: Rows) -> list[Finding]:
+    """A line where the service's own code cannot answer a row; none where it can, or where its rules refuse the row."""
+    failures: list[Failure] = []
+    said = [
+        v for v in Pipeline(service, report=failures.append).run(rows.take([0])).violations if status_of(v.code) == 500
+    ]
+    if not said:
+        return []
+    because = f": {failures[0].error}" if failures else ""
+    return [Finding("pipeline", "broken", said[0].detail + because, f"tenfold explain {said[0].code}")]
+
+
+def _timed(service: Service, stated: Spec, rows: Rows) -> Latency | None:
     """How long one row and a full batch take in the pipeline; None where the model refuses the row that is tried."""
     pipeline = Pipeline(service, report=lambda _: None)
-    rows = _some_rows(service)
     most = stated.batching.max_rows
     one = _seconds(pipeline, rows.take([0]))
     many = _seconds(pipeline, rows.take([k % len(rows) for k in range(most)]))

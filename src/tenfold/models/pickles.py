@@ -7,6 +7,7 @@ import pickle
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,15 @@ from tenfold.models.objects import adapt
 from tenfold.models.versions import Versions, recorded
 
 ABSENT = re.compile(r"Can't get attribute '(?P<name>[^']+)' on <module '(?P<module>[^']+)'")
+
+COMPRESSED = (
+    b"\x78",
+    b"\x1f\x8b",
+    b"BZ",
+    b"\xfd7zX",
+    b"\x5d\x00",
+    b"\x04\x22\x4d\x18",
+)  # zlib, gzip, bz2, xz, lzma, lz4
 
 
 def load(path: Path, trusted: bool, threads: int) -> Model:
@@ -32,12 +42,18 @@ def load(path: Path, trusted: bool, threads: int) -> Model:
 
 
 def _read(path: Path) -> Any:
-    if path.suffix == ".joblib":
+    if path.suffix == ".joblib" or _is_joblib(path):
         import joblib
 
         return joblib.load(path)
     with path.open("rb") as file:
         return pickle.load(file)
+
+
+def _is_joblib(path: Path) -> bool:
+    """Whether joblib wrote this file, whatever its suffix: it sets arrays beside the pickle, or compresses all of it."""
+    with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
+        return content[:4].startswith(COMPRESSED) or content.find(b"joblib.numpy_pickle") >= 0
 
 
 @contextmanager

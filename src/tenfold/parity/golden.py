@@ -17,8 +17,11 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from tenfold.contract.form import Form, leaves
+from tenfold.contract.schema import example
 from tenfold.errors import NotFound, ServiceError, TenfoldError
 from tenfold.parity import values
+from tenfold.parity.observe import JSON, with_example, without_private
 
 SCHEMA = 1
 FOLDER = "golden"
@@ -94,12 +97,30 @@ def read(folder: Path) -> Kept:
         raise ServiceError(f"{place} cannot be read: {error}", "restore it from git, or record anew") from None
 
 
-def sample(folder: Path) -> bytes:
-    """The body of the first recorded request; empty where there is none, or where it is of an older form."""
+def sample(folder: Path, form: Form | None = None) -> bytes:
+    """The body of the first recorded request, to be shown to anybody: its key is that of the contract's example.
+
+    Empty where there is none, where it is of an older form, or where it holds a value that is Private by now.
+    """
     try:
-        return read(folder).bodies[0] if exists(folder) else b""
-    except (OSError, TenfoldError, IndexError):
+        kept = read(folder) if exists(folder) else None
+        if kept is None or not kept.bodies:
+            return b""
+        body = kept.bodies[0]
+        if form is None or kept.golden.records[0].media_type != JSON:
+            return body
+        made_up = example(form)
+        if without_private(form, [body], [JSON], made_up) != [body]:
+            return b""
+        return with_example(body, [pointer for _, _, pointer, leaf in leaves(form.fields) if leaf.key], made_up)
+    except (OSError, TenfoldError, msgspec.MsgspecError):
         return b""
+
+
+def holds_private(kept: Kept, form: Form) -> bool:
+    """Whether a recorded request holds a value of a field that is Private by now."""
+    media_types = [record.media_type for record in kept.golden.records]
+    return without_private(form, kept.bodies, media_types, example(form)) != list(kept.bodies)
 
 
 def write(folder: Path, golden: Golden, bodies: Sequence[bytes], stages: Mapping[str, Any]) -> None:

@@ -121,6 +121,19 @@ def typed(form: Form, bodies: Sequence[bytes], media_types: Sequence[str]) -> tu
     return checked, sizes
 
 
+def refused(service: Service, bodies: Sequence[bytes], media_types: Sequence[str]) -> dict[int, str]:
+    """The requests that the contract refuses, by their place, and the first reason of each."""
+    pipeline = Pipeline(service)
+    reasons: dict[int, str] = {}
+    for number, (body, media_type) in enumerate(zip(bodies, media_types, strict=True)):
+        try:
+            checked, _ = typed(service.input.form, [body], [media_type])
+            _require_accepted(pipeline.validate(checked.rows, checked.index, lambda *_: None))
+        except InvalidInput as error:
+            reasons[number] = error.violations[0].detail
+    return reasons
+
+
 def parse(form: Form, body: bytes, media_type: str, number: int = 0) -> list[Any]:
     """The rows of one request, untyped."""
     if media_type.startswith("image/"):
@@ -152,23 +165,24 @@ def _require_accepted(checked: Checked) -> None:
 def without_private(
     form: Form, bodies: Sequence[bytes], media_types: Sequence[str], example: Mapping[str, Any]
 ) -> list[bytes]:
-    """The requests with the values of private fields replaced by those of an example; untouched where there are
-    none."""
-    private = [
-        pointer.split("/")[1:] for _, _, pointer, leaf in leaves(form.fields) if _is_private(form.fields, pointer, leaf)
-    ]
-    if not private:
-        return list(bodies)
-    blanked = []
-    for body, media_type in zip(bodies, media_types, strict=True):
-        if media_type != JSON:
-            raise ServiceError(f"{form.name} has a private picture, which cannot be recorded", "record none of it")
-        parsed = msgspec.json.decode(body)
-        for row in parsed if isinstance(parsed, list) else [parsed]:
-            for path in private:
-                _replace(row, [part.replace("~1", "/").replace("~0", "~") for part in path], example)
-        blanked.append(msgspec.json.encode(parsed))
-    return blanked
+    """The requests with the values of private fields replaced by those of an example; untouched where there are none, or
+    where these stand there already."""
+    private = [pointer for _, _, pointer, leaf in leaves(form.fields) if _is_private(form.fields, pointer, leaf)]
+    if private and any(media_type != JSON for media_type in media_types):
+        raise ServiceError(f"{form.name} has a private picture, which cannot be recorded", "record none of it")
+    return [with_example(body, private, example) for body in bodies]
+
+
+def with_example(body: bytes, pointers: Iterable[str], example: Mapping[str, Any]) -> bytes:
+    """A JSON body with an example's values at these pointers; untouched where these stand there already."""
+    paths = [[part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]] for pointer in pointers]
+    if not paths:
+        return body
+    before, parsed = msgspec.json.decode(body), msgspec.json.decode(body)
+    for row in parsed if isinstance(parsed, list) else [parsed]:
+        for path in paths:
+            _replace(row, path, example)
+    return body if parsed == before else msgspec.json.encode(parsed)
 
 
 def _is_private(fields: Iterable[Field], pointer: str, leaf: Field) -> bool:

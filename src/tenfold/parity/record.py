@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from tenfold.contract.schema import example
 from tenfold.errors import GateFailed, ServiceError
 from tenfold.parity import golden
 from tenfold.parity.compare import compare
-from tenfold.parity.golden import BEFORE_MODEL, STAGES, Golden, Note, Record
-from tenfold.parity.observe import JSON, Seen, observe, versions, without_private
-from tenfold.parity.replay import replay, report
+from tenfold.parity.golden import BEFORE_MODEL, STAGES, Golden, Kept, Note, Record
+from tenfold.parity.observe import JSON, Seen, observe, parse, refused, versions, without_private
+from tenfold.parity.replay import held, report
 from tenfold.parity.report import Report
-from tenfold.parity.values import Unrecordable, canonical
+from tenfold.parity.values import Unrecordable, canonical, take
 from tenfold.service import Service, reference, spec, started
 
 SHAPES = "predict_proba's matrix, labels, values, or columns of the output contract, a row for each request"
@@ -69,28 +71,56 @@ def record(
 def renew(service: Service | type[Service] | str | Path, *, clock: Callable[[], float] = time.time) -> Report:
     """Take over the answers of a new model to the golden requests, and say how they moved.
 
-    What training fed the model stays, since a retraining does not change ``preprocess``. Raises ``GateFailed``, and
-    leaves the records as they are, where that is no longer what serving feeds it.
+    What training fed the model stays, since a retraining does not change ``preprocess``. Requests that the contract
+    refuses by now are left out, and values of fields that are Private by now replaced. Raises ``GateFailed``, and
+    leaves the records as they are, where what training fed the model is no longer what serving feeds it.
     """
     service = started(service)
-    before = replay(service)
+    kept, reasons = _accepted(service, golden.read(service.folder))
+    before = replace(held(service, kept), refused=reasons)
     diverged = before.diverged
     if diverged is not None and diverged.name in BEFORE_MODEL and diverged.provenance == "training":
         raise GateFailed(
             f"{diverged.name} is not what training fed the model: {diverged.detail}",
             "mend it; or, if training changed too, call tenfold.record(…, model_input=…) in the training script",
         )
-    kept = golden.read(service.folder)
     media_types = [record.media_type for record in kept.golden.records]
-    seen = _observed(service, kept.bodies, media_types)
-    trained = {
+    bodies = without_private(service.input.form, kept.bodies, media_types, example(service.input.form))
+    seen = _observed(service, bodies, media_types)
+    trained: Given = {
         name: (note, kept.stages[name])
         for name, note in kept.golden.stages.items()
         if name in BEFORE_MODEL and note.provenance == "training"
     }
+    if bodies != kept.bodies:
+        trained = _without_private_traces(seen, _observed(service, kept.bodies, media_types), trained)
     recorded, stages = _compose(service, seen, media_types, trained, clock())
-    golden.write(service.folder, recorded, kept.bodies, stages)
+    golden.write(service.folder, recorded, bodies, stages)
     return before
+
+
+def _accepted(service: Service, kept: Kept) -> tuple[Kept, tuple[str, ...]]:
+    """The records without the requests that the contract refuses by now, and the reasons for these."""
+    records = kept.golden.records
+    reasons = refused(service, kept.bodies, [record.media_type for record in records])
+    if not reasons:
+        return kept, ()
+    if len(reasons) == len(records):
+        raise GateFailed(
+            f"the contract refuses every golden request: {next(iter(reasons.values()))}",
+            "allow them again; or remove golden/, and call tenfold.record(…) with requests that it accepts",
+        )
+    sizes = [
+        len(parse(service.input.form, body, record.media_type))
+        for body, record in zip(kept.bodies, records, strict=True)
+    ]
+    rows = [row for row, number in enumerate(np.repeat(np.arange(len(sizes)), sizes)) if number not in reasons]
+    chosen = [number for number in range(len(records)) if number not in reasons]
+    golden_left = msgspec.structs.replace(
+        kept.golden, rows=len(rows), records=tuple(records[number] for number in chosen)
+    )
+    stages = {name: take(value, rows, kept.golden.rows) for name, value in kept.stages.items()}
+    return Kept(golden_left, [kept.bodies[number] for number in chosen], stages), tuple(reasons.values())
 
 
 def _encoded(request: bytes | str | Mapping[str, Any]) -> bytes:

@@ -13,7 +13,7 @@ from tenfold.contract.schema import example
 from tenfold.errors import InvalidInput, ServiceError
 from tenfold.parity import golden
 from tenfold.parity.compare import compare
-from tenfold.parity.golden import STAGES, Golden, Note
+from tenfold.parity.golden import STAGES, Golden, Kept, Note
 from tenfold.parity.observe import JSON, Seen, observe, typed, versions
 from tenfold.parity.report import Report, Stage
 from tenfold.pipeline import Failure, Pipeline
@@ -29,7 +29,11 @@ def replay(service: Service | type[Service] | str | Path) -> Report:
     ``decode``.
     """
     service = started(service)
-    kept = golden.read(service.folder)
+    return held(service, golden.read(service.folder))
+
+
+def held(service: Service, kept: Kept) -> Report:
+    """A started service held against these records."""
     try:
         seen = observe(service, kept.bodies, [record.media_type for record in kept.golden.records])
     except InvalidInput as error:
@@ -49,6 +53,7 @@ def report(service: Service, recorded: Golden, stages: Mapping[str, Any], seen: 
         rows=n,
         equal=int(equal.sum()),
         valid=sum(answer is not None for answer in seen.answers),
+        unanswered=n - len(seen.answers),
         stages=tuple(found),
         recorded=recorded.recorded,
         model_then=recorded.model,
@@ -64,7 +69,9 @@ def _stage(name: str, note: Note, stages: Mapping[str, Any], seen: Seen, n: int,
     value = seen.labels if note.labels else seen.values.get(name)
     if value is None:
         equal[:] = False
-        return Stage(name=name, provenance=note.provenance, rows=n, labels=n, detail=_absent(name, seen))
+        reached = seen.failed is None or name == seen.failed[0] or name in seen.because
+        detail = _absent(name, seen)
+        return Stage(name=name, provenance=note.provenance, rows=n, labels=n, detail=detail, reached=reached)
     expected = stages[name]
     if name == "postprocess" and isinstance(expected, dict) and isinstance(value, dict):
         value = {column: value[column] for column in expected if column in value}  # training may give some of them
@@ -90,8 +97,12 @@ def _absent(name: str, seen: Seen) -> str:
     if seen.failed is None:
         return "the service has no such stage any more"
     stage, error = seen.failed
-    said = error.message if isinstance(error, InvalidInput) else f"{type(error).__name__}: {error}"
-    return said if stage == name else f"not reached, since {stage} failed"
+    if stage != name:
+        return f"not reached, since {stage} failed"
+    if isinstance(error, InvalidInput):
+        count = len({violation.row for violation in error.violations})
+        return f"{count} of {seen.rows} rows are refused: {error.violations[0].detail}"
+    return f"{type(error).__name__}: {error}"
 
 
 def rehearse(pipeline: Pipeline) -> Rows | None:

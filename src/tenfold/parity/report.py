@@ -14,7 +14,8 @@ class Stage:
     """One stage of n rows: how many are within tolerance, whether all are equal bit for bit, how far they are apart.
 
     ``provenance`` says who gave the recorded value; "" means that none is recorded, and ``detail`` why. ``labels``
-    counts the rows whose label differs, ``largest`` is the largest difference of a number.
+    counts the rows whose label differs, ``largest`` is the largest difference of a number. A stage that is not
+    ``reached`` has nothing to compare, since an earlier one failed.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Stage:
     largest: float = 0.0
     detail: str = ""
     notes: Sequence[str] = ()
+    reached: bool = True
 
     @property
     def recorded(self) -> bool:
@@ -40,6 +42,8 @@ class Stage:
     def __str__(self) -> str:
         if not self.recorded:
             return f"{self.name:<12} not recorded: {self.detail}"
+        if not self.reached:
+            return f"{self.name:<12} {self.detail}"
         how = "bit for bit" if self.bits else f"largest difference {self.largest:.2g}" if self.largest else "in value"
         by = "training" if self.provenance == "training" else "the service itself"
         text = f"{self.name:<12} {self.equal} of {self.rows} equal to what {by} gave, {how}"
@@ -49,18 +53,21 @@ class Stage:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """A replay of golden records. ``equal`` rows are within tolerance at every recorded stage, ``valid`` answers
-    satisfy the output contract. ``model_then`` and ``model_now`` are digests; ``versions`` are libraries that changed
-    since."""
+    satisfy the output contract, and ``unanswered`` rows did not get as far. ``refused`` has the reason for each request
+    that was left out, since the contract refuses it by now. ``model_then`` and ``model_now`` are digests; ``versions``
+    are libraries that changed since."""
 
     service: str
     rows: int
     equal: int
     valid: int
+    unanswered: int
     stages: tuple[Stage, ...]
     recorded: str
     model_then: str
     model_now: str
     versions: dict[str, tuple[str, str]] = field(default_factory=dict)
+    refused: tuple[str, ...] = ()
 
     @property
     def provenance(self) -> Literal["training", "self"]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +115,15 @@ def _sorted(matrix: Any) -> Any:
     matrix = matrix.copy()
     matrix.sum_duplicates()
     return matrix
+
+
+def take(value: Any, rows: Sequence[int], n: int) -> Any:
+    """Some rows of a canonical value of n rows; what has no row for each of them stays whole."""
+    if isinstance(value, dict):
+        return {name: take(part, rows, n) for name, part in value.items()}
+    if isinstance(value, list):
+        return [value[row] for row in rows] if len(value) == n else [take(part, rows, n) for part in value]
+    return value[list(rows)] if value.shape and value.shape[0] == n else value
 
 
 def digests(rows: Rows) -> dict[str, Array]:

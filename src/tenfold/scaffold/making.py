@@ -14,6 +14,7 @@ from tenfold.errors import ContractError, GateFailed, ModelError
 from tenfold.model import Trusted
 from tenfold.models import load
 from tenfold.parity import record
+from tenfold.pipeline import Failure
 from tenfold.rows import Rows
 from tenfold.scaffold.answering import describe, guesses_of, outputs_of
 from tenfold.scaffold.code import bring, importable
@@ -37,14 +38,15 @@ DEADLINES_MS = (50, 100, 200, 500, 1000, 2000, 5000, 10_000, 30_000)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Made:
-    """What was made: the folder, what the model says of itself, what was inferred from how many columns, the proof
-    (None without a table), how many golden records, and what in service.py a person should look at.
-    """
+    """What was made: the folder, what the model says of itself, what was inferred from how many columns, the fields of
+    the output, the proof (None without a table), how many golden records, and what in service.py a person should look
+    at."""
 
     folder: Path
     facts: Facts
     trusted: bool
     inferred: Inferred
+    outputs: tuple[str, ...]
     columns: int
     proof: Proof | None
     golden: int
@@ -107,18 +109,26 @@ def _make(
     (folder / "service.py").write_text(text, "utf-8")
     write_project(folder, folder.name, loaded.facts)
     progress("loading the service")
-    served = Served(find(folder).start())
+    failures: list[Failure] = []
+    served = Served(find(folder).start(), report=failures.append)
     proof, recorded = None, 0
     if table and direct:
         rows = _rows(served, table)
         _refer(served, table)
-        proof = _prove(served, rows, loaded.facts, table, direct, progress)
+        try:
+            proof = _prove(served, rows, loaded.facts, table, direct, progress)
+        except GateFailed as error:
+            if failures:
+                error.message += f": {failures[0].error}"
+                raise error from failures[0].error
+            raise
         recorded = _record(served, rows, golden)
     return Made(
         folder=folder,
         facts=loaded.facts,
         trusted=source.trusted,
         inferred=inferred,
+        outputs=tuple(guess.field.wire for guess in outputs_of(loaded.facts, direct)),
         columns=len(table.frame.columns) if table else len(inferred.guesses),
         proof=proof,
         golden=recorded,

@@ -81,6 +81,8 @@ def _ask(model: Model, inputs: Any) -> Direct:
             return Direct(values, None, "the model")
         labels = [facts.classes[k] for k in values.argmax(axis=1)]
         return Direct(values.max(axis=1), labels, "the model")
+    if model.predict == getattr(original, "predict_proba", None):  # of classes that the model does not name
+        return Direct(np.asarray(original.predict_proba(inputs)), None, "model.predict_proba")
     values = np.asarray(original.predict(inputs))
     if facts.gives == "labels":
         return Direct(None, values.tolist(), "model.predict")

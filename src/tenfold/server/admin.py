@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 
 from tenfold.server.channel import Channel
 from tenfold.server.metrics import live, read
-from tenfold.server.wire import JSON, Connection, Date, Handler, Head, Heads, Live, problem, refuse_method, response
+from tenfold.server.responses import JSON, Date, problem, response
+from tenfold.server.wire import Connection, Handler, Head, Heads, Live, refuse_method
 
 
 class Served(NamedTuple):
@@ -89,9 +90,7 @@ class Admin:
     def _show(self, view: View) -> Handler:
         def show(connection: Connection, head: Head, body: bytes, started: float) -> None:
             page = view(self, head)
-            connection.send(
-                response(page.status, page.body, page.media_type, only_head=head.method == "HEAD"), head.keep_alive
-            )
+            connection.send(response(page.status, page.body, page.media_type), head.keep_alive)
 
         return show
 

@@ -5,6 +5,7 @@ Its end of file is how a child learns that its supervisor is gone.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import socket
 from typing import Any
@@ -41,18 +42,17 @@ class Channel:
         return cls(socket.socket(fileno=fd))
 
     def fileno(self) -> int:
-        """For selectors and event loops."""
+        """For selectors and event loops; -1 once closed."""
         return self._socket.fileno()
 
     def send(self, **message: Any) -> None:
         """Say something; to nobody, if the other end is gone."""
-        try:
+        with contextlib.suppress(OSError):
             self._socket.setblocking(True)
-            self._socket.sendall(msgspec.json.encode(message) + b"\n")
-        except OSError:
-            pass
-        finally:
-            self._socket.setblocking(False)
+            try:
+                self._socket.sendall(msgspec.json.encode(message) + b"\n")
+            finally:
+                self._socket.setblocking(False)
 
     def receive(self) -> list[Message] | None:
         """What arrived; None once the other end is gone."""

@@ -89,7 +89,7 @@ class Front:
     def _index(self, connection: Connection, head: Head, body: bytes, started: float) -> None:
         if "text/html" in head.headers.get("accept", ""):
             page = index_page([site.spec for site in self.sites.values()])
-            connection.send(response(200, page, HTML, only_head=head.method == "HEAD"), head.keep_alive)
+            connection.send(response(200, page, HTML), head.keep_alive)
         else:
             services = [{"name": site.spec.name, "release": site.lane.release} for site in self.sites.values()]
             connection.send(response(200, encode_json({"services": services})), head.keep_alive)
@@ -125,7 +125,7 @@ class Front:
         path = self._run / f"front-{self._number}.{release}.counters"
         lane = Lane(spec, release, Counters(path, names_for(spec.input)), home, self._tell)
         self._lanes[release] = lane
-        self.sites[spec.name] = Site(spec, lane, self._run, hello)
+        self.sites[spec.name] = Site(self._run, lane, hello)
         self.heads.clear()
         return lane
 
@@ -198,7 +198,7 @@ class Front:
         await self._stopped.wait()
         server.close()
         for connection in list(self._live):
-            if not connection.busy and connection.transport is not None:
+            if connection.idle and connection.transport is not None:
                 connection.transport.close()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_LIMIT_S):

@@ -32,6 +32,7 @@ from tenfold.validation.deadletters import DeadLetters
 WATCH_S = 0.005
 REMEMBER_S = 3600.0  # how long a row that ended two replicas is refused at sight
 STUCK_S = 30.0  # a batch may take so long, or ten times the budget, before its replica counts as stuck
+MAX_BATCH_BYTES = 64 * 2**20
 TIMING = b", validate;dur=%b, preprocess;dur=%b, model;dur=%b, postprocess;dur=%b"
 PREFETCH = 2
 
@@ -60,7 +61,9 @@ class Lane:
         self._came = 0
         self._dead_letters = DeadLetters(home, spec.input)
         self._killers: dict[Packed, float] = {}
-        self._joiner = Joiner(layout_of(spec.input))
+        layout = layout_of(spec.input)
+        self._is_heavy = bool(layout.own)  # rows of text, pictures or tensors may be of any size
+        self._joiner = Joiner(layout)
         self._outputs = Outputs(spec.output)
         self._queue: deque[Single | Part] = deque()
         self._waiting_rows = 0
@@ -236,7 +239,22 @@ class Lane:
         else:
             items = [queue.popleft() for _ in range(next_batch(queue, self.cost, now))]
             self._waiting_rows -= sum([item.rows for item in items])
+        if self._is_heavy:
+            items = self._within_bytes(items)
         return [item for item in items if item.request.alive]
+
+    def _within_bytes(self, items: list[Single | Part]) -> list[Single | Part]:
+        """As many of these as a frame should hold, at least one; the rest goes back to the head of the queue."""
+        size = count = 0
+        for item in items:
+            size += sum(len(part) for row in item.packed for part in row)
+            if count and size > MAX_BATCH_BYTES:
+                break
+            count += 1
+        for item in reversed(items[count:]):
+            self._queue.appendleft(item)
+            self._waiting_rows += item.rows
+        return items[:count]
 
     def _send(self, link: Link, items: Sequence[Single | Part], now: float) -> None:
         packed: list[Packed] = []

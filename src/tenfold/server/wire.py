@@ -3,39 +3,37 @@
 llhttp (through httptools) judges every head of a request, once: keep-alive clients send the same head again and again, so a
 parsed ``Head`` is remembered by its exact bytes, together with the handler that its route resolved to. A body with a length
 is cut from what arrived; a chunked body goes through llhttp. One request is in progress per connection; what a client
-sends ahead waits in the socket. Limits: head 16 KiB and 100 lines, address 8 KiB, body as the handler says; 10 s for a
-head, 30 s of silence within a body, 60 s between requests.
+sends ahead waits in the socket, also while it does not read its answers. Limits: head and trailers 16 KiB and 100 lines,
+address 8 KiB, body as the handler says; 10 s for a head, 30 s of silence within a body, 30 s in which nothing of an answer
+is read, 60 s between requests.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
-from collections.abc import Callable, Sequence
-from email.utils import formatdate
-from http import HTTPStatus
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Protocol
 
 import httptools
-import msgspec
 
-from tenfold.errors import CODES, Violation, status_of
+from tenfold.errors import CODES
+from tenfold.server.responses import HTML, JSON, Date, encode_json, fitted, problem, problem_document, response
+
+__all__ = ["HTML", "JSON", "Date", "encode_json", "problem", "problem_document", "response"]
 
 MAX_HEAD_BYTES = 16 * 1024
 MAX_HEAD_LINES = 100
 MAX_TARGET_BYTES = 8 * 1024
+MAX_LENGTH_DIGITS = 18
 HEAD_TIMEOUT_S = 10.0
 BODY_TIMEOUT_S = 30.0
 IDLE_TIMEOUT_S = 60.0
 LINGER_S = 2.0
 MAX_HEADS = 1024
 
-JSON = "application/json"
-HTML = "text/html; charset=utf-8"
-PROBLEM = "application/problem+json"
-
-encode_json = msgspec.json.Encoder().encode
-REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
+log = logging.getLogger("tenfold")
 
 
 class Rejected(Exception):
@@ -115,22 +113,15 @@ class Heads:
 PER_REQUEST = frozenset({"x-request-id", "traceparent", "idempotency-key"})
 
 
-class _Parsing:
-    """What llhttp calls while it reads one message."""
+class _HeadParser:
+    """What llhttp calls while it reads a head."""
 
     def __init__(self) -> None:
         self.target = b""
         self.headers: dict[str, str] = {}
         self.lines = 0
-        self.body: list[bytes] = []
-        self.body_bytes = 0
-        self.messages = 0
-        self.complete = False
         self.keep_alive = True
         self.parser = httptools.HttpRequestParser(self)
-
-    def on_message_begin(self) -> None:
-        self.messages += 1
 
     def on_url(self, url: bytes) -> None:
         self.target += url
@@ -144,9 +135,47 @@ class _Parsing:
     def on_headers_complete(self) -> None:
         self.keep_alive = self.parser.should_keep_alive()  # llhttp forgets it once the message is complete
 
+
+class _Chunks:
+    """What llhttp calls while it reads a chunked body. Trailers are counted and dropped.
+
+    llhttp reads on behind the body and does not say where it ended, so what a client sent ahead of its answer is lost:
+    ``overrun`` tells that there was some.
+    """
+
+    HEAD = b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n"  # the real one may offer an upgrade, or say more
+
+    def __init__(self) -> None:
+        self.body = bytearray()
+        self.complete = False
+        self.overrun = False
+        self._lines = 0
+        self._silent_bytes = 0  # since the last byte of the body: the head of a chunk, or trailers
+        self._parser = httptools.HttpRequestParser(self)
+        self._parser.feed_data(self.HEAD)
+
+    def feed(self, data: bytes) -> None:
+        """Read on; raises ``Rejected``."""
+        before = len(self.body)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError as error:
+            if not self.complete:
+                raise Rejected("bad_request", f"not valid chunked encoding: {error}") from None
+            self.overrun = True
+        self._silent_bytes = 0 if len(self.body) > before else self._silent_bytes + len(data)
+        if self._lines > MAX_HEAD_LINES or (self._silent_bytes > MAX_HEAD_BYTES and not self.complete):
+            raise Rejected("headers_too_large", "too much stands before, between or behind the chunks")
+
+    def on_message_begin(self) -> None:
+        self.overrun = self.complete
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._lines += not self.complete
+
     def on_body(self, body: bytes) -> None:
-        self.body.append(body)
-        self.body_bytes += len(body)
+        if not self.complete:
+            self.body += body
 
     def on_message_complete(self) -> None:
         self.complete = True
@@ -156,7 +185,7 @@ def parse_head(raw: bytes) -> Head:
     """One head, up to and with its empty line, as llhttp reads it; raises ``Rejected``."""
     if raw.count(b"\n") != raw.count(b"\r\n"):
         raise Rejected("bad_request", "lines of a head end with CR LF")
-    parsing = _Parsing()
+    parsing = _HeadParser()
     parser = parsing.parser
     try:
         parser.feed_data(raw)
@@ -165,6 +194,8 @@ def parse_head(raw: bytes) -> Head:
     except httptools.HttpParserError as error:
         raise Rejected("bad_request", f"not a valid request: {error}") from None
     headers = parsing.headers
+    if not parsing.target:
+        raise Rejected("bad_request", "a request begins with its method and its target")
     if len(parsing.target) > MAX_TARGET_BYTES:
         raise Rejected("uri_too_long")
     if parsing.lines > MAX_HEAD_LINES:
@@ -174,7 +205,8 @@ def parse_head(raw: bytes) -> Head:
     coding = headers.get("transfer-encoding")
     if coding is not None and (coding.lower() != "chunked" or "content-length" in headers):
         raise Rejected("bad_request", "the body has either a Content-Length or chunked encoding")
-    if not headers.get("content-length", "0").isdecimal():
+    length = headers.get("content-length", "0")
+    if not length.isdecimal() or len(length) > MAX_LENGTH_DIGITS:
         raise Rejected("bad_request", "Content-Length is one whole number")
     method = parser.get_method().decode("ascii", "replace")
     return Head(method, parsing.target, headers, parsing.keep_alive)
@@ -187,13 +219,15 @@ class Connection(asyncio.Protocol):
         "_app",
         "_body",
         "_buffer",
-        "_chunked",
-        "_got",
+        "_chunks",
+        "_full",
         "_head",
         "_heads",
         "_last",
         "_live",
+        "_only_head",
         "_rejected",
+        "_unsent",
         "busy",
         "since",
         "started",
@@ -206,11 +240,13 @@ class Connection(asyncio.Protocol):
         self._live = live
         self._buffer = b""
         self._head: Head | None = None
-        self._body: list[bytes] = []
-        self._got = 0
-        self._chunked: _Parsing | None = None
+        self._body = bytearray()
+        self._chunks: _Chunks | None = None
+        self._only_head = False
         self._last = False
         self._rejected = False
+        self._full = False
+        self._unsent = 0
         self.busy = False
         self.started = 0.0
         self.since = 0.0
@@ -224,6 +260,29 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.transport = None
         self._live.discard(self)
+
+    def eof_received(self) -> bool:
+        """A client that has said all it will say still gets its answer."""
+        self._last = True
+        return self.busy
+
+    @property
+    def idle(self) -> bool:
+        """Whether no request has begun: none is read or answered, and nothing of the next one is here."""
+        return not self.busy and self._head is None and not self._buffer
+
+    def pause_writing(self) -> None:
+        """The client does not read its answers; until it does, no further request of it is read."""
+        self._full = True
+        if self.transport is not None:
+            self.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """The client has read most of what waited."""
+        self._full = False
+        if self.transport is not None:
+            self.transport.resume_reading()
+            asyncio.get_running_loop().call_soon(self._next)
 
     def data_received(self, data: bytes) -> None:
         if self._rejected:
@@ -242,7 +301,7 @@ class Connection(asyncio.Protocol):
 
     def _read(self, data: bytes) -> None:
         """A new request begins at the first byte of ``data``."""
-        end = data.find(b"\r\n\r\n") + 4
+        end = data.find(b"\r\n\r\n", 0, MAX_HEAD_BYTES) + 4
         if end < 4:
             self._unfinished_head(data)
             return
@@ -257,14 +316,13 @@ class Connection(asyncio.Protocol):
                 return
         arrived = len(data) - end
         if arrived == head.length:
-            self.busy = True
             self._buffer = b""
-            head.handler(self, head, data[end:], self.started)
+            self._handle(head, data[end:])
         else:
-            self._begin_body(head, raw, data[end:])
+            self._begin_body(head, data[end:])
 
     def _unfinished_head(self, data: bytes) -> None:
-        if len(data) > MAX_HEAD_BYTES:
+        if len(data) >= MAX_HEAD_BYTES:
             line = data.find(b"\r\n")
             self.reject("uri_too_long" if line < 0 or line > MAX_TARGET_BYTES else "headers_too_large")
             return
@@ -272,13 +330,10 @@ class Connection(asyncio.Protocol):
             self.since = time.monotonic()
         self._buffer = data
 
-    def _begin_body(self, head: Head, raw: bytes, data: bytes) -> None:
+    def _begin_body(self, head: Head, data: bytes) -> None:
         """Part of a body came with the head, or more than the body."""
-        self._head, self._body, self._got, self._buffer = head, [], 0, b""
-        if head.length < 0:
-            parsing = _Parsing()
-            parsing.parser.feed_data(raw)
-            self._chunked = parsing
+        self._head, self._buffer = head, b""
+        self._chunks = _Chunks() if head.length < 0 else None
         if head.expects and not data and self.transport is not None:
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         self._more_body(data)
@@ -287,37 +342,41 @@ class Connection(asyncio.Protocol):
         head = self._head
         assert head is not None
         self.since = time.monotonic()
-        if self._chunked is not None:
-            self._more_chunks(head, data)
+        if self._chunks is not None:
+            self._more_chunks(head, self._chunks, data)
             return
-        missing = head.length - self._got
-        if len(data) < missing:
-            self._body.append(data)
-            self._got += len(data)
-            return
-        self._body.append(data[:missing])
-        self._buffer = data[missing:]
-        self._complete(head, b"".join(self._body))
+        missing = head.length - len(self._body)
+        self._body += data[:missing]
+        if len(data) >= missing:
+            self._buffer = data[missing:]
+            self._complete(head, self._body)
 
-    def _more_chunks(self, head: Head, data: bytes) -> None:
-        assert self._chunked is not None
-        parsing = self._chunked
+    def _more_chunks(self, head: Head, chunks: _Chunks, data: bytes) -> None:
         try:
-            parsing.parser.feed_data(data)
-        except httptools.HttpParserError as error:
-            self.reject("bad_request", f"not valid chunked encoding: {error}")
+            chunks.feed(data)
+        except Rejected as rejected:
+            self.reject(rejected.code, rejected.detail)
             return
-        if parsing.body_bytes > head.max_body:
+        if len(chunks.body) > head.max_body:
             self.reject("too_large", f"the body may have {head.max_body:,} bytes")
-        elif parsing.complete:
-            # llhttp does not say where a chunked body ended, so what was sent ahead of the answer is lost with it.
-            self._last = parsing.messages > 1
-            self._chunked = None
-            self._complete(head, b"".join(parsing.body))
+        elif chunks.complete:
+            self._last = chunks.overrun
+            self._complete(head, chunks.body)
 
-    def _complete(self, head: Head, body: bytes) -> None:
-        self._head, self._body, self.busy = None, [], True
-        head.handler(self, head, body, self.started)
+    def _complete(self, head: Head, body: bytearray) -> None:
+        self._head, self._body, self._chunks = None, bytearray(), None
+        self._handle(head, bytes(body))
+
+    def _handle(self, head: Head, body: bytes) -> None:
+        """Give a whole request to its handler. If that fails, the client hears so, and the log why."""
+        self.busy = True
+        self._only_head = head.method == "HEAD"
+        try:
+            head.handler(self, head, body, self.started)
+        except Exception:
+            log.exception("%s %s failed", head.method, head.path)
+            if self.busy:
+                self.send(problem("internal"), keep_alive=False)
 
     def reject(self, code: str, detail: str = "") -> None:
         """Refuse what cannot be read any further, and end the connection.
@@ -329,7 +388,7 @@ class Connection(asyncio.Protocol):
         if transport is None:
             return
         self._rejected = True
-        transport.write(problem(code, detail, close=True))
+        transport.write(fitted(problem(code, detail), only_head=False, last=True))
         if transport.can_write_eof():
             transport.write_eof()
         asyncio.get_running_loop().call_later(LINGER_S, transport.close)
@@ -340,16 +399,19 @@ class Connection(asyncio.Protocol):
         self.busy = False
         if transport is None:
             return
+        last = not keep_alive or self._last or self._app.draining
+        if last or self._only_head:
+            response = fitted(response, only_head=self._only_head, last=last)
         transport.write(response)
-        if not keep_alive or self._last or self._app.draining:
+        if last:
+            self._buffer = b""
             transport.close()
-            return
-        if self._buffer:
+        elif self._buffer:
             asyncio.get_running_loop().call_soon(self._next)
 
     def _next(self) -> None:
-        """Read what the client sent ahead."""
-        if self.busy or self.transport is None or self._head is not None:
+        """Read what the client sent ahead, unless it does not read what it was answered."""
+        if self.busy or self._full or self._rejected or self.transport is None or self._head is not None:
             return
         self.transport.resume_reading()
         data, self._buffer = self._buffer, b""
@@ -358,15 +420,27 @@ class Connection(asyncio.Protocol):
 
     def check_patience(self, now: float) -> None:
         """Close a connection that has been silent for too long; called about once a second."""
-        if self.transport is None or self.busy or self._rejected:
+        transport = self.transport
+        if transport is None or self._waits_for_reader(transport, now) or self.busy or self._rejected:
             return
         silent_s = now - self.since
         if self._head is not None and silent_s > BODY_TIMEOUT_S:
             self.reject("request_timeout", "the body paused for 30 s")
         elif self._buffer and silent_s > HEAD_TIMEOUT_S:
             self.reject("request_timeout", "the head did not arrive within 10 s")
-        elif silent_s > IDLE_TIMEOUT_S:
-            self.transport.close()
+        elif silent_s > IDLE_TIMEOUT_S or (self.idle and self._app.draining):
+            transport.close()
+
+    def _waits_for_reader(self, transport: asyncio.Transport, now: float) -> bool:
+        """Whether the client has yet to read what was sent. Where it reads nothing for 30 s, that is thrown away."""
+        before, self._unsent = self._unsent, transport.get_write_buffer_size()
+        if not self._unsent:
+            return False
+        if not before or self._unsent < before:
+            self.since = now
+        elif now - self.since > BODY_TIMEOUT_S:
+            transport.abort()
+        return True
 
 
 class Live(set[Connection]):
@@ -387,70 +461,6 @@ class Live(set[Connection]):
         self._emptied = asyncio.Event()
         if self:
             await self._emptied.wait()
-
-
-class Date:
-    """The Date header, formatted once a second (RFC 9110, section 6.6.1)."""
-
-    line = b""
-
-    @classmethod
-    def refresh(cls) -> None:
-        """Format the current time anew."""
-        cls.line = b"date: " + formatdate(usegmt=True).encode() + b"\r\n"
-
-
-Date.refresh()
-
-
-def response(
-    status: int,
-    body: bytes,
-    media_type: str = JSON,
-    headers: Sequence[tuple[str, str]] = (),
-    *,
-    close: bool = False,
-    only_head: bool = False,
-) -> bytes:
-    """A whole HTTP/1.1 response."""
-    lines = [b"HTTP/1.1 %d %b\r\n" % (status, REASONS.get(status, b"Unknown")), Date.line]
-    lines.append(b"content-type: %b\r\ncontent-length: %d\r\n" % (media_type.encode(), len(body)))
-    lines += [f"{name}: {value}\r\n".encode("latin-1", "replace") for name, value in headers]
-    if close:
-        lines.append(b"connection: close\r\n")
-    lines.append(b"\r\n")
-    return b"".join(lines) + (b"" if only_head else body)
-
-
-def problem(
-    code: str,
-    detail: str = "",
-    violations: Sequence[Violation] = (),
-    headers: Sequence[tuple[str, str]] = (),
-    *,
-    close: bool = False,
-    extra: dict[str, Any] | None = None,
-) -> bytes:
-    """A response with a problem document."""
-    document = problem_document(code, detail, violations, extra)
-    return response(status_of(code), document, PROBLEM, headers, close=close)
-
-
-def problem_document(
-    code: str, detail: str = "", violations: Sequence[Violation] = (), extra: dict[str, Any] | None = None
-) -> bytes:
-    """A problem document (RFC 9457). It never repeats what the client sent."""
-    known = CODES[code.partition(":")[0]]
-    document: dict[str, Any] = {
-        "type": f"urn:tenfold:error:{code}",
-        "title": known.title,
-        "status": status_of(code),
-        "detail": detail or known.meaning,
-        "code": code,
-        "errors": [{"row": v.row, "pointer": v.pointer, "code": v.code, "detail": v.detail} for v in violations],
-        "hint": known.fix,
-    }
-    return encode_json(document | (extra or {}))
 
 
 def refuse_method(*allowed: str) -> Handler:

@@ -1,0 +1,35 @@
+"""Generations of a folder: which of them answers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from tenfold.engines.folder import State
+from tenfold.server.channel import Message
+
+Version = tuple[int, str]
+"""A generation of a folder and the release that it turned out to be."""
+
+
+@dataclass(slots=True)
+class Served:
+    """A folder that is served: its newest generation, the version that answers, and what a replica of that said."""
+
+    folder: str
+    state: State = frozenset()
+    newest: int = 0
+    current: Version | None = None
+    name: str = ""
+    about: Message = field(default_factory=dict)
+
+
+def elect(current: Version | None, ready: Sequence[Version], replicas: int) -> Version | None:
+    """The version that answers from now on, ``ready`` being that of each replica that could: the newest that is complete;
+    where the current one has no replica left, the newest there is."""
+    counts = Counter(ready)
+    complete = [version for version, count in counts.items() if count >= replicas]
+    if complete:
+        return max(complete)
+    return current if current in counts or not counts else max(counts)
