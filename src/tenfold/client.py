@@ -61,7 +61,7 @@ class Loaded:
             raise UsageError(f"on_invalid is {on_invalid!r}", 'say on_invalid="raise" or on_invalid="mark"')
         answer = self.answer(data)
         if on_invalid == "raise" and answer.violations:
-            raise InvalidInput(answer.violations)
+            raise _refused(answer)
         frame = self._frame(answer)
         if hasattr(data, "iloc"):
             frame.index = data.index
@@ -111,6 +111,10 @@ class Loaded:
         frame: pd.DataFrame = outputs.sort_index()
         return frame if len(frame) == answer.total else frame.reindex(range(answer.total))
 
+    def __repr__(self) -> str:
+        """The name, the release and the model of the service."""
+        return f"<tenfold service {self.spec.name}@{self.spec.release[:7]}: {self.spec.model}>"
+
     def close(self) -> None:
         """Let go of the model."""
         self.service.close()
@@ -122,6 +126,15 @@ class Loaded:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _refused(answer: Answer) -> InvalidInput:
+    """The error that names the first row, counts the others, and says how to go on without them."""
+    error = InvalidInput(answer.violations)
+    first, count = answer.violations[0], len({violation.row for violation in answer.violations})
+    error.message = f"row {first.row}: {error.message}; {count} of {answer.total} rows are refused"
+    error.hint = 'mend the rows (.violations lists every reason); or predict(..., on_invalid="mark")'
+    return error
 
 
 def _is_column(values: Any) -> bool:

@@ -124,7 +124,7 @@ CODES: dict[str, Code] = {
         422,
         "Values that do not fit together",
         "A rule over several fields (@rule in the contract) does not hold for the row. Its code is rule:NAME.",
-        "Look the rule up at GET /{service}/contract; check the fields that it names.",
+        "Look the rule up at GET /{service}/contract, or in the service's own code.",
     ),
     "quarantined": Code(
         422,

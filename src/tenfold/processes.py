@@ -18,6 +18,7 @@ def run(role: str, arguments: Sequence[str]) -> None:
         case "front":
             parser.add_argument("--run", required=True)
             parser.add_argument("--number", type=int, required=True)
+            parser.add_argument("--services", type=int, required=True)
             from tenfold.server.front import main as front
 
             front(**vars(parser.parse_args(arguments)))

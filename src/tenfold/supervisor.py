@@ -4,6 +4,10 @@ It owns the listening sockets and hands them down, so that a front can be replac
 told what to do over its channel, and learns from the channel's end that its supervisor is gone: then fronts drain and
 everything else exits. On the first SIGTERM or SIGINT the service says "not ready" at once, keeps serving for the drain
 delay, finishes what is in progress and exits 0; a second signal ends everything at once.
+
+The replicas that are started for one state of a folder are a generation. A generation takes over once all of it is ready and
+every front can ask it. The fronts then let go of the older replicas, each as soon as what it holds is answered, and one that
+every front let go of is hung up.
 """
 
 from __future__ import annotations
@@ -11,70 +15,26 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tenfold.config import single_threaded
-from tenfold.errors import Conflict, ServiceError, TenfoldError, UsageError
-from tenfold.server.channel import Channel, Message
-from tenfold.units import seconds
+from tenfold.engines.folder import home, state
+from tenfold.engines.generations import Served, elect
+from tenfold.engines.local import Child, address_of, ended, listen, listen_unix, remove, start
+from tenfold.engines.plan import Plan
+from tenfold.errors import Conflict, ServiceError, TenfoldError
+from tenfold.server.channel import Message
 
 __all__ = ["Message", "Plan", "Supervisor", "ended"]
 
-BACKLOG = 1024
 STOP_LIMIT_S = 35.0
 RESTART_DELAYS_S = (0.0, 0.1, 0.5, 2.0, 5.0, 10.0)
 STEADY_S = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What to run. ``fronts`` processes answer on one socket; each of ``folders`` gets ``replicas`` processes."""
-
-    folders: Sequence[str]
-    host: str = "127.0.0.1"
-    port: int = 8000
-    admin_host: str = "127.0.0.1"
-    admin_port: int = 8001
-    replicas: int = 1
-    fronts: int = 1
-    env: str = ""
-    drain_delay: str = "0 s"
-    reload: bool = False
-
-    def __post_init__(self) -> None:
-        self.drain_delay_s  # noqa: B018 -- read once, so that a wrong unit is an error now and not at the end
-
-    @property
-    def drain_delay_s(self) -> float:
-        """How long to go on serving after SIGTERM, in seconds."""
-        try:
-            return seconds(self.drain_delay)
-        except ValueError as error:
-            raise UsageError(f"--drain-delay: {error}", "tenfold serve --help") from None
-
-
-@dataclass(slots=True)
-class Child:
-    """One process of ours and the line to it."""
-
-    role: str
-    process: subprocess.Popen[bytes]
-    channel: Channel
-    folder: str = ""
-    address: str = ""
-    release: str = ""
-    number: int = 0
-    ready: bool = False
-    retired: bool = False
-    started: float = field(default_factory=time.monotonic)
-
+WATCH_S = 0.5
 
 Say = Callable[[str, Message], None]
 
@@ -87,15 +47,15 @@ class Supervisor:
         self._say = say
         self._environment = single_threaded()
         self._children: dict[int, Child] = {}
+        self._services = {folder: Served(folder) for folder in plan.folders}
         self._run = Path(tempfile.mkdtemp(prefix="tenfold-"))
         self._counter = 0
         self._deaths: dict[str, int] = {}
-        self._services: dict[str, Message] = {}
         self._announced = False
         self._stopping = False
+        self._draining = False
         self._failure: TenfoldError | None = None
         self._finished = asyncio.Event()
-        self._digests: dict[str, float] = {}
 
     async def run(self) -> int:
         """Start everything, keep it going, and return the exit code."""
@@ -108,14 +68,14 @@ class Supervisor:
             loop.add_signal_handler(ending, self._signalled)
         loop.add_signal_handler(signal.SIGCHLD, self._reap)
         try:
-            for folder in plan.folders:
-                for _ in range(plan.replicas):
-                    self._start_replica(folder)
-            for number in range(plan.fronts):
-                self._start_front(number)
+            for service in self._services.values():
+                service.state = state(service.folder) if plan.reload else service.state
+                self._begin(service)
+            for _ in range(plan.fronts):
+                self._start_front()
             self._start_admin()
             if plan.reload:
-                self._watch_files()
+                loop.call_later(WATCH_S, self._watch_files)
             await self._finished.wait()
         finally:
             self._kill_all()
@@ -137,34 +97,39 @@ class Supervisor:
     # Children
 
     def _start(self, role: str, arguments: Sequence[str], inherited: Sequence[socket.socket], **known: Any) -> Child:
-        ours, theirs = Channel.pair()
-        command = [sys.executable, "-m", "tenfold", role, *arguments, "--channel", str(theirs.fileno())]
-        fds = [theirs.fileno(), *(one.fileno() for one in inherited)]
-        process = subprocess.Popen(
-            command, pass_fds=fds, stdin=subprocess.DEVNULL, start_new_session=True, env=self._environment
-        )
-        theirs.close()
-        child = Child(role, process, ours, **known)
-        self._children[process.pid] = child
-        asyncio.get_running_loop().add_reader(ours.fileno(), self._hear, child)
+        child = start(role, arguments, inherited, self._environment, **known)
+        self._children[child.pid] = child
+        asyncio.get_running_loop().add_reader(child.channel.fileno(), self._hear, child)
         return child
 
-    def _start_front(self, number: int) -> None:
+    def _start_front(self) -> None:
         arguments = [
             *("--listen", str(self._public.fileno()), "--run", str(self._run), "--number", str(self._next())),
+            *("--services", str(len(self._services))),
         ]
-        child = self._start("front", arguments, [self._public], number=number)
-        for other in self._replicas():
-            child.channel.send(do="attach", address=other.address, home=home(other.folder))
+        front = self._start("front", arguments, [self._public])
+        for service in self._services.values():
+            if service.current is not None:
+                front.channel.send(do="serve", name=service.about["service"]["name"], release=service.current[1])
+        for replica in self._replicas():
+            self._introduce(replica, front)
+        if self._stopping:
+            front.channel.send(do="unready")
 
-    def _start_replica(self, folder: str) -> None:
+    def _start_replica(self, folder: str, generation: int) -> None:
         address = self._run / f"replica-{self._next()}.sock"
         listening = listen_unix(address)
         arguments = [folder, "--listen", str(listening.fileno()), "--env", self._plan.env]
-        child = self._start("replica", arguments, [listening], folder=folder, address=str(address))
+        replica = self._start(
+            "replica", arguments, [listening], folder=folder, generation=generation, address=str(address)
+        )
         listening.close()
         for front in self._of("front"):
-            front.channel.send(do="attach", address=child.address, home=home(folder))
+            self._introduce(replica, front)
+
+    def _introduce(self, replica: Child, front: Child) -> None:
+        replica.known_to.add(front.pid)
+        front.channel.send(do="attach", address=replica.address, home=home(replica.folder))
 
     def _start_admin(self) -> None:
         arguments = [
@@ -181,76 +146,137 @@ class Supervisor:
     def _of(self, role: str) -> list[Child]:
         return [child for child in self._children.values() if child.role == role]
 
-    def _replicas(self) -> list[Child]:
-        return [child for child in self._of("replica") if not child.retired]
+    def _replicas(self, folder: str = "") -> list[Child]:
+        """Those that are not retired; of one folder, or of all."""
+        return [child for child in self._of("replica") if not child.retired and folder in ("", child.folder)]
 
     # What children say
 
     def _hear(self, child: Child) -> None:
         messages = child.channel.receive()
         if messages is None:
-            asyncio.get_running_loop().remove_reader(child.channel.fileno())
+            self._hang_up(child)
             return
         for message in messages:
             self._heard(child, message)
 
     def _heard(self, child: Child, message: Message) -> None:
+        about = next((one for one in self._of("replica") if one.address == message.get("address")), None)
         match message["event"]:
-            case "ready":
-                child.ready, child.release = True, message["release"]
-                self._services[child.folder] = message
-                self._retire_others(child)
-                self._say("ready", message | {"pid": child.process.pid})
-                self._tell_admin()
-            case "failed":
-                self._say("failed", message | {"folder": child.folder})
-                if not self._announced and not self._plan.reload:
-                    self._fail(error_of(message))
-            case "attached":
-                self._attached()
-            case event:
-                self._say(event, message)
+            case "listening":
+                child.ready = True
+            case "ready" if not child.retired:
+                self._loaded(child, message)
+            case "failed" if not child.retired:
+                self._cannot_load(child, error_of(message))
+            case "attached" if about is not None:
+                about.attached.add(child.pid)
+                self._settle(self._services[about.folder])
+            case "detached" if about is not None:
+                self._let_go(about, child)
+            case "lost" | "stuck" | "unreachable" if about is not None and not self._draining:
+                # A front can ask it no more. Whatever ails it, another one takes its place.
+                if about.retired:
+                    self._let_go(about, child)
+                else:
+                    about.process.kill()
 
-    def _attached(self) -> None:
-        """A front can answer for a service; once it can for all, say so."""
-        if not self._announced and all(folder in self._services for folder in self._plan.folders):
-            self._announced = True
-            self._say("serving", {"address": self.address, "admin": self.admin_address})
+    def _loaded(self, replica: Child, message: Message) -> None:
+        """A replica is ready to answer."""
+        service = self._services[replica.folder]
+        name = message["service"]["name"]
+        for other in self._services.values():
+            if other is not service and other.name == name:
+                reason = f"{other.folder} and {service.folder} are both named {name}"
+                self._cannot_load(replica, Conflict(reason, "give one of the two classes another name"))
+                replica.process.kill()
+                return
+        replica.ready, replica.about, service.name = True, message, name
+        self._say("ready", message | {"pid": replica.pid})
+        peers = [one for one in self._replicas(replica.folder) if one.ready and one.generation == service.newest]
+        if replica in peers and any(one.release != replica.release for one in peers):
+            self._begin(service)  # the folder is no longer what this generation was made from
+        self._settle(service)
+        self._tell_admin()
 
-    def _retire_others(self, newest: Child) -> None:
-        """A replica of a newer state of the folder is ready: those of older states go once they are idle."""
-        for other in self._replicas():
-            if other.folder == newest.folder and other.ready and other.release != newest.release:
-                other.retired = True
-                asyncio.get_running_loop().call_later(0.2, self._let_go, other)
-
-    def _let_go(self, child: Child) -> None:
-        for front in self._of("front"):
-            front.channel.send(do="detach", release=child.release)
-        asyncio.get_running_loop().call_later(STOP_LIMIT_S, child.process.kill)
-        self._poll_retired(child)
-
-    def _poll_retired(self, child: Child) -> None:
-        """A retired replica exits when its line is hung up, which waits until the fronts have let go of it."""
-        asyncio.get_running_loop().call_later(1.0, self._hang_up, child)
-
-    def _hang_up(self, child: Child) -> None:
-        if child.process.pid in self._children:
-            asyncio.get_running_loop().remove_reader(child.channel.fileno())
-            child.channel.close()
+    def _cannot_load(self, replica: Child, error: TenfoldError) -> None:
+        said = {"message": error.message, "hint": error.hint, "code": error.exit_code}
+        self._say("failed", said | {"folder": replica.folder})
+        if not self._announced and not self._plan.reload:
+            self._fail(error)
 
     def _tell_admin(self) -> None:
         services = [
             {
-                **message,
-                "folder": folder,
-                "home": home(folder),
-                "replicas": sum(c.ready and c.folder == folder for c in self._replicas()),
+                **service.about,
+                "folder": service.folder,
+                "home": home(service.folder),
+                "replicas": sum(replica.ready for replica in self._replicas(service.folder)),
             }
-            for folder, message in self._services.items()
+            for service in self._services.values()
+            if service.about
         ]
         for admin in self._of("admin"):
             admin.channel.send(do="fleet", services=services, address=self.address)
+
+    # Generations
+
+    def _begin(self, service: Served) -> None:
+        """Start a generation; those between the one that answers and this one are in vain."""
+        service.newest += 1
+        for replica in self._replicas(service.folder):
+            if service.current is None or replica.generation != service.current[0]:
+                self._retire(replica)
+        for _ in range(self._plan.replicas):
+            self._start_replica(service.folder, service.newest)
+
+    def _settle(self, service: Served) -> None:
+        """Let the right version answer, and older ones go."""
+        fronts = {front.pid for front in self._of("front")}
+        able = [one for one in self._replicas(service.folder) if one.ready and fronts and one.attached >= fronts]
+        current = elect(service.current, [(one.generation, one.release) for one in able], self._plan.replicas)
+        if current is None or current == service.current:
+            return
+        former = service.about
+        service.current = current
+        service.about = next(one.about for one in able if (one.generation, one.release) == current)
+        name = service.about["service"]["name"]
+        for front in self._of("front"):
+            front.channel.send(do="serve", name=name, release=current[1])
+            if former and former["service"]["name"] != name:
+                front.channel.send(do="end", name=former["service"]["name"])
+        for replica in self._replicas(service.folder):
+            if replica.generation < current[0]:
+                self._retire(replica)
+        self._tell_admin()
+        if not self._announced and all(one.current for one in self._services.values()):
+            self._announced = True
+            self._say("serving", {"address": self.address, "admin": self.admin_address})
+
+    def _retire(self, replica: Child) -> None:
+        replica.retired = True
+        for front in self._of("front"):
+            front.channel.send(do="detach", address=replica.address)
+        asyncio.get_running_loop().call_later(STOP_LIMIT_S, replica.process.kill)
+        self._dismiss(replica)
+
+    def _let_go(self, replica: Child, front: Child) -> None:
+        """A front does not know the replica any more."""
+        replica.known_to.discard(front.pid)
+        replica.attached.discard(front.pid)
+        self._dismiss(replica)
+
+    def _dismiss(self, replica: Child) -> None:
+        """End a retired replica that no front knows; one that still loads would not hear that it is hung up."""
+        if replica.retired and not replica.known_to:
+            self._hang_up(replica)
+            if not replica.ready:
+                replica.process.kill()
+
+    def _hang_up(self, child: Child) -> None:
+        if child.channel.fileno() >= 0:
+            asyncio.get_running_loop().remove_reader(child.channel.fileno())
+            child.channel.close()
 
     # Deaths
 
@@ -258,46 +284,62 @@ class Supervisor:
         for child in list(self._children.values()):
             code = child.process.poll()
             if code is not None:
-                del self._children[child.process.pid]
+                del self._children[child.pid]
                 self._died(child, code)
-        if self._stopping and not self._children:
-            self._finished.set()
+        if self._draining:
+            self._after_fronts()
 
     def _died(self, child: Child, code: int) -> None:
-        if self._stopping or child.retired:
+        self._hear(child)  # its last words
+        self._hang_up(child)
+        if self._draining:
+            return
+        for replica in self._of("replica"):
+            self._let_go(replica, child)
+        for service in self._services.values():
+            self._settle(service)
+        if child.retired:
             return
         name = child.folder or child.role
-        quick = time.monotonic() - child.started < STEADY_S
-        self._deaths[name] = self._deaths.get(name, 0) + 1 if quick else 1
-        delay_s = RESTART_DELAYS_S[min(self._deaths[name] - 1, len(RESTART_DELAYS_S) - 1)]
-        self._say(
-            "died", {"role": child.role, "name": name, "pid": child.process.pid, "code": code, "delay_s": delay_s}
-        )
+        steady = child.ready or time.monotonic() - child.started > STEADY_S
+        self._deaths[name] = deaths = 0 if steady else self._deaths.get(name, 0) + 1
+        delay_s = RESTART_DELAYS_S[min(deaths, len(RESTART_DELAYS_S) - 1)] if self._is_missed(child) else None
+        self._say("died", {"role": child.role, "name": name, "pid": child.pid, "code": code, "delay_s": delay_s})
         if child.role == "replica" and not self._announced and not child.ready and not self._plan.reload:
             self._fail(
                 ServiceError(f"{child.folder}: the model's process ended with {ended(code)} while it was loading")
             )
-            return
-        if child.role == "front" and not self._announced and self._deaths[name] > 2:
+        elif child.role == "front" and not self._announced and deaths > 2:
             self._fail(TenfoldError(f"the front ends with {ended(code)} whenever it is started", "tenfold doctor"))
-            return
-        self._tell_admin()
-        asyncio.get_running_loop().call_later(delay_s, self._restart, child)
+        else:
+            self._tell_admin()
+            if delay_s is not None:
+                asyncio.get_running_loop().call_later(delay_s, self._restart, child)
+
+    def _is_missed(self, child: Child) -> bool:
+        """Whether another process has to take the place of a dead one. Where edits are watched, a generation that cannot be
+        loaded waits for the next edit."""
+        if child.role != "replica":
+            return True
+        service = self._services[child.folder]
+        if service.current is not None and child.generation == service.current[0]:
+            return True
+        return child.generation == service.newest and (child.ready or not self._plan.reload)
 
     def _restart(self, child: Child) -> None:
-        if self._stopping:
+        if self._draining or not self._is_missed(child):
             return
         match child.role:
             case "front":
-                self._start_front(child.number)
+                self._start_front()
             case "replica":
-                self._start_replica(child.folder)
+                self._start_replica(child.folder, child.generation)
             case _:
                 self._start_admin()
 
     def _fail(self, error: TenfoldError) -> None:
         self._failure = self._failure or error
-        self._stopping = True
+        self._stopping = self._draining = True
         self._finished.set()
 
     # Stopping
@@ -307,13 +349,15 @@ class Supervisor:
             self._finished.set()
             return
         self._stopping = True
-        delay_s = max([self._plan.drain_delay_s, *(said["drain_delay_s"] for said in self._services.values())])
+        delays_s = [service.about["drain_delay_s"] for service in self._services.values() if service.about]
+        delay_s = max([self._plan.drain_delay_s, *delays_s])
         self._say("stopping", {"drain_delay_s": delay_s})
         for front in self._of("front"):
             front.channel.send(do="unready")
         asyncio.get_running_loop().call_later(delay_s, self._drain)
 
     def _drain(self) -> None:
+        self._draining = True
         self._public.close()
         for front in self._of("front"):
             front.channel.send(do="drain")
@@ -323,12 +367,11 @@ class Supervisor:
     def _after_fronts(self) -> None:
         """The others go once no front needs them."""
         if self._of("front"):
-            asyncio.get_running_loop().call_later(0.02, self._after_fronts)
             return
+        for child in self._children.values():
+            self._hang_up(child)
         if not self._children:
             self._finished.set()
-        for child in list(self._children.values()):
-            self._hang_up(child)
 
     def _kill_all(self) -> None:
         for child in self._children.values():
@@ -340,63 +383,13 @@ class Supervisor:
 
     def _watch_files(self) -> None:
         """Twice a second: has a file of a folder changed?"""
-        for folder in self._plan.folders:
-            changed = newest_change(folder)
-            if self._digests.setdefault(folder, changed) != changed:
-                self._digests[folder] = changed
-                self._say("reloading", {"folder": folder})
-                for _ in range(self._plan.replicas):
-                    self._start_replica(folder)
-        asyncio.get_running_loop().call_later(0.5, self._watch_files)
-
-
-def home(target: str) -> str:
-    """The folder of a service that is named as a folder or as ``file.py[:Class]``."""
-    path = Path(target if Path(target).exists() else target.rpartition(":")[0]).resolve()
-    return str(path if path.is_dir() else path.parent)
-
-
-def newest_change(target: str) -> float:
-    """When a file of a service's folder was last changed, in seconds since 1970."""
-    folder = Path(home(target))
-    times = [0.0]
-    for file in folder.rglob("*"):
-        if not any(part.startswith(".") or part == "__pycache__" for part in file.relative_to(folder).parts):
-            try:
-                times.append(file.stat().st_mtime)
-            except OSError:
-                continue
-    return max(times)
-
-
-def listen(host: str, port: int, option: str) -> socket.socket:
-    """A listening TCP socket that children inherit; 0 picks a free port."""
-    try:
-        infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, kind, protocol, _, address = infos[0]
-        one = socket.socket(family, kind, protocol)
-        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        one.bind(address)
-        one.listen(BACKLOG)
-    except OSError as error:
-        raise Conflict(f"cannot listen on {host}:{port}: {error.strerror}", f"choose another with {option}") from None
-    one.set_inheritable(True)
-    return one
-
-
-def address_of(one: socket.socket) -> tuple[str, int]:
-    """Host and port of a listening socket."""
-    host, port, *_ = one.getsockname()
-    return host, port
-
-
-def listen_unix(path: Path) -> socket.socket:
-    """A listening Unix socket that only this user may connect to."""
-    one = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    one.bind(str(path))
-    path.chmod(0o600)
-    one.listen(BACKLOG)
-    return one
+        for service in self._services.values():
+            now = state(service.folder)
+            if now != service.state and not self._stopping:
+                service.state = now
+                self._say("reloading", {"folder": service.folder})
+                self._begin(service)
+        asyncio.get_running_loop().call_later(WATCH_S, self._watch_files)
 
 
 def error_of(message: Message) -> TenfoldError:
@@ -404,15 +397,3 @@ def error_of(message: Message) -> TenfoldError:
     error = ServiceError(message["message"], message["hint"])
     error.exit_code = message["code"]
     return error
-
-
-def ended(code: int) -> str:
-    """How a process ended, in words."""
-    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-
-
-def remove(folder: Path) -> None:
-    """Delete a folder of sockets and counters."""
-    for file in folder.glob("*"):
-        file.unlink(missing_ok=True)
-    folder.rmdir()

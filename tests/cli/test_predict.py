@@ -119,3 +119,11 @@ def test_a_frame_of_pandas_agrees(trained: Path, tmp_path: Path, run: Run) -> No
     answers = lines(run("predict", trained, write(tmp_path / "rows.csv")).out)
     frame: pd.DataFrame = tenfold.load(trained).predict(TABLE)
     assert [answer["output"]["label"] for answer in answers] == frame["label"].tolist()
+
+
+def test_a_url_is_told_to_be_asked_otherwise(run: Run) -> None:
+    """Predict takes a folder; the mend for a running service is a request."""
+    done = run("predict", "http://127.0.0.1:8000/tumour", "row.json")
+    assert done.code == 2
+    assert "takes a folder" in done.err
+    assert "curl -H 'Content-Type: application/json' -d @row.json http://127.0.0.1:8000/tumour/predict" in done.err

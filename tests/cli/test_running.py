@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tenfold.cli.status import line
 from tenfold.control import servers
 from tenfold.errors import NotFound, TenfoldError
 from tests.cli.conftest import Run
@@ -28,6 +29,8 @@ def test_demo_shows_everything_and_ends(tmp_path: Path) -> None:
     assert "changed: mean texture → 18.84" in done.stdout
     assert "61 answered, 3 refused with reasons" in done.stdout
     assert "10 ○ drift" in done.stdout
+    assert "look at it  make demo" in done.stdout
+    assert "http://" not in done.stdout.rpartition("10 ○ drift")[2]  # nobody is at these addresses any more
     assert (tmp_path / "demo" / "service.py").exists()
 
 
@@ -94,3 +97,13 @@ def test_a_taken_port_is_passed_over() -> None:
         taken.listen()
         port = taken.getsockname()[1]
         assert servers.free_port(port) != port
+
+
+def test_the_columns_of_status_are_aligned() -> None:
+    """Two figures are enough to see how a service does, and columns stand below each other."""
+    some = {"name": "a", "release": "a@1", "replicas": 1, "answers": ["met"] * 10, "ready": True, "deadline_s": 0.05}
+    few = line({**some, "rows_per_s": 0.1234, "p99_s": None}, 1)
+    many = line({**some, "rows_per_s": 41234.5, "p99_s": 0.0123456, "deadline_s": 30.0}, 1)
+    assert "0.12 rows/s   p99 – of 50 ms" in few
+    assert "41,234 rows/s   p99 12 ms of 30000 ms" in many
+    assert few.index("replica") == many.index("replica")

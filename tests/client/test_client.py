@@ -101,6 +101,15 @@ def test_invalid_rows_raise_with_every_violation() -> None:
         (0, "/the x", "out_of_range"),
         (2, "/the x", "wrong_type"),
     ]
+    assert caught.value.message.startswith("row 0: the x must be at least 0")
+    assert caught.value.message.endswith("2 of 3 rows are refused")
+    assert 'on_invalid="mark"' in caught.value.hint
+
+
+def test_a_loaded_service_says_what_it_is() -> None:
+    """In a notebook, a loaded service shows its name, release and model."""
+    loaded = load(Shares)
+    assert repr(loaded).startswith(f"<tenfold service {loaded.spec.name}@{loaded.spec.release[:7]}: ")
 
 
 def test_invalid_rows_may_be_marked() -> None:

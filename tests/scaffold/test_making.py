@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -85,6 +86,8 @@ def test_the_folder_has_what_a_service_needs(tmp_path: Path) -> None:
 
     project = (folder / "pyproject.toml").read_text("utf-8")
     assert f'"scikit-learn=={sklearn.__version__}"' in project
+    assert f'"numpy=={np.__version__}"' in project
+    assert f'"joblib=={joblib.__version__}"' in project
     assert ".tenfold/" in (folder / ".gitignore").read_text("utf-8")
 
 
@@ -98,6 +101,7 @@ def test_a_model_that_selects_by_name_is_served_frames(tmp_path: Path) -> None:
     assert [guess.field.wire for guess in made.inferred.guesses] == FEATURES
     assert made.inferred.unused == ("ticket",)
     assert made.proof is not None
+    assert repr(made).startswith("model    ")
     assert "trust" in (tmp_path / "titanic" / "service.py").read_text("utf-8")
     assert any("age in years, missing in" in question for question in made.look_at)
 
@@ -197,6 +201,7 @@ def test_an_onnx_model(tmp_path: Path) -> None:
     made = make(tmp_path / "x", model=tmp_path / "net.onnx", data=TABLE[["fare", "class"]])
     assert made.proof is not None
     assert (tmp_path / "x" / "net.onnx").exists()
+    assert '"onnxruntime==' in (tmp_path / "x" / "pyproject.toml").read_text("utf-8")
 
 
 def test_a_model_without_a_table(tmp_path: Path) -> None:
@@ -258,6 +263,22 @@ def test_a_pickle_has_to_be_trusted(tmp_path: Path) -> None:
     assert "--trust" in raised.value.hint
 
 
+def test_a_table_that_is_not_there_is_told_before_the_model_is_loaded(tmp_path: Path) -> None:
+    """A misspelt --data costs no minute of loading, and leaves no folder."""
+    with pytest.raises(NotFound, match=r"no file .*train\.csv"):
+        make(tmp_path / "x", model=tmp_path / "absent.skops", data=tmp_path / "train.csv")
+    assert not (tmp_path / "x").exists()
+
+
+def test_what_was_made_is_told_in_a_notebook(tmp_path: Path) -> None:
+    """What a cell shows of it is what the command prints: each line a word and what is to be said."""
+    made = make(tmp_path / "x", model=LinearRegression().fit(TABLE[["fare", "class"]], TABLE[["fare", "class"]]))
+    assert [line.split()[0] for line in repr(made).splitlines()] == ["model", "fields", "rules", "parity", "next"]
+    text = (tmp_path / "x" / "service.py").read_text("utf-8")
+    assert f"max_replicas={os.cpu_count()}" in text
+    assert "guessed" in text.partition("Capacity(at_least")[2].partition("\n")[0]
+
+
 def test_a_folder_is_never_overwritten(tmp_path: Path) -> None:
     """What is there already stays as it is."""
     (tmp_path / "x").mkdir()
@@ -284,10 +305,12 @@ class Cleaner(TransformerMixin, BaseEstimator):
 def training_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of somebody's training, with modules of their own."""
     (tmp_path / "features.py").write_text(FEATURES_FILE, "utf-8")
-    (tmp_path / "words.py").write_text("def zero():\n    return 0.0\n", "utf-8")
+    (tmp_path / "words.py").write_text("from figures import ZERO\n\ndef zero():\n    return ZERO\n", "utf-8")
+    (tmp_path / "figures.py").write_text("ZERO = 0.0\n\ndef late():\n    import later\n", "utf-8")
+    (tmp_path / "later.py").write_text("", "utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    for name in ("features", "words"):
+    for name in ("features", "words", "figures"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     return tmp_path
 
@@ -299,10 +322,23 @@ def test_own_modules_come_along(training_folder: Path) -> None:
     model = make_pipeline(cleaner, LogisticRegression()).fit(TABLE[NUMBERS], TABLE.survived)
     made = make(Path("x"), model=model, data=TABLE, target="survived")
     assert made.trusted
-    assert {"features.py", "words.py", "model.joblib"} <= {path.name for path in Path("x").iterdir()}
+    assert {"features.py", "words.py", "figures.py", "later.py", "model.joblib"} <= {
+        path.name for path in Path("x").iterdir()
+    }
     command = [sys.executable, "-P", "-m", "tenfold", "check", str(training_folder / "x")]
     done = subprocess.run(command, cwd="/", capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_a_folder_that_lacks_a_module_is_told_at_once(training_folder: Path) -> None:
+    """A module that is found by name only while the program runs cannot be brought: init says so, and not the server."""
+    (training_folder / "figures.py").write_text("from importlib import import_module\nZERO = import_module('later').X")
+    (training_folder / "later.py").write_text("X = 0.0")
+    cleaner = importlib.import_module("features").Cleaner()
+    model = make_pipeline(cleaner, LogisticRegression()).fit(TABLE[NUMBERS], TABLE.survived)
+    with pytest.raises(ModelError, match=r"does not load by itself.*later"):
+        make(Path("x"), model=model, data=TABLE, target="survived")
 
 
 def test_what_only_the_notebook_has_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -162,20 +162,26 @@ def until(condition: Callable[[], Any], what: str) -> Any:
 @contextmanager
 def serve(folder: Path, *arguments: str, log: Path | None = None) -> Iterator[Running]:
     """``tenfold serve`` on free ports, ready to answer; killed on leaving, should it still run."""
-    log = log or folder / "serve.log"
-    command = [sys.executable, "-m", "tenfold", "serve", str(folder), "--port", "0", "--admin-port", "0", "--json"]
-    with log.open("wb") as output:
-        process = subprocess.Popen([*command, *arguments], stdout=output, stderr=output, stdin=subprocess.DEVNULL)
-    running = Running(process, 0, 0, log)
+    with launch(folder, "--port", "0", *arguments, log=log) as running:
 
-    def serving() -> dict[str, Any] | None:
-        assert process.poll() is None, log.read_text()
-        return next((event for event in running.events() if event.get("event") == "serving"), None)
+        def serving() -> dict[str, Any] | None:
+            assert running.process.poll() is None, running.log.read_text()
+            return next((event for event in running.events() if event.get("event") == "serving"), None)
 
-    try:
         event = until(serving, f"serving {folder}")
         running.port, running.admin_port = event["address"][1], event["admin"][1]
         yield running
+
+
+@contextmanager
+def launch(folder: Path, *arguments: str, log: Path | None = None) -> Iterator[Running]:
+    """``tenfold serve``, which has yet to get ready."""
+    log = log or folder / "serve.log"
+    command = [sys.executable, "-m", "tenfold", "serve", str(folder), "--admin-port", "0", "--json"]
+    with log.open("wb") as output:
+        process = subprocess.Popen([*command, *arguments], stdout=output, stderr=output, stdin=subprocess.DEVNULL)
+    try:
+        yield Running(process, 0, 0, log)
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)

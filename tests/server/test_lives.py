@@ -7,11 +7,12 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.server.running import SERVICE, Reply, Running, alive, kill, serve, until, write_service
+from tests.server.running import SERVICE, Reply, Running, alive, kill, launch, serve, until, write_service
 
 GOOD = {"x": 1.0, "level": 0.5, "wish": "echo"}
 pytestmark = pytest.mark.slow
@@ -30,7 +31,9 @@ def test_a_row_that_kills(tmp_path: Path) -> None:
                 assert (reply.status, reply.json["output"]["x"]) == (200, float(k + 100))
         replicas = server.pids("replica")
         assert server.ask("/predict", rows[7]).json["code"] == "quarantined"
+        assert server.ask("/predict", [GOOD, rows[7]]).json["errors"][0]["code"] == "quarantined"
         assert server.pids("replica") == replicas
+        assert [event["delay_s"] for event in server.events() if event.get("event") == "died"] == [0.0, 0.0]
         letters = (tmp_path / ".tenfold" / "dead-letters").iterdir()
         assert '"quarantined"' in next(letters).read_text()
 
@@ -183,6 +186,150 @@ def test_reload(tmp_path: Path) -> None:
         write_service(folder, "this is not Python")
         until(lambda: any(event.get("event") == "failed" for event in server.events()), "the failure")
         assert server.ask("/predict", GOOD).json["output"]["x"] == 2.0
+
+
+PLUS_ONE = SERVICE.replace('"x": x,', '"x": x + 1,')
+
+
+def test_reload_under_load(tmp_path: Path) -> None:
+    """Requests that wait, run, or are still being sent while releases change are all answered, each by one release."""
+    folder = write_service(tmp_path / "service")
+    with (
+        serve(folder, "--reload", "--replicas", "2", log=tmp_path / "log") as server,
+        ThreadPoolExecutor(16) as clients,
+        socket.create_connection(("127.0.0.1", server.port), timeout=20) as slow,
+    ):
+        body = b'{"x": 7, "level": 0.5}'
+        slow.sendall(b"POST /predict HTTP/1.1\r\nhost: h\r\ncontent-length: %d\r\n\r\n" % len(body) + body[:5])
+        stop = threading.Event()
+
+        def ask(client: int) -> set[tuple[int, float]]:
+            row = {**GOOD, "wish": "sleep" if client == 0 else "echo"}
+            replies = set()
+            while not stop.is_set():
+                reply = server.ask("/predict", row)
+                replies.add((reply.status, reply.json.get("output", {}).get("x")))
+            return replies
+
+        def answered() -> float:
+            return float(server.ask("/predict", GOOD).json["output"]["x"])
+
+        asking = [clients.submit(ask, client) for client in range(16)]
+        try:
+            for source, x in ((PLUS_ONE, 2.0), (SERVICE, 1.0), (PLUS_ONE, 2.0)):
+                write_service(folder, source)
+                until(partial(lambda x: answered() == x, x), "the other release")
+                until(lambda: len(server.pids("replica")) == 2, "the end of the old replicas")
+        finally:
+            stop.set()
+        assert set().union(*(client.result() for client in asking)) == {(200, 1.0), (200, 2.0)}
+        slow.sendall(body[5:])
+        assert b'"x":8.0' in slow.recv(10_000)
+
+
+def test_files_that_change_nothing(tmp_path: Path) -> None:
+    """Of replicas that a change of any file starts, only the newest stay; and after it all the service ends at once."""
+    folder = write_service(tmp_path / "service")
+    with serve(folder, "--reload", log=tmp_path / "log") as server:
+        for k in range(3):
+            (folder / "notes.txt").write_text("." * (k + 1))
+            until(partial(lambda times: told(server, "reloading") == times, k + 1), "the change")
+        until(lambda: told(server, "ready") > 1 and len(server.pids("replica")) == 1, "the end of the old replicas")
+        assert server.ask("/predict", GOOD).status == 200
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(5) == 0
+
+
+def test_an_edit_that_cannot_be_loaded(tmp_path: Path) -> None:
+    """A broken edit is tried once; then the next one is waited for, and an edit undone is served again."""
+    folder = write_service(tmp_path / "service")
+    with serve(folder, "--reload", log=tmp_path / "log") as server:
+        write_service(folder, "this is not Python")
+        until(lambda: told(server, "died"), "the end of the broken one")
+        time.sleep(0.3)
+        assert (told(server, "failed"), told(server, "died")) == (1, 1)
+        assert len(server.pids("replica")) == 1
+        write_service(folder)
+        until(lambda: told(server, "ready") == 2 and len(server.pids("replica")) == 1, "the undone edit")
+        assert server.ask("/predict", GOOD).status == 200
+
+
+def test_a_service_gets_another_name(tmp_path: Path) -> None:
+    """A class that is renamed while it is served is found at its new name, and no more at the old one."""
+    folder = write_service(tmp_path / "service")
+    with serve(folder, "--reload", log=tmp_path / "log") as server:
+        write_service(folder, SERVICE.replace("class Echoes", "class Mirrors"))
+        until(lambda: server.ask("/mirrors/predict", GOOD).status == 200, "the new name")
+        until(lambda: server.ask("/echoes/predict", GOOD).status == 404, "the end of the old name")
+        assert server.ask("/readyz").status == 200
+
+
+def told(server: Running, event: str) -> int:
+    """How often the server has reported this."""
+    return sum(said.get("event") == event for said in server.events())
+
+
+def test_a_front_that_dies_during_the_drain_delay(tmp_path: Path) -> None:
+    """Until draining begins, whatever dies is replaced, and the service stays "not ready"."""
+    with serve(write_service(tmp_path), "--drain-delay", "3 s") as server:
+        (front,) = server.pids("front")
+        server.process.send_signal(signal.SIGTERM)
+        until(lambda: server.ask("/readyz").status == 503, "not ready")
+        kill(front)
+
+        def answered() -> bool:
+            try:
+                return server.ask("/predict", GOOD).status == 200
+            except OSError:
+                return False
+
+        until(answered, "an answer of the new front")
+        assert server.ask("/readyz").status == 503
+        assert server.process.wait(10) == 0
+
+
+def test_draining_waits_for_a_body(tmp_path: Path) -> None:
+    """A request that is half sent when draining begins is read to its end, and answered."""
+    body = b'{"x": 7, "level": 0.5}'
+    with serve(write_service(tmp_path)) as server:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=20) as client:
+            client.sendall(b"POST /predict HTTP/1.1\r\nhost: h\r\ncontent-length: %d\r\n\r\n" % len(body) + body[:5])
+            time.sleep(0.1)
+            server.process.send_signal(signal.SIGTERM)
+            time.sleep(0.3)
+            client.sendall(body[5:])
+            assert client.recv(10_000).startswith(b"HTTP/1.1 200")
+        assert server.process.wait(10) == 0
+
+
+def test_not_ready_before_the_last_service_is(tmp_path: Path) -> None:
+    """While one of two services still loads, the server is not ready."""
+    slow = write_service(tmp_path / "slow", "import time\ntime.sleep(60)\n")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with launch(write_service(tmp_path / "one"), str(slow), "--port", str(port)) as server:
+        server.port = port
+
+        def answered() -> bool:
+            try:
+                return server.ask("/echoes/predict", GOOD).status == 200
+            except OSError:
+                return False
+
+        until(answered, "an answer of the first")
+        assert server.ask("/readyz").status == 503
+        assert told(server, "serving") == 0
+        server.process.kill()
+
+
+def test_two_services_of_one_name(tmp_path: Path) -> None:
+    """Two folders whose services have one name are refused, both named."""
+    other = write_service(tmp_path / "other")
+    with pytest.raises(AssertionError) as raised, serve(write_service(tmp_path / "one"), str(other)):
+        pass
+    assert str(tmp_path / "one") in str(raised.value)
+    assert str(other) in str(raised.value)
+    assert "both named echoes" in str(raised.value)
 
 
 def test_two_services(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tenfold.contract.form import Field, Form, Rule
+from tenfold.server.admin import rate
 from tenfold.server.metrics import Counters, bucket_end_us, bucket_of, live, names_for, quantile_s, read
 
 FORM = Form(name="F", fields=(Field(name="a", wire="a b", kind="float"),), rules=(Rule("r"),))
@@ -24,10 +25,17 @@ def test_sum_over_fronts(tmp_path: Path) -> None:
         del counters
     total = read(tmp_path.iterdir())
     assert (total["came"], total["violation:/a b:missing"]) == (15, 3)
-    done = live(total, seconds=10.0)
-    assert done["rows_per_s"] == 1.5
+    done = live(total)
+    assert done["rows"] == 15
     assert done["violations"] == {"/a b:missing": 3}
     assert done["answered"] == 3
+
+
+def test_a_rate_is_of_the_last_minute() -> None:
+    """What happened an hour ago is no rate of now."""
+    past = [(0.0, Counter()), (3000.0, Counter(came=1_000_000)), (3050.0, Counter(came=1_000_300))]
+    assert rate(past, 3060.0, Counter(came=1_000_600)) == 10.0
+    assert rate(past[:1], 0.5, Counter(came=5)) == 5.0
 
 
 def test_unknown_names_are_counted_together(tmp_path: Path) -> None:

@@ -69,9 +69,10 @@ def validation(case: Case) -> Found:
     now = _refused_now(case) if live else {}
     if case.busy and 2 * live["refused"] > case.rows:
         because = f"{live['refused']:,} of {case.rows:,} rows are refused"
-        if not live["violations"]:
+        known = {name: count for name, count in live["violations"].items() if name != ":other"}
+        if not known:
             return Found("broken", because, case.command("check"), measured, now)
-        pointer, code = _parts(max(live["violations"], key=live["violations"].__getitem__))
+        pointer, code = _parts(max(known, key=known.__getitem__))
         because += f", most of them {pointer} {code}".replace("  ", " ")
         return Found("broken", because, f"tenfold explain {code.partition(':')[0]}", measured, now)
     because = "every row is checked; what is invalid is refused, or changed as the contract says"

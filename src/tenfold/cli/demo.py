@@ -86,7 +86,8 @@ def conclude(url: str, server: Server, shown: list[Shown], once: bool, as_json: 
         screen.print_json({"url": url, "admin": server.admin_url, "requests": requests, "answers": answers})
     else:
         click.echo(f"\n{render_text(sheet)}")
-        screen.print_facts([("page", url), ("console", server.admin_url), ("next", NEXT)], width=11)
+        look = [("look at it", "make demo")] if once else [("page", url), ("console", server.admin_url)]
+        screen.print_facts([*look, ("next", NEXT)], width=12 if once else 11)
     if not once:
         if not as_json:
             click.echo("serving on · Ctrl-C stops", err=True)

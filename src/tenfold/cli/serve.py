@@ -85,9 +85,8 @@ class Teller:
         if event == "ready":
             self._services[message["release"]] = message
         if self._as_json:
-            if event != "attached":
-                told = {key: value for key, value in message.items() if key not in ("service", "event")}
-                screen.print_json({"event": event, **told})
+            told = {key: value for key, value in message.items() if key not in ("service", "event")}
+            screen.print_json({"event": event, **told})
             return
         match event:
             case "serving":
@@ -95,8 +94,10 @@ class Teller:
             case "ready" if len(self._services) > 1:
                 click.echo(f"ready      {message['release']}", err=True)
             case "died":
-                code = ended(message["code"])
-                click.echo(f"died       {message['role']} {message['name']}: {code}; starting it again", err=True)
+                then = "the next change is waited for" if message["delay_s"] is None else "starting it again"
+                click.echo(
+                    f"died       {message['role']} {message['name']}: {ended(message['code'])}; {then}", err=True
+                )
             case "failed":
                 click.echo(f"failed     {message['message']}\nfix:       {message['hint']}", err=True)
             case "reloading":

@@ -39,9 +39,14 @@ def line(service: dict[str, Any], width: int) -> str:
     replicas = f"{service['replicas']} replica{'s' * (service['replicas'] != 1)}"
     marks = "".join(SIGNS[answer] for answer in service["answers"])
     ready = "" if service["ready"] else "   not ready: no replica is loaded"
-    return f"{name}{service['rows_per_s']:>8,.4g} rows/s   {late:<18} {replicas:<12} {marks}{ready}"
+    return f"{name}{rate(service['rows_per_s']):>8} rows/s   {late:<22} {replicas:<12} {marks}{ready}"
+
+
+def rate(rows_per_s: float) -> str:
+    """Two figures of a rate, and all of those before the point."""
+    return f"{rows_per_s:,.0f}" if rows_per_s >= 10 else f"{rows_per_s:.2g}"
 
 
 def milliseconds(seconds: float | None) -> str:
     """A duration as a person reads it."""
-    return "–" if seconds is None else f"{seconds * 1000:.3g} ms"
+    return "–" if seconds is None else f"{seconds * 1000:{'.0f' if seconds >= 0.1 else '.2g'}} ms"

@@ -52,6 +52,9 @@ def predict(target: str, source: str, standard_input: Callable[[], bytes]) -> It
     They are JSON, NDJSON, CSV, Parquet or a picture: a file by its suffix, standard input by its content. A
     line is the answer that the row would get over HTTP, or its ``errors``; ``row`` counts from 0.
     """
+    if target.startswith(("http://", "https://")):
+        mend = f"curl -H 'Content-Type: application/json' -d @{source} {target.rstrip('/')}/predict"
+        raise UsageError(f"predict answers in this process and takes a folder; {target} is a running service", mend)
     batches = _standard_input(standard_input()) if source == STDIN else _file(Path(source))
     service = find(target)
     stated = spec(service)

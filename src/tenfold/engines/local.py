@@ -61,9 +61,7 @@ def start(
     ours, theirs = Channel.pair()
     command = [sys.executable, "-m", "tenfold", role, *arguments, "--channel", str(theirs.fileno())]
     fds = [theirs.fileno(), *(one.fileno() for one in inherited)]
-    process = subprocess.Popen(
-        command, pass_fds=fds, stdin=subprocess.DEVNULL, start_new_session=True, env=environment
-    )
+    process = subprocess.Popen(command, pass_fds=fds, stdin=subprocess.DEVNULL, start_new_session=True, env=environment)
     theirs.close()
     return Child(role, process, ours, **known)
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 PICKLED = (".joblib", ".pkl", ".pickle")
 IGNORED = ".tenfold/\n__pycache__/\n"
+BESIDE = {"scikit-learn": ("numpy", "joblib"), "onnx": ("numpy", "onnxruntime")}  # answers hang on these, too
 EXTRAS = {"scikit-learn": "sklearn", "skops": "sklearn", "joblib": "sklearn", "onnx": "onnx", "pandas": "batch"}
 
 
@@ -102,6 +103,9 @@ def _saved(model: Any, folder: Path) -> Placed:
 def write_project(folder: Path, name: str, facts: Facts) -> None:
     """``pyproject.toml``: what the service needs, pinned to the versions that the model was trained with."""
     libraries = dict(facts.libraries)
+    for known in (facts.format, *facts.libraries):
+        for library in BESIDE.get(known, ()):
+            libraries.setdefault(library, installed(library))
     if facts.wants == "frame":
         libraries.setdefault("pandas", installed("pandas"))
     extras = ",".join(sorted({EXTRAS[known] for known in (facts.format, *libraries) if known in EXTRAS}))

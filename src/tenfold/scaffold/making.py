@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,12 +18,13 @@ from tenfold.parity import record
 from tenfold.pipeline import Failure
 from tenfold.rows import Rows
 from tenfold.scaffold.answering import describe, guesses_of, outputs_of
-from tenfold.scaffold.code import bring, importable
+from tenfold.scaffold.code import bring, importable, require_whole
 from tenfold.scaffold.folder import Placed, new_folder, place_model, write_project
+from tenfold.scaffold.made import Made
 from tenfold.scaffold.proof import Direct, Proof, ask_directly, compare, first_difference, plain_input, seconds_of_one
 from tenfold.scaffold.served import Served, requests_of
 from tenfold.scaffold.source import Answers, service_source
-from tenfold.scaffold.tables import read_table
+from tenfold.scaffold.tables import read_table, require_file
 from tenfold.service import find, reference
 from tenfold.validation import block
 
@@ -34,23 +36,6 @@ if TYPE_CHECKING:
 Progress = Callable[..., None]
 ROWS_AT_ONCE = 1024
 DEADLINES_MS = (50, 100, 200, 500, 1000, 2000, 5000, 10_000, 30_000)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
-    """What was made: the folder, what the model says of itself, what was inferred from how many columns, the fields of
-    the output, the proof (None without a table), how many golden records, and what in service.py a person should look
-    at."""
-
-    folder: Path
-    facts: Facts
-    trusted: bool
-    inferred: Inferred
-    outputs: tuple[str, ...]
-    columns: int
-    proof: Proof | None
-    golden: int
-    look_at: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +64,8 @@ def make(
     know the names of its features. Where this raises, nothing is left behind; except by ``GateFailed``, when an
     answer differs from the model's: then the folder stays, to be looked into.
     """
+    if isinstance(data, str | Path):
+        require_file(Path(data))  # before the model, which may take long to load
     new_folder(folder)
     try:
         return _make(folder, model, data, target, trusted, golden, progress)
@@ -100,7 +87,7 @@ def _make(
     progress: Progress,
 ) -> Made:
     progress("loading the model")
-    source, loaded = _model(model, folder, trusted)
+    source, loaded, brought = _model(model, folder, trusted)
     inferred, table = _inputs(loaded.facts, data, target, progress)
     progress("asking the model")
     direct = ask_directly(loaded, table.frame, table.positions) if table else None
@@ -109,6 +96,8 @@ def _make(
     (folder / "service.py").write_text(text, "utf-8")
     write_project(folder, folder.name, loaded.facts)
     progress("loading the service")
+    if brought:  # this process knows where they were; a server will not
+        require_whole(folder)
     failures: list[Failure] = []
     served = Served(find(folder).start(), report=failures.append)
     proof, recorded = None, 0
@@ -136,8 +125,8 @@ def _make(
     )
 
 
-def _model(model: Any, folder: Path, trusted: bool) -> tuple[Placed, Model]:
-    """The model, placed in the folder and loaded from there, with the modules of the person's own that it needs."""
+def _model(model: Any, folder: Path, trusted: bool) -> tuple[Placed, Model, list[str]]:
+    """The model, placed in the folder and loaded from there, and the modules of the person's own that came along."""
     file = model.path if isinstance(model, Trusted) else model
     places = [Path(), Path(file).parent] if isinstance(file, str | Path) else [Path()]
     with importable(*places):
@@ -149,8 +138,8 @@ def _model(model: Any, folder: Path, trusted: bool) -> tuple[Placed, Model]:
             error.hint = error.hint.replace(f"{folder.name}/features.py", f"features.py {beside}")
             error.hint = error.hint.replace(f"into {folder.name}/", beside)
             raise
-        bring(loaded.object, folder, *places)
-    return source, loaded
+        brought = bring(loaded.object, folder, *places)
+    return source, loaded, brought
 
 
 # -- what comes in, and what goes out ------------------------------------------------------------------------
@@ -206,6 +195,7 @@ def _answers(
         deadline=_deadline(took_s),
         took=f"{took_s * 1000:.2g} ms" if took_s else "",
         capacity=_capacity(took_s),
+        cores=os.cpu_count() or 1,
     )
 
 

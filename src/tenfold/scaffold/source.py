@@ -38,6 +38,7 @@ class Answers:
     deadline: str = "50 ms"
     took: str = ""
     capacity: str = "500 rows/s"
+    cores: int = 8
 
 
 def service_source(answers: Answers) -> str:
@@ -128,8 +129,12 @@ def _service(answers: Answers) -> str:
         Line("", above=f"4 postprocess: {answers.postprocess}"),
         Line("batching = Batching(max_rows=64)", "5 what waits goes together; nothing waits for more"),
         Line(f'deadline = Deadline("{answers.deadline}")', f"6 {took}what would be late is refused at once"),
-        Line(f'capacity = Capacity(at_least="{answers.capacity}")', "7 a promise, until it is measured"),
-        Line("scaling = Scaling(min_replicas=1, max_replicas=8)", "8 processes, at least and at most"),
+        Line(
+            f'capacity = Capacity(at_least="{answers.capacity}")', "7 guessed; what you promise, until it is measured"
+        ),
+        Line(
+            f"scaling = Scaling(min_replicas=1, max_replicas={answers.cores})", "8 processes, at most one per core here"
+        ),
         Line('releases = Releases(steps=("1%", "10%", "50%"))', "9 the traffic of a new release, step by step"),
         Line('drift = Drift(labels_after="30 days")', "10 when the truth about an answer is known"),
     ]

@@ -30,11 +30,16 @@ def read_table(data: Any, texts: Sequence[str] = ()) -> pd.DataFrame:
     return pd.DataFrame(data)
 
 
+def require_file(path: Path) -> None:
+    """``NotFound`` where there is no such file."""
+    if not path.exists():
+        raise NotFound(f"there is no file {path}", "check the path after --data")
+
+
 def _read_file(path: Path, texts: Sequence[str]) -> pd.DataFrame:
     import pandas as pd
 
-    if not path.exists():
-        raise NotFound(f"there is no file {path}", "check the path after --data")
+    require_file(path)
     suffixes = path.suffixes[-2:]
     try:
         if path.suffix in (".parquet", ".pq"):

@@ -10,8 +10,8 @@ import asyncio
 import signal
 import socket
 import time
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,8 +21,22 @@ from tenfold.server.responses import JSON, Date, problem, response
 from tenfold.server.wire import Connection, Handler, Head, Heads, Live, refuse_method
 
 
+WINDOW_S = 3600.0  # what "live" is about
+SNAPSHOT_S = 10.0
+RATE_S = 60.0  # what a rate is taken over
+
+Past = deque[tuple[float, Counter[str]]]
+
+
+def rate(past: Sequence[tuple[float, Counter[str]]], now: float, counters: Counter[str]) -> float:
+    """Rows per second over the last minute, or as much of it as there is."""
+    then, before = next((moment for moment in reversed(past) if now - moment[0] >= RATE_S), past[0])
+    return (counters["came"] - before["came"]) / max(now - then, 1.0)
+
+
 class Served(NamedTuple):
-    """A service as the admin process knows it. ``about`` is what its replica said of itself, ``live`` what it has done."""
+    """A service as the admin process knows it. ``about`` is what its replica said of itself, ``live`` what it has done
+    within the last hour."""
 
     about: Mapping[str, Any]
     live: Mapping[str, Any]
@@ -53,19 +67,32 @@ class Admin:
         self._run = run
         self._views = views
         self._live = Live()
-        self._began = time.monotonic()
-        self._since = time.time()
+        self._past: dict[str, Past] = {}
         self._stopped = asyncio.Event()
 
     def served(self) -> list[Served]:
         """Every service, with its counters summed over all fronts."""
-        seconds = time.monotonic() - self._began
+        now = time.monotonic()
         found = []
         for about in self.fleet:
             counters = self.counters(about["release"])
-            done = live(counters, seconds) | {"since": self._since, "replicas": about["replicas"]}
-            found.append(Served(about, done))
+            past = self._past.get(about["release"]) or [(now, counters)]
+            began, before = past[0]
+            done = live(counters - before)
+            done["since"] = time.time() - (now - began)
+            done["rows_per_s"] = rate(past, now, counters)
+            found.append(Served(about, done | {"replicas": about["replicas"]}))
         return found
+
+    def _remember(self) -> None:
+        """Keep the counters of now; those of more than an hour ago are forgotten."""
+        now = time.monotonic()
+        for about in self.fleet:
+            release = about["release"]
+            past = self._past.setdefault(release, deque(maxlen=int(WINDOW_S / SNAPSHOT_S) + 1))
+            if not past or now - past[-1][0] >= SNAPSHOT_S:
+                past.append((now, self.counters(release)))
+        self._past = {about["release"]: self._past[about["release"]] for about in self.fleet}
 
     def counters(self, release: str) -> Counter[str]:
         """The raw counters of a release."""
@@ -102,6 +129,7 @@ class Admin:
             return
         for message in messages:
             self.fleet = message["services"]
+            self._remember()
             self.public = tuple(message["address"])
 
     async def serve(self, *listening: socket.socket) -> None:
@@ -118,6 +146,7 @@ class Admin:
 
     def _tick(self) -> None:
         Date.refresh()
+        self._remember()
         now = time.monotonic()
         for connection in list(self._live):
             connection.check_patience(now)

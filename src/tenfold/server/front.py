@@ -1,8 +1,8 @@
 """The front: speaks HTTP, decodes, checks bounds, queues and batches. It never imports user code.
 
 Started by the supervisor with a listening socket and a channel. It learns of replicas through the channel and of their
-service through the hello of each. A new release of a service takes its place as soon as a replica of it is ready; the old
-one lives until its last request is answered.
+service through the hello of each. The supervisor says which release of a service answers; another one lives until its last
+request is answered.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from tenfold.server.channel import Channel, settle_memory
+from tenfold.server.channel import Channel, Message, settle_memory
 from tenfold.server.frames import Frame, Hello
 from tenfold.server.lane import Lane
 from tenfold.server.link import Batch, Link
@@ -40,6 +40,7 @@ from tenfold.server.wire import (
 from tenfold.spec import Spec
 
 DRAIN_LIMIT_S = 30.0
+POLL_S = 0.01
 
 
 class Front:
@@ -47,7 +48,8 @@ class Front:
 
     max_body_bytes = 1 << 16  # where no service says otherwise
 
-    def __init__(self, channel: Channel, run: Path, number: int) -> None:
+    def __init__(self, channel: Channel, run: Path, number: int, services: int) -> None:
+        """``run`` is the folder of sockets and counters; ``services`` is how many there will be."""
         self.draining = False
         self.heads = Heads(self)
         self.sites: dict[str, Site] = {}
@@ -56,7 +58,11 @@ class Front:
         self._number = number
         self._ready = True
         self._live = Live()
-        self._lanes: dict[str, Lane] = {}
+        self._services = services
+        self._links: dict[str, Link] = {}  # by the address of the replica
+        self._lanes: dict[str, tuple[Lane, Hello]] = {}  # by release, with what a replica of it said
+        self._current: dict[str, str] = {}  # the release of each service that is to answer
+        self._counters: dict[str, Counters] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopped = asyncio.Event()
 
@@ -75,7 +81,7 @@ class Front:
                 return self._only(head, self._alive, "GET", "HEAD")
             case ["readyz"]:
                 return self._only(head, self._readiness, "GET", "HEAD")
-            case ["predict"] if len(self.sites) == 1:
+            case ["predict"] if self.sites and self._services == 1:
                 return next(iter(self.sites.values())).resolve(head, "predict")
             case [name] if name in self.sites:
                 return self.sites[name].resolve(head, "")
@@ -99,12 +105,12 @@ class Front:
 
     def _readiness(self, connection: Connection, head: Head, body: bytes, started: float) -> None:
         services = {name: site.lane.ready for name, site in self.sites.items()}
-        ready = self._ready and bool(services) and all(services.values())
+        ready = self._ready and len(services) >= self._services and all(services.values())
         document = encode_json({"ready": ready, "draining": not self._ready, "services": services})
         connection.send(response(200 if ready else 503, document), head.keep_alive)
 
     def _unknown(self, connection: Connection, head: Head, body: bytes, started: float) -> None:
-        if self.sites:
+        if len(self.sites) >= self._services:
             names = ", ".join(f"/{name}/predict" for name in self.sites)
             connection.send(problem("not_found", f"predictions are at {names}"), head.keep_alive)
         else:
@@ -113,51 +119,95 @@ class Front:
     # Replicas
 
     def greeted(self, link: Link, hello: Hello) -> None:
-        """A replica is ready; its release takes its service's place if it is new."""
-        lane = self._lanes.get(hello.release)
-        if lane is None:
-            lane = self._open(hello, link.home)
+        """A replica is ready to answer."""
+        if hello.release not in self._lanes:
+            self._lanes[hello.release] = self._open(hello, link.home), hello
+        lane, _ = self._lanes[hello.release]
         lane.greeted(link, hello)
-        self._channel.send(event="attached", address=link.address, release=hello.release)
+        name = lane.spec.name
+        if name not in self._current and len(self.sites) < self._services:
+            self._current[name] = hello.release
+        self._choose(name)
+        self._channel.send(event="attached", address=link.address)
 
     def _open(self, hello: Hello, home: Path) -> Lane:
         spec, release = msgspec.json.decode(hello.service, type=Spec), hello.release
-        path = self._run / f"front-{self._number}.{release}.counters"
-        lane = Lane(spec, release, Counters(path, names_for(spec.input)), home, self._tell)
-        self._lanes[release] = lane
-        self.sites[spec.name] = Site(self._run, lane, hello)
-        self.heads.clear()
-        return lane
+        if release not in self._counters:
+            path = self._run / f"front-{self._number}.{release}.counters"
+            self._counters[release] = Counters(path, names_for(spec.input))
+        return Lane(spec, release, self._counters[release], home, self._tell)
 
     def answered(self, link: Link, batch: Batch, frame: Frame) -> None:
         """A link answers to its lane once it has greeted."""
         raise AssertionError("an answer before the hello")
 
-    def _tell(self, event: str, **facts: object) -> None:
-        self._channel.send(event=event, **facts)
-
     def lost(self, link: Link, unanswered: Sequence[Batch], suspect: Batch | None) -> None:
         """A replica went away before it was ready."""
+        self._links.pop(link.address, None)
+
+    def _tell(self, event: str, address: str) -> None:
+        """A lane says something of a replica, which the supervisor has to know too."""
+        if event in ("lost", "detached"):
+            self._links.pop(address, None)
+            asyncio.get_running_loop().call_soon(self._forget_lanes)
+        self._channel.send(event=event, address=address)
 
     async def _attach(self, address: str, home: Path) -> None:
-        loop = asyncio.get_running_loop()
+        link = self._links[address] = Link(self, address, home)
         try:
-            await loop.create_unix_connection(lambda: Link(self, address, home), address)
+            await asyncio.get_running_loop().create_unix_connection(lambda: link, address)
         except OSError as error:
+            self._links.pop(address, None)
             self._channel.send(event="unreachable", address=address, reason=str(error))
+        else:
+            if address not in self._links:  # detached meanwhile
+                link.close()
 
-    def _detach(self, release: str) -> None:
-        """Let go of a release that another one has replaced, once nothing of it waits."""
-        lane = self._lanes.get(release)
-        if lane is None or any(site.lane is lane for site in self.sites.values()):
+    def _detach(self, address: str) -> None:
+        """Let go of a replica; of a release's last one when nothing waits for it any more."""
+        link = self._links.get(address)
+        if link is not None and isinstance(lane := link.owner, Lane):
+            if lane.links == [link] and not lane.idle:
+                asyncio.get_running_loop().call_later(POLL_S, self._detach, address)
+            else:
+                lane.retire(link)
             return
-        if not lane.idle:
-            asyncio.get_running_loop().call_later(0.05, self._detach, release)
-            return
-        del self._lanes[release]
-        for link in list(lane.links):
+        if link is not None:  # it has not greeted yet
+            del self._links[address]
             link.close()
-        self._channel.send(event="detached", release=release)
+        self._channel.send(event="detached", address=address)
+
+    # Releases
+
+    def _choose(self, name: str) -> None:
+        """Let the current release of a service answer, once a replica of it has greeted."""
+        lane, hello = self._lanes.get(self._current.get(name, ""), (None, None))
+        if lane is None or hello is None:
+            return
+        site = self.sites.get(name)
+        if site is None:
+            self.sites[name] = Site(self._run, lane, hello)
+        elif site.lane is not lane:
+            site.take(lane, hello)
+        else:
+            return
+        self.heads.clear()
+        self._forget_lanes()
+
+    def _end(self, name: str) -> None:
+        """No service has this name any more."""
+        self._current.pop(name, None)
+        self.sites.pop(name, None)
+        self.heads.clear()
+        self._forget_lanes()
+
+    def _forget_lanes(self) -> None:
+        """Releases that do not answer any more go with their last replica."""
+        answering = [site.lane for site in self.sites.values()]
+        for release, (lane, _) in list(self._lanes.items()):
+            if lane not in answering and not lane.links:
+                del self._lanes[release]
+                lane.abandon()
 
     # Life
 
@@ -169,19 +219,25 @@ class Front:
             self._stop()
             return
         for message in messages:
-            match message["do"]:
-                case "attach":
-                    task = asyncio.get_running_loop().create_task(
-                        self._attach(message["address"], Path(message["home"]))
-                    )
-                    self._tasks.add(task)
-                    task.add_done_callback(self._tasks.discard)
-                case "detach":
-                    self._detach(message["release"])
-                case "unready":
-                    self._ready = False
-                case "drain":
-                    self._stop()
+            self._told(message)
+
+    def _told(self, message: Message) -> None:
+        match message["do"]:
+            case "attach":
+                task = asyncio.get_running_loop().create_task(self._attach(message["address"], Path(message["home"])))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+            case "detach":
+                self._detach(message["address"])
+            case "serve":
+                self._current[message["name"]] = message["release"]
+                self._choose(message["name"])
+            case "end":
+                self._end(message["name"])
+            case "unready":
+                self._ready = False
+            case "drain":
+                self._stop()
 
     def _stop(self) -> None:
         self._ready = False
@@ -213,7 +269,7 @@ class Front:
         asyncio.get_running_loop().call_later(1.0, self._tick)
 
 
-def main(channel: int, listen: int, run: str, number: int) -> None:
+def main(channel: int, listen: int, run: str, number: int, services: int) -> None:
     """Run a front on inherited descriptors."""
     import uvloop
 
@@ -221,7 +277,7 @@ def main(channel: int, listen: int, run: str, number: int) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
     async def serve() -> None:
-        front = Front(Channel.inherited(channel), Path(run), number)
+        front = Front(Channel.inherited(channel), Path(run), number, services)
         settle_memory()
         await front.serve(socket.socket(fileno=listen))
 

@@ -131,8 +131,8 @@ def quantile_s(counters: Counter[str], share: float) -> float | None:
     return None
 
 
-def live(counters: Counter[str], seconds: float) -> dict[str, Any]:
-    """What a service did in these seconds, as the answer sheet and the status line read it."""
+def live(counters: Counter[str]) -> dict[str, Any]:
+    """What a service did, as the answer sheet and the status line read it."""
     stages = {stage: counters[f"stage_ns:{stage}"] / 1e9 for stage in STAGES}
     batches = max(counters["batches"], 1)
     answered = sum(counters[f"latency:{k}"] for k in range(LATENCY_BUCKETS))
@@ -145,7 +145,6 @@ def live(counters: Counter[str], seconds: float) -> dict[str, Any]:
         "shed": counters["shed"],
         "failed": counters["failed"],
         "deaths": counters["deaths"],
-        "rows_per_s": counters["came"] / seconds if seconds > 0 else 0.0,
         "latency_s": {"p50": quantile_s(counters, 0.5), "p99": quantile_s(counters, 0.99)},
         "batch_rows": {"p50": _median_batch(counters)},
         "stage_s": {

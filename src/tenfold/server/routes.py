@@ -128,7 +128,7 @@ class Site:
 
     def _predict_picture(self, connection: Connection, head: Head, body: bytes, started: float) -> None:
         """The body is the picture itself."""
-        if not self._picture:  # nor was it, when the head came
+        if not self._picture:  # it was one when the head came
             connection.send(problem("unsupported_media_type", "this service reads application/json"), head.keep_alive)
             return
         self._proceed(self._decoder.picture(body), connection, head, body, started)
@@ -191,9 +191,19 @@ class Site:
         if not checked.parts:
             request.conclude()
         elif lane.admits(request, len(checked.parts)):
-            step = self.spec.batching.max_rows
-            for at in range(0, len(checked.parts), step):
-                lane.add(Part(request, checked.index[at : at + step], checked.parts[at : at + step]))
+            self._queue(lane, request, checked)
+
+    def _queue(self, lane: Lane, request: Many, checked: Outcomes) -> None:
+        """Rows that are known to end replicas are refused at sight."""
+        killers = [k for k, row in enumerate(checked.parts) if lane.is_killer(row)]
+        good = sorted(set(range(len(checked.parts))).difference(killers)) if killers else range(len(checked.parts))
+        step = self.spec.batching.max_rows
+        for at in range(0, len(good), step):
+            some = good[at : at + step]
+            lane.add(Part(request, [checked.index[k] for k in some], [checked.parts[k] for k in some]))
+        for k in killers:
+            lane.came(1)
+            Part(request, [checked.index[k]], [checked.parts[k]]).quarantine()
 
     # Descriptions
 
