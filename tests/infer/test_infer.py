@@ -37,7 +37,9 @@ def field_of(values: Any) -> Field:
         (["a", "b"], "text", False),
         (["a", None], "text", True),
         (np.array([1, "a"], dtype=object), "text", False),
-        ([datetime(2024, 1, 1), datetime(2024, 1, 2)], "datetime", False),
+        ([datetime(2024, 1, 1, 9), datetime(2024, 1, 2)], "datetime", False),
+        ([datetime(2024, 1, 1), datetime(2024, 1, 2)], "date", False),
+        ([datetime(2024, 1, 1, tzinfo=UTC)], "datetime", False),
         (np.array([date(2024, 1, 1), None], dtype=object), "date", True),
         ([[1.0, 2.0], [3.0]], "list", False),
         ([None, None], "float", True),
@@ -53,7 +55,7 @@ def test_types_are_read_from_the_values(values: Any, kind: str, nullable: bool) 
 def test_time_zones_are_kept_apart() -> None:
     """A column with time zones asks for them, one without refuses them."""
     assert field_of([datetime(2024, 1, 1, tzinfo=UTC)]).timezone == "aware"
-    assert field_of([datetime(2024, 1, 1)]).timezone == "naive"
+    assert field_of([datetime(2024, 1, 1, 9)]).timezone == "naive"
 
 
 def test_ranges_only_flag() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -71,6 +73,21 @@ def test_what_cannot_be_written(odd: Running, row: dict[str, int]) -> None:
     assert reply.json["answered"] == 2
     assert odd.ask("/predict", row).status == 500
     assert odd.ask("/predict", good).status == 200
+
+
+def test_a_replica_that_was_stopped(odd: Running) -> None:
+    """Rows that reach a replica after their deadline are not begun, and nobody hears of an error of ours."""
+    (replica,) = odd.pids("replica")
+    os.kill(replica, signal.SIGSTOP)
+    try:
+        for _ in range(3):
+            late = odd.ask("/predict", {"moment": 1, "text": 1}, {"X-Request-Timeout-Ms": "50"})
+            assert (late.status, late.json["code"]) == (504, "deadline")
+    finally:
+        os.kill(replica, signal.SIGCONT)
+    assert odd.ask("/predict", {"moment": 1, "text": 1}).status == 200
+    assert odd.pids("replica") == [replica]
+    assert "Traceback" not in odd.log.read_text()
 
 
 def test_failures_are_counted_apart(odd: Running) -> None:

@@ -378,6 +378,7 @@ def test_upgrade_is_ignored() -> None:
         (b"nonsense\r\n\r\n", 400, "bad_request"),
         (b"\r\n\r\n", 400, "bad_request"),
         (b"GET / HTTP/1.1\r\n\r\n", 400, "bad_request"),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400, "bad_request"),
         (b"GET / HTTP/1.1\nHost: h\n\r\n\r\n", 400, "bad_request"),
         (b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", 400, "bad_request"),
         (b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n", 400, "bad_request"),

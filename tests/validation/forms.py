@@ -134,8 +134,8 @@ def actions(draw: st.DrawFn, kind: Kind, said: dict[str, Any]) -> dict[str, Any]
         "bool": [True],
         "text": ["aa", "12", "q"],
         "category": list(said.get("categories", [])),
-        "date": ["2026-01-15"],
-        "datetime": ["2026-01-15T09:30:00.5Z", "2026-01-15T09:30:00.5"],
+        "date": ["2026-01-15", "2026-01-15T00:00:00.000", "2026-01-15T00:00:01", "2026-01-15T00:00:00Z"],
+        "datetime": ["2026-01-15T09:30:00.5Z", "2026-01-15T09:30:00.5", "2026-01-15", "2026-02-30"],
     }
     impute = [Action("impute", value) for value in samples.get(kind, [])]
     flag = [Action("flag")]

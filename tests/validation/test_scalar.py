@@ -6,7 +6,7 @@ import json
 import struct
 import subprocess
 import sys
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from tenfold.contract.form import Action, Field, Form, ImageForm
 from tenfold.errors import ContractError, Violation
+from tenfold.validation import block
 from tenfold.validation.actions import resolve
 from tenfold.validation.scalar import Decoder, Slow
 
@@ -339,3 +340,28 @@ def test_the_front_needs_no_numpy() -> None:
         "import sys, tenfold.validation.scalar; sys.exit(any(m in sys.modules for m in ('numpy', 'annotated_types')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(("timezone", "accepted"), [("naive", True), ("", True), ("aware", False)])
+def test_a_day_is_its_midnight(timezone: Literal["naive", "aware", ""], accepted: bool) -> None:
+    """A moment without a time of day may be written as pandas writes it; where an offset is needed it lacks one."""
+    form = Form(name="Row", fields=(Field(name="at", wire="at", kind="datetime", timezone=timezone),))
+    for body in (b'{"at": "2026-01-15"}', b'{"at": "2026-02-30"}'):
+        said = Decoder(form).one_slow(body).violations
+        assert (not said) == (accepted and b"01-15" in body)
+    if accepted:
+        rows = [block.check(form, [{"at": text}]).rows["at"][0] for text in ("2026-01-15", "2026-01-15T00:00:00")]
+        assert rows[0] == rows[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "accepted"),
+    [("2026-01-15T00:00:00.000", True), ("2026-01-15T00:00:01", False), ("2026-01-15T00:00:00Z", False)],
+)
+def test_a_midnight_is_its_day(text: str, accepted: bool) -> None:
+    """A day may be written as pandas writes it; a moment with a time of day or an offset is no day."""
+    form = Form(name="Row", fields=(Field(name="day", wire="day", kind="date"),))
+    said = Decoder(form).one_slow(json.dumps({"day": text}).encode()).violations
+    assert [violation.detail for violation in said] == (
+        [] if accepted else ["day must be a date (YYYY-MM-DD), found a date and time"]
+    )

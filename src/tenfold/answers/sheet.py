@@ -63,8 +63,8 @@ def sheet(
 ) -> Sheet:
     """The ten answers of a service, each judged.
 
-    What the model says of itself is part of the evidence: whoever asks is told the same. ``live`` are the counters of a running server, as
-    ``server.metrics.live`` sums them. ``target`` is the SERVICE that the suggested commands name.
+    What the model says of itself is part of the evidence: whoever asks is told the same. ``live`` are the counters of a
+    running server, as ``server.metrics.live`` sums them. ``target`` is the SERVICE that the suggested commands name.
     """
     kept = evidence or Evidence()
     case = Case(

@@ -6,8 +6,12 @@ field and the mend.
 
 from __future__ import annotations
 
+import math
 import re
+import re._constants as _constants  # type: ignore[import-not-found]
+import re._parser as _parser  # type: ignore[import-not-found]
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import msgspec
 
@@ -21,6 +25,10 @@ Fault = tuple[str, str]  # what is wrong, as the rest of a sentence about the fi
 NUMBERS = ("float", "int")
 ORDERED = ("float", "int", "date", "datetime")
 RESERVED = frozenset(name for name in dir(Rows) if not name.startswith("_")) | {"form", "predicates", "read", "rules"}
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")  # those that transforms.pictures reads
+MAX_SIDE = 16_384
+MAX_ELEMENTS = 100_000_000
+REPEATS = (_constants.MAX_REPEAT, _constants.MIN_REPEAT)
 
 
 def require_consistent(form: Form) -> None:
@@ -139,6 +147,47 @@ def _lengths(field: Field) -> Iterator[Fault]:
             re.compile(rf"\A(?:{field.pattern})\Z")
         except re.error as error:
             yield f"has a pattern that is not a regular expression ({error})", "flags stand as in (?i:...)"
+        else:
+            if _repeats_repeats(_parser.parse(field.pattern)):
+                yield (
+                    "has a pattern with a repetition of repetitions, which a short text can keep busy for years",
+                    "write (a+)+ as a+; a front that hangs on one field answers nobody",
+                )
+
+
+def _repeats_repeats(parsed: Any) -> bool:
+    """Whether a regular expression repeats without end what is nothing but repetition without end, as (a+)+ does: it then
+    tries exponentially many ways to fail. With something fixed between the repetitions there is but one way."""
+    for operation, argument in parsed:
+        inner = _within(operation, argument)
+        if operation in REPEATS and argument[1] == _parser.MAXREPEAT and any(map(_is_all_repetition, inner)):
+            return True
+        if any(map(_repeats_repeats, inner)):
+            return True
+    return False
+
+
+def _is_all_repetition(parsed: Any) -> bool:
+    """Whether a part can match by repetitions without end alone."""
+    found = False
+    for operation, argument in parsed:
+        inner = _within(operation, argument)
+        if operation in REPEATS and argument[1] == _parser.MAXREPEAT:
+            found = True
+        elif operation in REPEATS and argument[0] == 0:
+            continue
+        elif inner and any(map(_is_all_repetition, inner)):
+            found = True
+        else:
+            return False
+    return found
+
+
+def _within(operation: Any, argument: Any) -> list[Any]:
+    """The parts that a part of a regular expression consists of."""
+    if operation in REPEATS or operation is _constants.SUBPATTERN:
+        return [argument[-1]]
+    return list(argument[1]) if operation is _constants.BRANCH else []
 
 
 def _categories(field: Field) -> Iterator[Fault]:
@@ -162,6 +211,8 @@ def _arrays(field: Field) -> Iterator[Fault]:
             yield f"is a Tensor of {field.dtype!r}", f"the dtypes are {', '.join(DTYPES)}"
         if not field.shape or any(size < -1 or size == 0 for size in field.shape):
             yield f"is a Tensor of shape {field.shape}", "give each dimension a size, or None for any"
+        elif math.prod(abs(size) for size in field.shape) > MAX_ELEMENTS:
+            yield f"is a Tensor of shape {field.shape}", f"a row may have {MAX_ELEMENTS:,} elements"
     if field.image is not None:
         yield from _image(field.image)
 
@@ -172,6 +223,10 @@ def _image(image: ImageForm) -> Iterator[Fault]:
     except msgspec.ValidationError as error:
         yield f"is an Image with a choice that does not exist ({error})", "see the documentation of Image"
         return
+    if not image.formats or not set(image.formats) <= set(FORMATS):
+        yield f"is an Image of the formats {', '.join(image.formats) or 'none'}", f"they are {', '.join(FORMATS)}"
+    if image.size is not None and not all(1 <= side <= MAX_SIDE for side in image.size):
+        yield f"is an Image resized to {image.size}", f"a side has 1 to {MAX_SIDE:,} pixels"
     channels = 1 if image.order == "gray" else 3
     for word, values in (("mean", image.mean), ("std", image.std)):
         if len(values) not in (0, channels):

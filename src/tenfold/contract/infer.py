@@ -163,6 +163,8 @@ def _kind(wire: str, present: pd.Series[Any]) -> Kind:
         raise ContractError(
             f"column {wire!r} holds times with and without a time zone", "give all of them one, in training, too"
         )
+    if kind == "datetime" and not present.empty and not _is_aware(present) and _are_days(present):
+        return "date"
     if seen == "integer" and not _fits_int64(present):
         return "text"
     if not _fits_json(kind, present):
@@ -194,6 +196,14 @@ def _is_aware(present: pd.Series[Any]) -> bool:
     """Whether datetimes carry a time zone."""
     some = present.dtype if present.empty or present.dtype != object else present.iloc[0]
     return getattr(some, "tz", None) is not None or getattr(some, "tzinfo", None) is not None
+
+
+def _are_days(present: pd.Series[Any]) -> bool:
+    """Whether no moment has a time of day."""
+    import pandas as pd
+
+    moments = pd.to_datetime(present)
+    return bool((moments == moments.dt.normalize()).all())
 
 
 def _item(wire: str, present: pd.Series[Any]) -> Field:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
 from itertools import chain
 from typing import Any, NamedTuple
@@ -21,6 +21,7 @@ from tenfold.contract.form import Field
 INT64 = (-(2**63), 2**63 - 1)
 EXACT = 2**53  # from here on a float no longer tells neighbouring integers apart
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+DAY_LENGTH = len("2026-01-15")
 EPOCH_DAY = date(1970, 1, 1).toordinal()
 MICROSECOND = timedelta(microseconds=1)
 
@@ -145,7 +146,7 @@ def _category(value: Any, field: Field, name: str) -> str | int:
 def _datetime(value: Any, field: Field, name: str) -> int:
     if isinstance(value, str):
         try:
-            value = msgspec.convert(value, datetime)
+            value = _midnight(value) if len(value) == DAY_LENGTH else msgspec.convert(value, datetime)
         except msgspec.ValidationError:
             raise wrong_type(field, name, "other text") from None
     if not isinstance(value, datetime):
@@ -155,10 +156,20 @@ def _datetime(value: Any, field: Field, name: str) -> int:
     return microseconds(value)
 
 
+def _midnight(text: str) -> datetime:
+    """The moment that a day without a time is, as pandas writes it."""
+    return datetime.combine(msgspec.convert(text, date), time())
+
+
+def _day(moment: datetime) -> date:
+    """The day whose midnight a moment is, and the moment itself if it is none."""
+    return moment.date() if moment.tzinfo is None and moment.time() == time() else moment
+
+
 def _date(value: Any, field: Field, name: str) -> int:
     if isinstance(value, str):
         try:
-            value = msgspec.convert(value, date)
+            value = msgspec.convert(value, date) if len(value) == DAY_LENGTH else _day(msgspec.convert(value, datetime))
         except msgspec.ValidationError:
             raise wrong_type(field, name, "other text") from None
     if not isinstance(value, date) or isinstance(value, datetime):

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from tenfold.answers import Fit, keep
-from tenfold.scaffold.making import Made, Progress, make
+from tenfold.scaffold.made import Made
+from tenfold.scaffold.making import Progress, make
 from tenfold.service import find, spec
 
 __all__ = ["Made", "init"]

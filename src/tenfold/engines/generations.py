@@ -29,7 +29,8 @@ def elect(current: Version | None, ready: Sequence[Version], replicas: int) -> V
     """The version that answers from now on, ``ready`` being that of each replica that could: the newest that is complete;
     where the current one has no replica left, the newest there is."""
     counts = Counter(ready)
-    complete = [version for version, count in counts.items() if count >= replicas]
+    oldest = current[0] if current else 0
+    complete = [version for version, count in counts.items() if count >= replicas and version[0] >= oldest]
     if complete:
         return max(complete)
     return current if current in counts or not counts else max(counts)

@@ -14,6 +14,7 @@ import mimetypes
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
+from zipfile import BadZipFile
 
 import msgspec
 
@@ -93,7 +94,16 @@ def read(folder: Path) -> Kept:
     except FileNotFoundError as error:
         missing = Path(error.filename or place).name
         raise NotFound(f"{place} has no {missing}", "tenfold.record(…) in the training script writes it") from None
-    except (msgspec.MsgspecError, ValueError, KeyError) as error:
+    except (
+        msgspec.MsgspecError,
+        ValueError,
+        KeyError,
+        OSError,
+        EOFError,
+        BadZipFile,
+        MemoryError,
+        RecursionError,
+    ) as error:
         raise ServiceError(f"{place} cannot be read: {error}", "restore it from git, or record anew") from None
 
 

@@ -194,7 +194,7 @@ def _answers(
         postprocess=postprocess,
         deadline=_deadline(took_s),
         took=f"{took_s * 1000:.2g} ms" if took_s else "",
-        capacity=_capacity(took_s),
+        capacity=_capacity(took_s) if took_s else "",
         cores=os.cpu_count() or 1,
     )
 
@@ -207,7 +207,7 @@ def _deadline(took_s: float) -> str:
 
 def _capacity(took_s: float) -> str:
     """Half of what one row after the other would give, in one figure, and at most 500: easily kept."""
-    rate = min(500.0, 0.5 / took_s) if took_s else 500.0
+    rate = min(500.0, 0.5 / took_s)
     step = 10 ** math.floor(math.log10(rate)) if rate >= 1 else 1
     return f"{max(1, int(rate // step * step))} rows/s"
 

@@ -23,7 +23,8 @@ class Answers:
     """What the text states: names, the inferred contract, and the answers that init chose.
 
     ``model`` is an expression ("model.skops" in quotes, or a call of trust), ``origin`` says what the guesses
-    are from ("891 rows of train.parquet", or nothing), ``took`` how long the model takes for one row.
+    are from ("891 rows of train.parquet", or nothing), ``took`` how long the model takes for one row; ``capacity`` is
+    "" where nothing is promised, ``cores`` are those of this machine.
     """
 
     name: str
@@ -37,7 +38,7 @@ class Answers:
     postprocess: str
     deadline: str = "50 ms"
     took: str = ""
-    capacity: str = "500 rows/s"
+    capacity: str = ""
     cores: int = 8
 
 
@@ -129,17 +130,19 @@ def _service(answers: Answers) -> str:
         Line("", above=f"4 postprocess: {answers.postprocess}"),
         Line("batching = Batching(max_rows=64)", "5 what waits goes together; nothing waits for more"),
         Line(f'deadline = Deadline("{answers.deadline}")', f"6 {took}what would be late is refused at once"),
-        Line(
-            f'capacity = Capacity(at_least="{answers.capacity}")', "7 guessed; what you promise, until it is measured"
-        ),
-        Line(
-            f"scaling = Scaling(min_replicas=1, max_replicas={answers.cores})", "8 processes, at most one per core here"
-        ),
+        _capacity_line(answers),
+        Line(f"scaling = Scaling(min_replicas=1, max_replicas={answers.cores})", "8 processes, at most one per core"),
         Line('releases = Releases(steps=("1%", "10%", "50%"))', "9 the traffic of a new release, step by step"),
         Line('drift = Drift(labels_after="30 days")', "10 when the truth about an answer is known"),
     ]
     doc = answers.doc.replace("\\", "\\\\").replace('"""', "'''")
     return f'class {class_name(answers.name)}(Service):\n    """{doc}"""\n\n{_aligned(lines)}'
+
+
+def _capacity_line(answers: Answers) -> Line:
+    if not answers.capacity:
+        return Line("", above='7 nothing is promised; Capacity(at_least="500 rows/s") would')
+    return Line(f'capacity = Capacity(at_least="{answers.capacity}")', "7 guessed from that: what do you promise?")
 
 
 # -- one field ---------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,12 +46,26 @@ def _read_file(path: Path, texts: Sequence[str]) -> pd.DataFrame:
         if path.suffix in (".parquet", ".pq"):
             return pd.read_parquet(path)
         if ".csv" in suffixes:
-            return pd.read_csv(path, dtype=dict.fromkeys(texts, str))
+            return _with_days(pd.read_csv(path, dtype=dict.fromkeys(texts, str)), texts)
     except ImportError:
         raise UsageError("reading Parquet needs pyarrow", "pip install 'tenfold[batch]'") from None
     except (ValueError, OSError) as error:
         raise TenfoldError(f"{path} cannot be read: {error}", "is it what its name says, and whole?") from None
     raise UsageError(f"{path.name} is neither .parquet nor .csv", "write the table with DataFrame.to_parquet")
+
+
+def _with_days(frame: pd.DataFrame, texts: Sequence[str]) -> pd.DataFrame:
+    """The frame, with days instead of text in columns where every value is one (2026-01-15): CSV cannot say so."""
+    import pandas as pd
+
+    for name in frame.columns:
+        present = frame[name].dropna()
+        if name in texts or pd.api.types.infer_dtype(present) != "string":
+            continue
+        if present.str.fullmatch(r"\d{4}-\d\d-\d\d").all():
+            with suppress(ValueError):  # the 30th of February is text
+                frame[name] = pd.to_datetime(frame[name], format="%Y-%m-%d")
+    return frame
 
 
 def require_pandas() -> None:

@@ -20,7 +20,6 @@ from tenfold.server.metrics import live, read
 from tenfold.server.responses import JSON, Date, problem, response
 from tenfold.server.wire import Connection, Handler, Head, Heads, Live, refuse_method
 
-
 WINDOW_S = 3600.0  # what "live" is about
 SNAPSHOT_S = 10.0
 RATE_S = 60.0  # what a rate is taken over

@@ -301,6 +301,8 @@ class Lane:
         self._count_came()
         notes = decode_notes(said) if said else None
         timing = TIMING % tuple([milliseconds(spent / 1e9) for spent in spent_ns])
+        if frame.rows == 0:
+            return Outcome([None] * batch.rows, notes, batch.sent, timing)
         if frame.rows == batch.rows:
             return Outcome(self._outputs.encode(batch.rows, frame.parts[3:]), notes, batch.sent, timing)
         places = memoryview(index).cast("I").tolist()

@@ -12,6 +12,7 @@ import msgspec
 from tenfold.errors import Change, Flag, Violation, status_of, summary
 from tenfold.server.wire import Date, encode_json, problem, response
 
+MAX_TOLD = 10_000  # violations that one answer names; a small body can cause a hundred times as many
 Headers = Sequence[tuple[str, str]]
 
 
@@ -101,7 +102,9 @@ class Replies:
         ordered = sorted(violations, key=lambda violation: violation.row)
         if ordered and (not answered or strict):
             return refusal(ordered, headers, extra=document)
-        document["errors"] = [violation_json(violation) for violation in ordered]
+        document["errors"] = [violation_json(violation) for violation in ordered[:MAX_TOLD]]
+        if len(ordered) > MAX_TOLD:
+            document["errors_omitted"] = len(ordered) - MAX_TOLD
         if changes:
             document["changes"] = [{"row": change.row, **change_json(change)} for change in sorted(changes, key=_row)]
         if flags:
@@ -116,7 +119,10 @@ class Replies:
 def refusal(violations: Sequence[Violation], headers: Headers, extra: Mapping[str, Any] | None = None) -> bytes:
     """The problem document of rows that were refused; the service's own failures weigh more than the input's."""
     worst = max(violations, key=lambda violation: status_of(violation.code) >= 500)
-    return problem(worst.code, summary(violations), violations, headers, extra=dict(extra or {}))
+    more = dict(extra or {})
+    if len(violations) > MAX_TOLD:
+        more["errors_omitted"] = len(violations) - MAX_TOLD
+    return problem(worst.code, summary(violations), violations[:MAX_TOLD], headers, extra=more)
 
 
 def violation_json(violation: Violation) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import httptools
@@ -120,6 +120,7 @@ class _HeadParser:
         self.target = b""
         self.headers: dict[str, str] = {}
         self.lines = 0
+        self.hosts = 0
         self.keep_alive = True
         self.parser = httptools.HttpRequestParser(self)
 
@@ -129,6 +130,7 @@ class _HeadParser:
     def on_header(self, name: bytes, value: bytes) -> None:
         self.lines += 1
         key = name.decode("latin-1").lower()
+        self.hosts += key == "host"
         text = value.decode("latin-1")
         self.headers[key] = f"{self.headers[key]}, {text}" if key in self.headers else text
 
@@ -200,16 +202,24 @@ def parse_head(raw: bytes) -> Head:
         raise Rejected("uri_too_long")
     if parsing.lines > MAX_HEAD_LINES:
         raise Rejected("headers_too_large")
-    if "host" not in headers and parser.get_http_version() == "1.1":
-        raise Rejected("bad_request", "an HTTP/1.1 request names its host")
+    version = parser.get_http_version()
+    if version not in ("1.0", "1.1"):
+        raise Rejected("bad_request", "the version of HTTP is 1.0 or 1.1")
+    if parsing.hosts != 1 and (parsing.hosts > 1 or version == "1.1"):
+        raise Rejected("bad_request", "an HTTP/1.1 request names its host, once")
+    _require_framing(headers)
+    method = parser.get_method().decode("ascii", "replace")
+    return Head(method, parsing.target, headers, parsing.keep_alive)
+
+
+def _require_framing(headers: Mapping[str, str]) -> None:
+    """A body ends in one way, which every party on the way has to agree about."""
     coding = headers.get("transfer-encoding")
     if coding is not None and (coding.lower() != "chunked" or "content-length" in headers):
         raise Rejected("bad_request", "the body has either a Content-Length or chunked encoding")
     length = headers.get("content-length", "0")
     if not length.isdecimal() or len(length) > MAX_LENGTH_DIGITS:
         raise Rejected("bad_request", "Content-Length is one whole number")
-    method = parser.get_method().decode("ascii", "replace")
-    return Head(method, parsing.target, headers, parsing.keep_alive)
 
 
 class Connection(asyncio.Protocol):

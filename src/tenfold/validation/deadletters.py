@@ -6,6 +6,7 @@ values of the row as they were sent, without those of Private fields and of fiel
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 from collections.abc import Mapping, Sequence
@@ -84,6 +85,9 @@ def _append(path: Path, lines: bytes) -> None:
     """One write to a file opened for appending: lines of several processes do not mix."""
     handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:
-        os.write(handle, lines)
+        written = os.write(handle, lines)
+        if written < len(lines):  # the disk is full: no half line stays
+            os.ftruncate(handle, os.fstat(handle).st_size - written)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     finally:
         os.close(handle)
