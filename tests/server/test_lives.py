@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import signal
 import socket
 import threading
@@ -99,6 +101,35 @@ def test_draining_finishes_what_is_in_progress(tmp_path: Path) -> None:
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(10) == 0
         assert slow().status == 200
+
+
+def test_draining_under_load(tmp_path: Path) -> None:
+    """Keep-alive clients that send while SIGTERM arrives are all answered, and told to close."""
+    with serve(write_service(tmp_path)) as server:
+        started = threading.Barrier(9)
+
+        def client() -> list[tuple[int, str]]:
+            seen = []
+            connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+            for k in range(10_000):
+                connection.request("POST", "/predict", json.dumps(GOOD), {"content-type": "application/json"})
+                response = connection.getresponse()
+                response.read()
+                seen.append((response.status, response.headers.get("connection", "")))
+                if k == 20:
+                    started.wait()
+                if seen[-1][1] == "close":
+                    break
+            return seen
+
+        with ThreadPoolExecutor(8) as clients:
+            running = [clients.submit(client) for _ in range(8)]
+            started.wait()
+            server.process.send_signal(signal.SIGTERM)
+            answers = [one.result() for one in running]
+        assert server.process.wait(10) == 0
+        assert {status for seen in answers for status, _ in seen} == {200}
+        assert all(seen[-1][1] == "close" for seen in answers)
 
 
 def test_a_second_signal(tmp_path: Path) -> None:

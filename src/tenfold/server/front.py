@@ -40,6 +40,7 @@ from tenfold.server.wire import (
 from tenfold.spec import Spec
 
 DRAIN_LIMIT_S = 30.0
+GRACE_S = 0.5
 POLL_S = 0.01
 
 
@@ -253,6 +254,10 @@ class Front:
         self._channel.send(event="listening")
         await self._stopped.wait()
         server.close()
+        # A client may be sending on a connection that looks idle here: each is told to close with its next answer first.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GRACE_S):
+                await self._live.empty()
         for connection in list(self._live):
             if connection.idle and connection.transport is not None:
                 connection.transport.close()

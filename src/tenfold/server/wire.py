@@ -438,7 +438,7 @@ class Connection(asyncio.Protocol):
             self.reject("request_timeout", "the body paused for 30 s")
         elif self._buffer and silent_s > HEAD_TIMEOUT_S:
             self.reject("request_timeout", "the head did not arrive within 10 s")
-        elif silent_s > IDLE_TIMEOUT_S or (self.idle and self._app.draining):
+        elif silent_s > IDLE_TIMEOUT_S or (silent_s > 0.5 and self.idle and self._app.draining):
             transport.close()
 
     def _waits_for_reader(self, transport: asyncio.Transport, now: float) -> bool:
