@@ -24,14 +24,15 @@ from tenfold import (
 )
 
 
+# 1 What comes in; 2 what is valid, and what becomes of it otherwise.
 class Tumour(Contract):
     """One biopsy, as the laboratory sends it: mean, error and worst of ten measures of its cell nuclei."""
 
-    sample: Annotated[str, Key()]  # echoed, joins the labels that come later, not given to the model
+    # The key is echoed and joins the labels that come later; the model never sees it.
+    sample: Annotated[str, Key()]
     mean_radius: Annotated[float, Alias("mean radius"), Gt(0), Le(60)]
-    mean_texture: Annotated[
-        float, Alias("mean texture"), Ge(0), on_missing(18.84)
-    ]  # the median of the training rows, and the answer says so
+    # A missing texture becomes the median of the training rows, and the answer says so.
+    mean_texture: Annotated[float, Alias("mean texture"), Ge(0), on_missing(18.84)]
     mean_perimeter: Annotated[float, Alias("mean perimeter"), Gt(0), Le(400)]
     mean_area: Annotated[float, Alias("mean area"), Gt(0)]
     mean_smoothness: Annotated[float, Alias("mean smoothness"), Ge(0), Le(0.3), on_invalid(clamp)]
@@ -68,17 +69,18 @@ class Tumour(Contract):
 
 class Diagnosis(Contract):
     label: Literal["benign", "malignant"]
-    probability: Annotated[float, Ge(0), Le(1)]  # of the label
+    probability: Annotated[float, Ge(0), Le(1)]
 
 
 class TumourCheck(Service):
     """Is it malignant?"""
 
-    input, output, model = Tumour, Diagnosis, "model.skops"  # 1 and 2
-    # 3 and 4, preprocess and postprocess, are the defaults: the fields in this order as a matrix; the likelier label
-    batching = Batching(max_rows=64)  # 5
-    deadline = Deadline("50 ms")  # 6
-    capacity = Capacity(at_least="500 rows/s")  # 7
-    scaling = Scaling(min_replicas=1, max_replicas=4)  # 8
-    releases = Releases(steps=("1%", "10%", "50%"))  # 9
-    drift = Drift(labels_after="30 days")  # 10
+    input, output, model = Tumour, Diagnosis, "model.skops"
+    # 3 preprocess: the default, the fields in this order as a matrix, without the key
+    # 4 postprocess: the default, the likelier label, and its probability
+    batching = Batching(max_rows=64)  # 5 what waits goes together; nothing waits for more
+    deadline = Deadline("50 ms")  # 6 what would be late is refused at once
+    capacity = Capacity(at_least="500 rows/s")  # 7 a promise, until it is measured
+    scaling = Scaling(min_replicas=1, max_replicas=4)  # 8 processes, at least and at most
+    releases = Releases(steps=("1%", "10%", "50%"))  # 9 the traffic of a new release, step by step
+    drift = Drift(labels_after="30 days")  # 10 when the truth about an answer is known

@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
+
+import msgspec
 
 from tenfold.errors import Change, Flag, Violation
 from tenfold.server.frames import Notes
@@ -100,51 +102,29 @@ class Remarks:
             self.put_aside[place] = [reason._replace(row=place) for reason in reasons]
 
 
-class Request:
-    """What one row and many have in common: who asked, when, and until when."""
+class Request(msgspec.Struct, gc=False, eq=False):
+    """What one row and many have in common: who asked, when, and until when.
 
-    __slots__ = (
-        *(
-            "body",
-            "connection",
-            "deaths",
-            "decoded",
-            "done",
-            "due",
-            "head",
-            "id",
-            "lane",
-            "packed",
-            "remarks",
-            "started",
-        ),
-        "trace_id",
-    )
+    One is made for every request, which a Struct does in a third of the time of a class with slots.
+    """
 
-    def __init__(
-        self,
-        lane: Lane,
-        connection: Connection,
-        head: Head,
-        request_id: bytes,
-        started: float,
-        decoded: float,
-        body: bytes,
-        packed: Sequence[Packed] = (),
-    ) -> None:
-        self.lane = lane
-        self.connection = connection
-        self.head = head
-        self.id = request_id
-        self.trace_id = head.trace_id or request_id
-        self.started = started
-        self.decoded = decoded
-        self.due = started + head.budget_s
-        self.body = body
-        self.packed = packed
-        self.deaths = 0
-        self.done = False
-        self.remarks: Remarks | None = None
+    lane: Lane
+    connection: Connection
+    head: Head
+    id: bytes
+    started: float
+    decoded: float
+    due: float
+    body: bytes
+    packed: Sequence[Packed] = ()
+    deaths: int = 0
+    done: bool = False
+    remarks: Remarks | None = None
+
+    @property
+    def trace_id(self) -> bytes:
+        """The client's own id of the request, or ours."""
+        return self.head.trace_id or self.id
 
     @property
     def alive(self) -> bool:
@@ -175,11 +155,10 @@ class Request:
         self.finish(problem(code, detail, headers=headers))
 
 
-class Single(Request):
+class Single(Request, gc=False, eq=False):
     """One row."""
 
-    __slots__ = ()
-    rows = 1
+    rows: ClassVar[int] = 1
 
     @property
     def request(self) -> Single:
@@ -262,15 +241,19 @@ class Single(Request):
         self.conclude(None)
 
 
-class Many(Request):
+class Many(Request, gc=False, eq=False):
     """Many rows of one request, collected until each is answered or refused."""
 
-    __slots__ = ("left", "outputs", "sent", "stages", "strict")
+    left: int = 0
+    outputs: list[bytes | None] = []
+    sent: float = 0.0
+    stages: bytes = b""
+    strict: bool = False
 
     def begin(self, total: int, accepted: int, remarks: Remarks, strict: bool) -> None:
         """``total`` rows came, of which ``accepted`` go to a replica."""
         self.lane.came(total - accepted)
-        self.outputs: list[bytes | None] = [None] * total
+        self.outputs = [None] * total
         self.left = accepted
         self.remarks = remarks
         self.strict = strict

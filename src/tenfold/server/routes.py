@@ -117,7 +117,9 @@ class Site:
                 self._predict_slowly(connection, head, body, started)
             return
         lane = self.lane
-        request = Single(lane, connection, head, _next_id(started), started, _now(), body, (packed,))
+        request = Single(
+            lane, connection, head, _next_id(started), started, _now(), started + head.budget_s, body, (packed,)
+        )
         if self._has_key:
             request.remarks = Remarks(key=self._decoder.key_of(packed))
         lane.offer(request)
@@ -135,7 +137,17 @@ class Site:
 
     def _proceed(self, checked: Outcomes, connection: Connection, head: Head, body: bytes, started: float) -> None:
         """One row that validation has something to say about."""
-        request = Single(self.lane, connection, head, _next_id(started), started, _now(), body, checked.parts)
+        request = Single(
+            self.lane,
+            connection,
+            head,
+            _next_id(started),
+            started,
+            _now(),
+            started + head.budget_s,
+            body,
+            checked.parts,
+        )
         request.remarks = Remarks(
             checked.violations, checked.changes, checked.flags, checked.put_aside, checked.fallbacks, checked.key
         )
@@ -177,7 +189,7 @@ class Site:
     def _proceed_many(self, checked: Outcomes, connection: Connection, head: Head, body: bytes, started: float) -> None:
         """Rows travel in parts of a batch each and are put together again."""
         lane = self.lane
-        request = Many(lane, connection, head, _next_id(started), started, _now(), body)
+        request = Many(lane, connection, head, _next_id(started), started, _now(), started + head.budget_s, body)
         if checked.malformed:
             lane.counters.add("violation::malformed")
             request.finish(refusal(checked.malformed, request.headers()))
