@@ -22,9 +22,7 @@ PORT = click.IntRange(0, 65535)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address for predictions.")
 @click.option("--port", default=8000, show_default=True, type=PORT, help="Port for predictions; 0 for any free one.")
 @click.option("--admin-host", default="127.0.0.1", show_default=True, help="Address of console and metrics.")
-@click.option(
-    "--admin-port", default=8001, show_default=True, type=PORT, help="Port of console and metrics."
-)
+@click.option("--admin-port", default=8001, show_default=True, type=PORT, help="Port of console and metrics.")
 @click.option("--replicas", default=1, show_default=True, type=click.IntRange(1, 256), help="Processes per model.")
 @click.option("--fronts", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes that speak HTTP.")
 @click.option("--reload", is_flag=True, help="Take up a changed folder, without losing a request.")

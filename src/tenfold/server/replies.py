@@ -144,10 +144,12 @@ def _row(item: Change | Flag) -> int:
     return item.row
 
 
-_MILLISECONDS = [b"%d.%03d" % divmod(microseconds, 1000) for microseconds in range(4096)]
+_MILLISECONDS = [b"%d.%03d" % divmod(microseconds, 1000) for microseconds in range(10_000)]
 
 
 def milliseconds(seconds: float) -> bytes:
     """A duration in milliseconds with three decimals, as Server-Timing has it."""
-    microseconds = int(seconds * 1e6)
-    return _MILLISECONDS[microseconds] if 0 <= microseconds < 4096 else b"%.3f" % (seconds * 1e3)
+    try:
+        return _MILLISECONDS[int(seconds * 1e6)]
+    except IndexError:
+        return b"%.3f" % (seconds * 1e3)

@@ -138,7 +138,8 @@ class Request(msgspec.Struct, gc=False, eq=False):
 
     def timing(self, sent: float, stages: bytes) -> bytes:
         """Server-Timing (W3C): how long decoding and waiting took, and the stages of the batch."""
-        decode, queue = milliseconds(self.decoded - self.started), milliseconds(sent - self.decoded)
+        decoded = self.decoded
+        decode, queue = milliseconds(decoded - self.started), milliseconds(sent - decoded)
         return b"decode;dur=%b, queue;dur=%b%b" % (decode, queue, stages)
 
     def finish(self, response: bytes) -> None:
@@ -167,11 +168,12 @@ class Single(Request, gc=False, eq=False):
 
     def answer(self, outcome: Outcome, at: int, now: float) -> None:
         """Row ``at`` of a batch is this one."""
-        if self.done or self.connection.transport is None:
+        connection, lane = self.connection, self.lane
+        if self.done or connection.transport is None:
             return
         output = outcome.outputs[at]
         timing = self.timing(outcome.sent, outcome.timing)
-        self.lane.counters.latency(now - self.started)
+        lane.counters.latency(now - self.started)
         if output is None or outcome.notes is not None or self.remarks is not None:
             self.remarks = self.remarks or Remarks()
             if outcome.notes is not None:
@@ -179,8 +181,8 @@ class Single(Request, gc=False, eq=False):
             self.conclude(output, timing)
             return
         self.done = True
-        response = self.lane.replies.plain(self.id, self.trace_id, timing, output)
-        self.connection.send(response, self.head.keep_alive)
+        head, request_id = self.head, self.id
+        connection.send(lane.replies.plain(request_id, head.trace_id or request_id, timing, output), head.keep_alive)
 
     def conclude(self, output: bytes | None, timing: bytes = b"") -> None:
         """Answer with everything that is to be said about the row."""
