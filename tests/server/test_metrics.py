@@ -39,10 +39,12 @@ def test_a_rate_is_of_the_last_minute() -> None:
 
 
 def test_unknown_names_are_counted_together(tmp_path: Path) -> None:
-    """A pointer that only a client could think of does not get a counter of its own."""
+    """A pointer that only a client could think of does not get a counter of its own: it counts under its code."""
     counters = Counters(tmp_path / "x", names_for(FORM))
     counters.add("violation:/whatever:unknown_field")
-    assert read([tmp_path / "x"])["violation::other"] == 1
+    counters.add("violation:/whatever:unheard_of")
+    total = read([tmp_path / "x"])
+    assert (total["violation::unknown_field"], total["violation::other"]) == (1, 1)
 
 
 @given(st.integers(0, 60_000_000))

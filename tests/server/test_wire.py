@@ -262,7 +262,7 @@ def test_draining() -> None:
         writer.write(HEAD[:10])
         await until(lambda: not app.connection.idle)
         app.draining = True
-        app.connection.check_patience(time.monotonic())
+        app.connection.check_patience(time.monotonic() + 1)
         writer.write(HEAD[10:] + b"he")
         await asyncio.sleep(0.01)
         assert not app.connection.idle
@@ -283,7 +283,7 @@ def test_draining_closes_what_has_not_begun() -> None:
         writer.write(HEAD + b"hello")
         await read_one(reader)
         app.draining = True
-        app.connection.check_patience(time.monotonic())
+        app.connection.check_patience(time.monotonic() + 1)
         assert await reader.read() == b""
 
     talk(conversation, app)

@@ -95,7 +95,7 @@ def _missing_class(path: Path, error: AttributeError, versions: Versions) -> Mod
     if absent is None:
         return versions.blamed(path) or unreadable(path, error)
     name, module = absent["name"], absent["module"]
-    if module.rpartition(".")[2] == "__main__":  # pytest.__main__, where python -m runs it
+    if module.rpartition(".")[2] == "__main__":  # or pytest.__main__, under python -m
         return of_notebook(path, name)
     return versions.blamed(path) or ModelError(
         f"{path.name} needs {name} from {module}, which has nothing of that name here",

@@ -74,10 +74,10 @@ class Counters:
             slots[place] += count
 
     def add(self, name: str, count: int = 1) -> None:
-        """Add to a counter by name; a name without a slot counts as ``violation::other``."""
+        """Add to a counter by name. A name without a slot counts under its code alone, and else as ``violation::other``."""
         place = self.place.get(name)
         if place is None:
-            place = self.place["violation::other"]
+            place = self.place.get(f"violation::{name.rpartition(':')[2]}", self.place["violation::other"])
         self.slots[place] += count
 
     def latency(self, seconds: float) -> None:

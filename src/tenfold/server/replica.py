@@ -185,7 +185,7 @@ def main(channel: int, listen: int, folder: str, env: str) -> None:
         contract=described.input.digest,
         pid=os.getpid(),
         startup_s=startup_s,
-        sample=parity.sample(pipeline.service.folder),
+        sample=parity.sample(pipeline.service.folder, pipeline.form),
         max_body_bytes=limits.max_body_bytes,
         costs=costs,
         service=msgspec.Raw(msgspec.json.encode(described)),
