@@ -107,7 +107,7 @@ def read(folder: Path) -> Kept:
         raise ServiceError(f"{place} cannot be read: {error}", "restore it from git, or record anew") from None
 
 
-def sample(folder: Path, form: Form | None = None) -> bytes:
+def sample(folder: Path, form: Form) -> bytes:
     """The body of the first recorded request, to be shown to anybody: its key is that of the contract's example.
 
     Empty where there is none, where it is of an older form, or where it holds a value that is Private by now.
@@ -117,7 +117,7 @@ def sample(folder: Path, form: Form | None = None) -> bytes:
         if kept is None or not kept.bodies:
             return b""
         body = kept.bodies[0]
-        if form is None or kept.golden.records[0].media_type != JSON:
+        if kept.golden.records[0].media_type != JSON:
             return body
         made_up = example(form)
         if without_private(form, [body], [JSON], made_up) != [body]:

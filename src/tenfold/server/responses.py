@@ -38,15 +38,13 @@ def response(
     body: bytes,
     media_type: str = JSON,
     headers: Sequence[tuple[str, str]] = (),
-    *,
-    only_head: bool = False,
 ) -> bytes:
     """A whole HTTP/1.1 response."""
     lines = [b"HTTP/1.1 %d %b\r\n" % (status, REASONS.get(status, b"Unknown")), Date.line]
     lines.append(b"content-type: %b\r\ncontent-length: %d\r\n" % (media_type.encode(), len(body)))
     lines += [f"{name}: {value}\r\n".encode("latin-1", "replace") for name, value in headers]
     lines.append(b"\r\n")
-    return b"".join(lines) + (b"" if only_head else body)
+    return b"".join(lines) + body
 
 
 def fitted(response: bytes, *, only_head: bool, last: bool) -> bytes:
