@@ -31,7 +31,7 @@ from tenfold.validation.deadletters import DeadLetters
 
 WATCH_S = 0.005
 REMEMBER_S = 3600.0  # how long a row that ended two replicas is refused at sight
-STUCK_S = 30.0  # a batch may take so long, or ten times the budget, before its replica counts as stuck
+STUCK_S = 10.0  # a batch may take so long, or ten times the budget, before its replica counts as stuck
 MAX_BATCH_BYTES = 64 * 2**20
 TIMING = b", validate;dur=%b, preprocess;dur=%b, model;dur=%b, postprocess;dur=%b"
 PREFETCH = 2
@@ -78,8 +78,8 @@ class Lane:
 
     @property
     def ready(self) -> bool:
-        """Whether a replica is there."""
-        return bool(self.links)
+        """Whether a replica is there that answers."""
+        return any(link not in self._stuck for link in self.links)
 
     @property
     def idle(self) -> bool:

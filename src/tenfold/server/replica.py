@@ -15,6 +15,7 @@ import signal
 import socket
 import struct
 import sys
+import threading
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -36,6 +37,7 @@ from tenfold.service import Spec, find, spec
 STAGES = ("validate", "preprocess", "model", "postprocess")
 RECEIVE_BYTES = 1 << 18
 SWEEP_S = 0.1
+ORPHAN_S = 40.0  # longer than fronts may drain: whatever keeps a replica then, it has no business any more
 _TIMES = struct.Struct("<4Q")
 
 
@@ -54,17 +56,23 @@ class Replica:
         self._poll = select.poll()
 
     def serve(self) -> None:
-        """Answer batches until the supervisor hangs up."""
+        """Answer batches until the supervisor hangs up, and then until the last front does."""
         self._poll.register(self._channel, select.POLLIN)
         self._poll.register(self._listening, select.POLLIN)
-        while True:
+        hung_up = False
+        while self._fronts or not hung_up:
             for fd, _ in self._poll.poll():
                 if fd in self._fronts:
                     self._hear(fd)
                 elif fd == self._listening.fileno():
                     self._welcome()
                 elif self._channel.receive() is None:
-                    return
+                    hung_up = True
+                    self._poll.unregister(self._channel)
+                    self._poll.unregister(self._listening)
+                    end = threading.Timer(ORPHAN_S, os._exit, (1,))
+                    end.daemon = True
+                    end.start()
 
     def _welcome(self) -> None:
         front, _ = self._listening.accept()
