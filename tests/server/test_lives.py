@@ -31,7 +31,7 @@ def test_a_row_that_kills(tmp_path: Path) -> None:
                 assert (reply.status, reply.json["code"]) == (422, "quarantined")
             else:
                 assert (reply.status, reply.json["output"]["x"]) == (200, float(k + 100))
-        replicas = server.pids("replica")
+        replicas = until(lambda: server.pids("replica"), "the next replica")
         assert server.ask("/predict", rows[7]).json["code"] == "quarantined"
         assert server.ask("/predict", [GOOD, rows[7]]).json["errors"][0]["code"] == "quarantined"
         assert server.pids("replica") == replicas
@@ -50,6 +50,23 @@ def test_a_killing_row_among_many(tmp_path: Path) -> None:
         assert reply.status == 200
         assert [(e["row"], e["code"]) for e in reply.json["errors"]] == [(30, "quarantined")]
         assert [o and o["x"] for o in reply.json["outputs"]] == [None if k == 30 else k + 100 for k in range(40)]
+
+
+def test_a_killing_row_whose_deadline_is_short(tmp_path: Path) -> None:
+    """A row that kills is found even where its request cannot wait for it, so that it does not kill for ever."""
+    source = SERVICE.replace('Deadline("10 s")', 'Deadline("50 ms")')
+    with serve(write_service(tmp_path, source)) as server:
+        rows = [GOOD, {**GOOD, "x": 77.0, "wish": "die"}, GOOD]
+        server.ask("/predict", rows)
+
+        def quarantined() -> bool:
+            errors = server.ask("/predict", rows).json.get("errors", [])
+            return [(error["row"], error["code"]) for error in errors] == [(1, "quarantined")]
+
+        until(quarantined, "the quarantine")
+        deaths = sum(event.get("event") == "died" for event in server.events())
+        assert server.ask("/predict", rows).json["answered"] == 2
+        assert sum(event.get("event") == "died" for event in server.events()) == deaths <= 6
 
 
 @pytest.mark.parametrize("role", ["replica", "front", "admin"])

@@ -35,6 +35,7 @@ STUCK_S = 10.0  # a batch may take so long, or ten times the budget, before its 
 MAX_BATCH_BYTES = 64 * 2**20
 TIMING = b", validate;dur=%b, preprocess;dur=%b, model;dur=%b, postprocess;dur=%b"
 PREFETCH = 2
+MAX_SUSPECTS = 1024
 
 Tell = Callable[..., None]
 
@@ -352,16 +353,18 @@ class Lane:
                     self._killers[row.packed[0]] = time.monotonic() + REMEMBER_S
                     self._easy_rows = 0
                     row.quarantine()
-                elif row.request.alive:
+                elif len(self._suspects) < MAX_SUSPECTS:
                     self._suspects.append(row)
 
     def _try_suspect(self) -> None:
-        """One suspect row at a time, on the newest replica alone."""
+        """One suspect row at a time, on the newest replica alone; also when nobody waits for it any more, since the one that
+        kills has to be found, or it comes again."""
         spare = self.links[-1] if self.links else None
-        while self._suspects and not self._suspects[0].request.alive:
-            self._suspects.popleft()
         if spare is not None and not spare.running and self._suspects:
-            self._send(spare, [self._suspects.popleft()], time.monotonic())
+            row, now = self._suspects.popleft(), time.monotonic()
+            batch = Batch([row], 1, now)
+            batch.latest = now + STUCK_S
+            spare.send(batch, self._joiner.join(row.packed))
 
     def _watch(self) -> None:
         """Answer 504 to whoever's deadline has passed, wherever the rows are."""
@@ -373,9 +376,9 @@ class Lane:
             item = queue.popleft()
             self._waiting_rows -= item.rows
             item.request.expire()
-        for item in [item for item in self._suspects if item.due <= now]:
-            self._suspects.remove(item)
-            item.request.expire()
+        for item in self._suspects:
+            if item.due <= now:
+                item.request.expire()
         for link in self._all_links():
             self._watch_link(link, now)
         if queue or self._suspects or any(link.running for link in self._all_links()):

@@ -17,13 +17,15 @@ from tenfold.server.requests import Part, Single
 class Batch:
     """Rows on their way through a replica. ``items`` are the waiting requests, or parts of them, that they came from."""
 
-    __slots__ = ("due", "items", "number", "rows", "sent")
+    __slots__ = ("due", "items", "latest", "number", "rows", "sent")
 
     def __init__(self, items: Sequence[Single | Part], rows: int, sent: float) -> None:
+        """``latest`` is when there is no point in beginning any more."""
         self.items = items
         self.rows = rows
         self.sent = sent
         self.due = min([item.due for item in items])
+        self.latest = max([item.due for item in items])
         self.number = 0
 
     def waited_ns(self) -> tuple[int, int]:
@@ -67,8 +69,7 @@ class Link(asyncio.Protocol):
         """Hand a batch over."""
         assert self._transport is not None
         self._number = batch.number = (self._number + 1) & 0xFFFFFFFF
-        latest_ns = int(max([item.due for item in batch.items]) * 1e9)
-        frame = frames.pack(frames.BATCH, batch.number, batch.rows, latest_ns, parts)
+        frame = frames.pack(frames.BATCH, batch.number, batch.rows, int(batch.latest * 1e9), parts)
         self.running.append(batch)
         self._transport.write(frame)
 
