@@ -13,10 +13,10 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
+from msgspec.structs import replace
 
 from tenfold.contract.form import leaves
 from tenfold.errors import ServiceError, Violation
@@ -27,6 +27,8 @@ from tenfold.transforms import OutputCheck
 from tenfold.transforms.pictures import decode_rows
 from tenfold.validation import rules
 
+_FIRST = np.arange(1024)
+_FIRST.flags.writeable = False
 STAGES = ("validate", "preprocess", "model", "postprocess")
 
 
@@ -49,15 +51,17 @@ class Misaligned(Exception):
     """A stage gave another number of rows than it got: whose answer is whose can no longer be told."""
 
 
-@dataclass(slots=True)
 class Tally:
     """What became of the rows so far, in pieces."""
 
-    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
-    outputs: list[Rows] = field(default_factory=list)
-    index: list[Array] = field(default_factory=list)
-    violations: list[Violation] = field(default_factory=list)
-    failures: list[Failure] = field(default_factory=list)
+    __slots__ = ("failures", "index", "outputs", "seconds", "violations")
+
+    def __init__(self) -> None:
+        self.seconds = dict.fromkeys(STAGES, 0.0)
+        self.outputs: list[Rows] = []
+        self.index: list[Array] = []
+        self.violations: list[Violation] = []
+        self.failures: list[Failure] = []
 
     def note(self, stage: str, error: Exception, rows: Sequence[int]) -> None:
         """Remember what was raised, once for each kind of error in a stage."""
@@ -104,10 +108,10 @@ class Pipeline:
         """
         tally = Tally()
         began = self._clock()
-        places = np.arange(len(rows)) if index is None else index
+        places = _places(len(rows)) if index is None else index
         checked = self.validate(rows, places, tally.note)
         tally.seconds["validate"] = self._clock() - began
-        if len(checked.rows):
+        if len(checked.index):
             self._answer(checked.rows, checked.index, tally)
         for failure in tally.failures:
             self._report(failure)
@@ -115,8 +119,8 @@ class Pipeline:
         return Answer(
             outputs=tally.outputs[0] if whole else self._joined(tally.outputs),
             index=tally.index[0] if whole else np.concatenate([*tally.index, places[:0]]),
-            total=len(rows),
-            violations=[*checked.violations, *tally.violations],
+            total=len(places),
+            violations=[*checked.violations, *tally.violations] if tally.violations else checked.violations,
             changes=checked.changes,
             flags=checked.flags,
             put_aside=checked.put_aside,
@@ -153,14 +157,14 @@ class Pipeline:
                 keep = np.setdiff1d(np.arange(len(rows)), list(refused))
                 rows, index = rows.take(keep), index[keep]
         if not self._asks:
-            return Checked(rows, index, len(rows), violations)
+            return Checked(rows, index, len(index), violations)
         checked = rules.apply(self.service.input, rows, index, note)
         return replace(checked, violations=[*violations, *checked.violations]) if violations else checked
 
-    def stages(self, rows: Rows) -> Iterator[tuple[str, Any]]:
-        """What each stage makes of validated rows, by name; the last is the rows of the output contract with a
+    def stages(self, rows: Rows, n: int) -> Iterator[tuple[str, Any]]:
+        """What each stage makes of n validated rows, by name; the last is the rows of the output contract with a
         violation for each value that breaks it. Whatever the service's code raises, it raises."""
-        service, n = self.service, len(rows)
+        service = self.service
         inputs = service.preprocess(rows)
         _aligned(inputs, n, "preprocess")
         yield "preprocess", inputs
@@ -177,19 +181,19 @@ class Pipeline:
         before = self._clock()
         try:
             made: Any = None
-            for name, value in self.stages(rows):
+            for name, value in self.stages(rows, len(index)):
                 stage += 1
                 now = self._clock()
                 tally.seconds[name] += now - before
                 before, made = now, value
         except Exception as error:
-            if len(rows) == 1:
+            if len(index) == 1:
                 name, place = STAGES[stage + 1], int(index[0])
                 tally.violations.append(Violation(place, "", "model_failed", _said(name, error)))
                 tally.note(name, error, [place])
                 return
-            half = len(rows) // 2
-            for part in (np.arange(half), np.arange(half, len(rows))):
+            half = len(index) // 2
+            for part in (np.arange(half), np.arange(half, len(index))):
                 self._answer(rows.take(part), index[part], tally)
             return
         outputs, faults = made
@@ -207,10 +211,17 @@ class Pipeline:
 def _aligned(made: Any, n: int, stage: str) -> None:
     """Every array and table that a stage gave has a row for each row. Of lists, only postprocess can tell
     (``_check``): a model may take or give one array for each of its inputs or outputs."""
-    for part in made.values() if isinstance(made, Mapping) else (made,):
+    kind = type(made)  # of these two, nearly always, and asked much faster than whether it is a Mapping
+    is_mapping = kind is dict or (kind is not np.ndarray and isinstance(made, Mapping))
+    for part in made.values() if is_mapping else (made,):
         shape = getattr(part, "shape", None)
         if shape is not None and (not shape or shape[0] != n):
             raise Misaligned(f"{stage} gave {shape[0] if shape else 'no'} rows for {n}")
+
+
+def _places(n: int) -> Array:
+    """0 to n - 1."""
+    return _FIRST[:n] if n <= len(_FIRST) else np.arange(n)
 
 
 def _said(stage: str, error: Exception) -> str:

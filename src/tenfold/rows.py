@@ -7,10 +7,10 @@ A single request and a million rows of a file are the same thing here. ``Checked
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from tenfold.layout import Column, Layout
@@ -70,6 +70,9 @@ class Rows:
     def __len__(self) -> int:
         return self._size
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Rows, (self.layout, self._size, self._blocks, self._bits, self._own)
+
     def __repr__(self) -> str:
         return f"<Rows {self._size} x {len(self.layout.columns)}>"
 
@@ -83,8 +86,6 @@ class Rows:
         return self._column(column)
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
         column = self.layout.by_name.get(name)
         if column is not None:
             return self._column(column)
@@ -96,9 +97,9 @@ class Rows:
         if not column.block:
             return self._own[column.index]
         values = self._blocks[column.block][:, column.index]
-        if column.kind == "float":
-            return values
         match column.kind:
+            case "float":
+                return values
             case "category":
                 return _labels(column)[values]
             case "bool":
@@ -217,8 +218,7 @@ def _is_number(column: Column) -> bool:
     return column.kind in ("float", "int", "bool")
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
+class Checked(Struct, frozen=True, gc=False, eq=False):
     """What validation made of ``total`` rows: those it accepts, and every reason for those it doesn't.
 
     ``index[k]`` is where accepted row k stood in what came. ``put_aside`` maps quarantined rows to their reasons, and
@@ -231,12 +231,11 @@ class Checked:
     violations: Sequence[Violation] = ()
     changes: Sequence[Change] = ()
     flags: Sequence[Flag] = ()
-    put_aside: Mapping[int, Sequence[Violation]] = field(default_factory=dict)
-    fallbacks: Mapping[int, str] = field(default_factory=dict)
+    put_aside: Mapping[int, Sequence[Violation]] = {}
+    fallbacks: Mapping[int, str] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True, gc=False, eq=False):
     """What the pipeline made of ``total`` rows. ``outputs`` row k answers row ``index[k]``; the rest is in ``violations``.
 
     ``violations`` may carry the codes ``model_failed`` and ``output_invalid``, which are the service's own fault.
@@ -249,9 +248,9 @@ class Answer:
     violations: Sequence[Violation] = ()
     changes: Sequence[Change] = ()
     flags: Sequence[Flag] = ()
-    put_aside: Mapping[int, Sequence[Violation]] = field(default_factory=dict)
-    fallbacks: Mapping[int, str] = field(default_factory=dict)
-    seconds: Mapping[str, float] = field(default_factory=dict)
+    put_aside: Mapping[int, Sequence[Violation]] = {}
+    fallbacks: Mapping[int, str] = {}
+    seconds: Mapping[str, float] = {}
 
 
 def refused(violations: Iterable[Violation], total: int) -> NDArray[np.bool_]:

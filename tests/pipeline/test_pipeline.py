@@ -276,7 +276,7 @@ def test_a_broken_picture_fails_alone() -> None:
 
 def test_the_stages_can_be_looked_at_one_by_one() -> None:
     """Check and golden replay see what each stage made, by its name."""
-    stages = dict(Pipeline(_service()).stages(_rows([10, 90])))
+    stages = dict(Pipeline(_service()).stages(_rows([10, 90]), 2))
     assert list(stages) == ["preprocess", "model", "postprocess"]
     assert stages["preprocess"].tolist() == [[10, 0], [90, 0]]
     outputs, faults = stages["postprocess"]

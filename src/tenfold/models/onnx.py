@@ -37,6 +37,14 @@ class Output(NamedTuple):
     classes: tuple[str | int, ...] = ()
 
 
+class Input(NamedTuple):
+    """What the session said of an input: asking it anew for each batch takes longer than feeding it."""
+
+    name: str
+    dtype: np.dtype[Any]
+    axes: int
+
+
 class OnnxModel:
     """A session of the runtime. ``predict`` takes a matrix, or a mapping of input to array where there are several."""
 
@@ -46,20 +54,26 @@ class OnnxModel:
         self.forkable = facts.threads == 1  # more of them are a pool, which no fork has
         self._size = path.stat().st_size
         self._output = output
-        self._inputs = session.get_inputs()
-        self._one_by_one = _batch_size(self._inputs[0]) == 1
+        inputs = session.get_inputs()
+        self._inputs = [Input(node.name, np.dtype(DTYPES[node.type]), len(node.shape)) for node in inputs]
+        self._outputs = [output.name]
+        self._one_by_one = _batch_size(inputs[0]) == 1
 
     def predict(self, inputs: Any) -> Array:
         """Probabilities (n, k), labels (n,), or values (n,) or (n, m)."""
-        given = inputs if isinstance(inputs, Mapping) else {self._inputs[0].name: inputs}
-        fed = {node.name: _fed(node, given[node.name]) for node in self._inputs}
+        first = self._inputs[0]
+        if type(inputs) is np.ndarray:  # nearly always, and asked much faster than whether it is a Mapping
+            fed = {first.name: _fed(first, inputs)}
+        else:
+            given = inputs if isinstance(inputs, Mapping) else {first.name: inputs}
+            fed = {node.name: _fed(node, given[node.name]) for node in self._inputs}
         if not self._one_by_one:
             return self._run(fed)
         rows = range(len(next(iter(fed.values()))))
         return np.concatenate([self._run({name: values[k : k + 1] for name, values in fed.items()}) for k in rows])
 
     def _run(self, fed: dict[str, Array]) -> Array:
-        (result,) = self.object.run([self._output.name], fed)
+        (result,) = self.object.run(self._outputs, fed)
         if isinstance(result, list):  # of ZipMap: a mapping of class to probability for each row
             result = np.array([[row[name] for name in self._output.classes] for row in result], dtype=np.float32)
         values: Array = result
@@ -166,10 +180,10 @@ def _width(inputs: Sequence[Any]) -> int | None:
     return shape[1] if len(shape) == 2 and isinstance(shape[1], int) else None
 
 
-def _fed(node: Any, values: Any) -> Array:
+def _fed(node: Input, values: Any) -> Array:
     """An array of the dtype of its input; a column (n,) as (n, 1) where that is the input's shape."""
-    array: Array = np.asarray(values).astype(DTYPES[node.type], copy=False)
-    return array[:, None] if array.ndim == 1 and len(node.shape) == 2 else array
+    array: Array = np.asarray(values, node.dtype)
+    return array[:, None] if array.ndim == 1 and node.axes == 2 else array
 
 
 def _refuse_what_cannot_be_fed(path: Path, inputs: Sequence[Any]) -> None:

@@ -68,7 +68,7 @@ def observe(service: Service, bodies: Sequence[bytes], media_types: Sequence[str
         if stage == "pictures":
             seen.values[stage] = digests(accepted.rows)
         stage = "preprocess"
-        for name, made in pipeline.stages(accepted.rows):
+        for name, made in pipeline.stages(accepted.rows, len(accepted.rows)):
             stage = {"preprocess": "model", "model": "postprocess"}.get(name, "")
             if name == "postprocess":
                 _keep_answers(seen, *made)

@@ -15,14 +15,15 @@ from tenfold.server.frames import Buffer, offsets
 
 Array = NDArray[Any]
 
+_DTYPES = {block: np.dtype(f"<{block}") for block in BLOCKS}
+
 
 def read_rows(layout: Layout, size: int, parts: Sequence[Buffer]) -> Rows:
     """The batch that ``Joiner.join`` or ``write_rows`` packed; blocks are read-only views of the frame."""
     following = iter(parts)
-    blocks = {
-        block: np.frombuffer(next(following), dtype=f"<{block}").reshape(size, layout.widths[block])
-        for block in layout.blocks
-    }
+    blocks = {}
+    for block in layout.blocks:
+        blocks[block] = np.frombuffer(next(following), _DTYPES[block]).reshape(size, layout.widths[block])
     bits = NO_BITS
     if layout.optional:
         packed = np.frombuffer(next(following), dtype=np.uint8).reshape(size, layout.bit_bytes)

@@ -18,7 +18,7 @@ import struct
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from itertools import accumulate
-from typing import NamedTuple
+from operator import itemgetter
 
 import msgspec
 
@@ -33,13 +33,14 @@ HELLO, BATCH, ANSWER = 1, 2, 3
 _LENGTH = struct.Struct("<I")
 _COUNT = struct.Struct("<H")
 NOW = struct.Struct("<II")  # which front's which batch a replica is working on, in a file beside its socket
+_FIRST = itemgetter(0)
 _PAD = (b"", b"\0" * 7, b"\0" * 6, b"\0" * 5, b"\0" * 4, b"\0" * 3, b"\0" * 2, b"\0")
 MAX_FRAME_BYTES = 2**31
 
 Buffer = bytes | memoryview
 
 
-class Frame(NamedTuple):
+class Frame(msgspec.Struct, frozen=True, gc=False):
     """One frame as it was read; the parts are views of its bytes."""
 
     kind: int
@@ -95,14 +96,19 @@ decode_notes = msgspec.json.Decoder(Notes).decode
 def pack(kind: int, number: int, rows: int, due_ns: int, parts: Sequence[Buffer]) -> bytes:
     """The bytes of one frame."""
     head = _heads(len(parts))
-    lengths = [len(part) for part in parts]
-    pieces: Sequence[Buffer] = parts
-    size = sum(lengths)
-    if any(length & 7 for length in lengths):
-        pieces = [piece for part, length in zip(parts, lengths, strict=True) for piece in (part, _PAD[length & 7])]
-        size = sum(map(len, pieces))
-    fixed = head.pack(head.size - _LENGTH.size + size, kind, len(parts), number, rows, due_ns, *lengths)
-    return b"".join([fixed, *pieces])
+    lengths = []
+    pieces: list[Buffer] = [b""]
+    size = head.size - _LENGTH.size
+    for part in parts:
+        length = len(part)
+        lengths.append(length)
+        pieces.append(part)
+        if length & 7:
+            pieces.append(_PAD[length & 7])
+            length += -length & 7
+        size += length
+    pieces[0] = head.pack(size, kind, len(parts), number, rows, due_ns, *lengths)
+    return b"".join(pieces)
 
 
 def unpack(data: Buffer) -> Frame:
@@ -134,8 +140,13 @@ class Reader:
         self._have = 0
         self._want = _LENGTH.size
 
-    def feed(self, data: bytes) -> Iterator[Frame]:
+    def feed(self, data: bytes) -> Iterable[Frame]:
         """Every frame that ``data`` completes. The common case, one whole frame at a time, copies nothing."""
+        if not self._have and len(data) >= _LENGTH.size and _LENGTH.unpack_from(data)[0] == len(data) - _LENGTH.size:
+            return (unpack(data),)
+        return self._cut(data)
+
+    def _cut(self, data: bytes) -> Iterator[Frame]:
         if self._have:
             self._pieces.append(data)
             self._have += len(data)
@@ -173,7 +184,7 @@ class Joiner:
     def join(self, rows: Sequence[tuple[bytes, ...]]) -> list[bytes]:
         """The parts of a batch of these rows."""
         if self._only:
-            return [b"".join([row[0] for row in rows])]
+            return [b"".join(map(_FIRST, rows))]
         parts: list[bytes] = []
         for is_fixed, column in zip(self._kinds, zip(*rows, strict=True), strict=True):
             if not is_fixed:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import struct
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -23,8 +24,8 @@ from tenfold.server.frames import Frame, Joiner, decode_notes
 from tenfold.server.link import Batch, Link
 from tenfold.server.metrics import FAILURES, Counters
 from tenfold.server.outputs import Outputs
-from tenfold.server.replies import Replies, milliseconds
-from tenfold.server.requests import Many, Outcome, Packed, Part, Remarks, Request, Single
+from tenfold.server.replies import Replies, stages_of
+from tenfold.server.requests import Many, Outcome, Packed, Part, Remarks, Request, Single, by_row
 from tenfold.server.wire import encode_json
 from tenfold.spec import Spec
 from tenfold.validation.deadletters import DeadLetters
@@ -33,9 +34,9 @@ WATCH_S = 0.005
 REMEMBER_S = 3600.0  # how long a row that ended two replicas is refused at sight
 STUCK_S = 10.0  # a batch may take so long, or ten times the budget, before its replica counts as stuck
 MAX_BATCH_BYTES = 64 * 2**20
-TIMING = b", validate;dur=%b, preprocess;dur=%b, model;dur=%b, postprocess;dur=%b"
 PREFETCH = 2
 MAX_SUSPECTS = 1024
+STAGES_NS = struct.Struct("<4Q")  # of an answer: validate, preprocess, model, postprocess
 
 Tell = Callable[..., None]
 
@@ -73,9 +74,11 @@ class Lane:
         self._seen_rows = 0
         self._watching = False
         self._easy_rows = 0
+        self._full_s = 0.0  # what a full batch takes at most
         self._startup_s = 0.0
         self._back_at = 0.0  # when the next replica may be ready, after the last one was lost
         self._loop = asyncio.get_running_loop()
+        self._call_soon = self._loop.call_soon
 
     @property
     def ready(self) -> bool:
@@ -181,23 +184,21 @@ class Lane:
             queue.insert(place, item)
         else:
             queue.append(item)
-        self._waiting_rows += item.rows
-        self._came += item.rows
+        rows = item.rows
+        self._waiting_rows += rows
+        self._came += rows
         if not self._dispatching:
-            self._dispatch_soon()
-
-    def _dispatch_soon(self) -> None:
-        self._dispatching = True
-        self._seen_rows = 0
-        self._loop.call_soon(self._turn)
+            self._dispatching = True
+            self._seen_rows = 0
+            self._call_soon(self._turn)
 
     def _turn(self) -> None:
         """A turn of the loop is over. While requests keep coming in, and the batch is not full, they are read first: that
         takes no waiting, and makes the difference between two half batches and a whole one."""
-        waiting, seen = self._waiting_rows, self._seen_rows
-        if 1 < waiting < self.cost.max_rows and 8 * (waiting - seen) > waiting:
+        waiting = self._waiting_rows
+        if 1 < waiting < self.cost.max_rows and 8 * (waiting - self._seen_rows) > waiting:
             self._seen_rows = waiting
-            self._loop.call_soon(self._turn)
+            self._call_soon(self._turn)
         else:
             self._dispatch()
 
@@ -219,30 +220,34 @@ class Lane:
 
     def _free_link(self) -> Link | None:
         """An idle replica, or one that a full batch may be handed to ahead; the newest is kept for suspects."""
-        links = self.links[:-1] if self._suspects else self.links
-        best = min(links, key=lambda link: len(link.running), default=None)
-        if best is None or not best.running:
-            return best
-        full = self._waiting_rows >= self.spec.batching.max_rows
-        return best if full and len(best.running) < PREFETCH else None
+        best: Link | None = None
+        for link in self.links[:-1] if self._suspects else self.links:
+            if not link.running:
+                return link
+            if best is None or len(link.running) < len(best.running):
+                best = link
+        if best is None or len(best.running) >= PREFETCH or self._waiting_rows < self.cost.max_rows:
+            return None
+        return best
 
     def _pop(self, now: float) -> list[Single | Part]:
         """The requests of the next batch; those that nobody waits for any more are dropped."""
         queue = self._queue
-        while queue and not queue[0].request.alive:
-            self._waiting_rows -= queue.popleft().rows
-        if not queue:
-            return []
-        if self._waiting_rows <= self.cost.max_rows and now + self.cost.peak_s(self._waiting_rows) <= queue[0].due:
+        if self._waiting_rows <= self.cost.max_rows and now + self._full_s <= queue[0].due:
             items = list(queue)
             queue.clear()
             self._waiting_rows = 0
         else:
+            while queue and queue[0].abandoned:
+                self._waiting_rows -= queue.popleft().rows
             items = [queue.popleft() for _ in range(next_batch(queue, self.cost, now))]
             self._waiting_rows -= sum([item.rows for item in items])
         if self._is_heavy:
             items = self._within_bytes(items)
-        return [item for item in items if item.request.alive]
+        for item in items:
+            if item.done or item.connection.transport is None:
+                return [item for item in items if not item.abandoned]
+        return items
 
     def _within_bytes(self, items: list[Single | Part]) -> list[Single | Part]:
         """As many of these as a frame should hold, at least one; the rest goes back to the head of the queue."""
@@ -261,7 +266,7 @@ class Lane:
         packed: list[Packed] = []
         for item in items:
             packed += item.packed
-        link.send(Batch(items, len(packed), now), self._joiner.join(packed))
+        link.send(Batch(items, len(packed), now, items[0].due, items[-1].due), self._joiner.join(packed))
 
     def greeted(self, link: Link, hello: frames.Hello) -> None:
         """A replica of this release is ready."""
@@ -293,23 +298,24 @@ class Lane:
         if self._suspects or self._waiting_rows >= self.cost.max_rows:
             self._dispatch()
         elif self._waiting_rows and not self._dispatching:
-            self._dispatch_soon()
+            self._dispatching = True
+            self._seen_rows = 0
+            self._call_soon(self._turn)
 
     def _outcome(self, batch: Batch, frame: Frame) -> Outcome:
-        times, said, index = frame.parts[:3]
-        spent_ns = memoryview(times).cast("Q").tolist()
+        times, said, index, *parts = frame.parts
+        spent_ns = STAGES_NS.unpack(times)
         self.counters.batch(batch.rows, (*batch.waited_ns(), *spent_ns))
         self._count_came()
-        notes = decode_notes(said) if said else None
-        timing = TIMING % tuple([milliseconds(spent / 1e9) for spent in spent_ns])
-        if frame.rows == 0:
-            return Outcome([None] * batch.rows, notes, batch.sent, timing)
+        notes = by_row(decode_notes(said)) if said else None
+        timing = stages_of(spent_ns)
         if frame.rows == batch.rows:
-            return Outcome(self._outputs.encode(batch.rows, frame.parts[3:]), notes, batch.sent, timing)
-        places = memoryview(index).cast("I").tolist()
+            return Outcome(self._outputs.encode(batch.rows, parts), notes, batch.sent, timing)
         outputs: list[bytes | None] = [None] * batch.rows
-        for place, text in zip(places, self._outputs.encode(len(places), frame.parts[3:]), strict=True):
-            outputs[place] = text
+        if frame.rows:
+            places = memoryview(index).cast("I").tolist()
+            for place, text in zip(places, self._outputs.encode(len(places), parts), strict=True):
+                outputs[place] = text
         return Outcome(outputs, notes, batch.sent, timing)
 
     def _count_came(self) -> None:
@@ -319,10 +325,10 @@ class Lane:
     def _rows_surely_in_time(self) -> int:
         """How many rows may wait such that one more is answered well within the budget, whatever is running; 0 where
         each row has to be looked at."""
+        self._full_s = self.cost.peak_s(self.cost.max_rows)
         if self._killers or not self.links:
             return 0
-        full_s = max(self.cost.peak_s(self.cost.max_rows), 1e-6)
-        batches = int(self.budget_s * 0.5 / full_s) - PREFETCH
+        batches = int(self.budget_s * 0.5 / max(self._full_s, 1e-6)) - PREFETCH
         return max(batches, 0) * self.cost.max_rows * len(self.links)
 
     def lost(self, link: Link, unanswered: Sequence[Batch], suspect: Batch | None) -> None:
@@ -362,9 +368,7 @@ class Lane:
         spare = self.links[-1] if self.links else None
         if spare is not None and not spare.running and self._suspects:
             row, now = self._suspects.popleft(), time.monotonic()
-            batch = Batch([row], 1, now)
-            batch.latest = now + STUCK_S
-            spare.send(batch, self._joiner.join(row.packed))
+            spare.send(Batch([row], 1, now, row.due, latest=now + STUCK_S), self._joiner.join(row.packed))
 
     def _watch(self) -> None:
         """Answer 504 to whoever's deadline has passed, wherever the rows are."""

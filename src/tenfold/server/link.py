@@ -6,33 +6,36 @@ import asyncio
 import struct
 from collections import deque
 from collections.abc import Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import Protocol
+
+import msgspec
 
 from tenfold.server import frames
 from tenfold.server.frames import Frame, Hello, Reader
 from tenfold.server.requests import Part, Single
 
 
-class Batch:
-    """Rows on their way through a replica. ``items`` are the waiting requests, or parts of them, that they came from."""
+class Batch(msgspec.Struct, eq=False, gc=False):
+    """Rows on their way through a replica. ``items`` are the waiting requests, or parts of them, that they came from, in
+    the order of their deadlines; ``due`` is the first of these, and after ``latest`` there is no point in beginning."""
 
-    __slots__ = ("due", "items", "latest", "number", "rows", "sent")
-
-    def __init__(self, items: Sequence[Single | Part], rows: int, sent: float) -> None:
-        """``latest`` is when there is no point in beginning any more."""
-        self.items = items
-        self.rows = rows
-        self.sent = sent
-        self.due = min([item.due for item in items])
-        self.latest = max([item.due for item in items])
-        self.number = 0
+    items: Sequence[Single | Part]
+    rows: int
+    sent: float
+    due: float
+    latest: float
+    number: int = 0
 
     def waited_ns(self) -> tuple[int, int]:
         """How long its requests took to decode, and how long they waited, summed, in nanoseconds."""
-        decoded_s = sum([item.decoded for item in self.items])
-        decode_s = decoded_s - sum([item.started for item in self.items])
+        decoded_s = sum(map(_DECODED, self.items))
+        decode_s = decoded_s - sum(map(_STARTED, self.items))
         return int(decode_s * 1e9), int((self.sent * len(self.items) - decoded_s) * 1e9)
+
+
+_DECODED, _STARTED = attrgetter("decoded"), attrgetter("started")
 
 
 class Owner(Protocol):

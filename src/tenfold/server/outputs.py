@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -12,28 +12,44 @@ import msgspec
 from tenfold.contract.form import Field, Form, layout_of, leaves
 from tenfold.layout import Column, Layout
 
-Part = memoryview | bytes
+Part = memoryview
 Values = Sequence[Any]
 
 _FORMATS: dict[str, Any] = {"f8": "d", "i8": "q", "i4": "i", "u1": "B"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_DAY = date(1970, 1, 1).toordinal()
-_encode = msgspec.json.Encoder().encode
 
 
 class Outputs:
     """Compiled from an output contract: ``encode(n, parts)`` gives the n JSON objects of a batch."""
 
     def __init__(self, form: Form) -> None:
-        self._layout = layout_of(form)
+        layout = layout_of(form)
         naive = {name for name, _, _, field in leaves(form.fields) if field.timezone == "naive"}
-        self._readers = [_reader(column, self._layout, column.name in naive) for column in self._layout.columns]
-        self._build = _builder(form.name, form.fields, iter(range(len(self._readers))))
+        names: dict[str, Any] = {"encode": msgspec.json.Encoder().encode}
+        columns = [_expression(column, layout, column.name in naive, names) for column in layout.columns]
+        rows = _rows(form.name, form.fields, iter(columns), names)
+        self._encode = eval(f"lambda size, parts: list(map(encode, {rows}))", names)
 
     def encode(self, size: int, parts: Sequence[Part]) -> list[bytes]:
         """One JSON object per row, keys in the contract's order and by their wire names."""
-        columns = [reader(size, parts) for reader in self._readers]
-        return [_encode(row) for row in self._build(columns)]
+        texts: list[bytes] = self._encode(size, parts)
+        return texts
+
+
+def _expression(column: Column, layout: Layout, naive: bool, names: dict[str, Any]) -> str:
+    """The expression for the values of a column in ``parts``; what it refers to is put into ``names``."""
+    if not column.block or column.bit >= 0:
+        names[f"read{len(names)}"] = _reader(column, layout, naive)
+        return f"read{len(names) - 1}(size, parts)"
+    width = layout.widths[column.block]
+    every = f"[{column.index}::{width}]" if width > 1 else ""
+    values = f"parts[{layout.blocks.index(column.block)}].cast({_FORMATS[column.block]!r}){every}.tolist()"
+    convert = _converter(column, naive)
+    if convert is None:
+        return values
+    names[f"convert{len(names)}"] = convert
+    return f"map(convert{len(names) - 1}, {values})"
 
 
 def _reader(column: Column, layout: Layout, naive: bool) -> Callable[[int, Sequence[Part]], Values]:
@@ -65,7 +81,7 @@ def _block_reader(column: Column, part: int, width: int) -> Callable[[int, Seque
     code, index = _FORMATS[column.block], column.index
 
     def read(_size: int, parts: Sequence[Part]) -> Values:
-        return memoryview(parts[part]).cast(code)[index::width].tolist()
+        return parts[part].cast(code)[index::width].tolist()
 
     return read
 
@@ -104,8 +120,8 @@ def _own_reader(column: Column, at: int) -> Callable[[int, Sequence[Part]], Valu
         return read_tensor
 
     def read_varying(size: int, parts: Sequence[Part]) -> Values:
-        ends = memoryview(parts[at]).cast("I")
-        data = memoryview(parts[at + 1])
+        ends = parts[at].cast("I")
+        data = parts[at + 1]
         return [_read_piece(column, data[ends[k] : ends[k + 1]]) for k in range(size)]
 
     return read_varying
@@ -134,7 +150,7 @@ _CODES: dict[str, Any] = {
 }  # fmt: skip
 
 
-def _numbers(data: Part, dtype: str) -> list[Any]:
+def _numbers(data: Part | bytes, dtype: str) -> list[Any]:
     return list(memoryview(data).cast("B").cast(_CODES[dtype]))
 
 
@@ -146,22 +162,12 @@ def _nested(flat: list[Any], shape: Sequence[int]) -> Any:
     return [_nested(flat[k * step : (k + 1) * step], shape[1:]) for k in range(shape[0])]
 
 
-def _builder(name: str, fields: Sequence[Field], places: Any) -> Callable[[Sequence[Values]], Values]:
-    """Turns columns into rows that msgspec encodes: one Struct type per contract, nested ones within."""
-    names = [(f"f{k}", Any, msgspec.field(name=field.wire)) for k, field in enumerate(fields)]
-    struct = msgspec.defstruct(name, names, gc=False)
-    makers: list[Callable[[Sequence[Values]], Values]] = []
-    for field in fields:
-        if field.kind == "object":
-            makers.append(_builder(field.name, field.fields, places))
-        else:
-            makers.append(_column_at(next(places)))
-
-    def build(columns: Sequence[Values]) -> Values:
-        return list(map(struct, *[make(columns) for make in makers]))
-
-    return build
-
-
-def _column_at(place: int) -> Callable[[Sequence[Values]], Values]:
-    return lambda columns: columns[place]
+def _rows(name: str, fields: Sequence[Field], columns: Iterator[str], names: dict[str, Any]) -> str:
+    """The expression for rows that msgspec encodes: one Struct type per contract, nested ones within."""
+    place = f"row{len(names)}"
+    members = [(f"f{k}", Any, msgspec.field(name=field.wire)) for k, field in enumerate(fields)]
+    names[place] = msgspec.defstruct(name, members, gc=False)
+    values = [
+        _rows(field.name, field.fields, columns, names) if field.kind == "object" else next(columns) for field in fields
+    ]
+    return f"map({place}, {', '.join(values)})"

@@ -34,7 +34,6 @@ from tenfold.server.channel import Channel, settle_memory
 from tenfold.server.frames import Frame, Hello, Notes, Reader, encode_notes
 from tenfold.service import Spec, find, spec
 
-STAGES = ("validate", "preprocess", "model", "postprocess")
 RECEIVE_BYTES = 1 << 18
 SWEEP_S = 0.1
 ORPHAN_S = 40.0  # longer than fronts may drain: whatever keeps a replica then, it has no business any more
@@ -111,9 +110,8 @@ class Replica:
 
 def write_answer(frame: Frame, answer: Answer) -> bytes:
     """The frame that carries an answer to the batch in ``frame``."""
-    seconds = answer.seconds
-    times = _TIMES.pack(*[int(seconds.get(stage, 0.0) * 1e9) for stage in STAGES])
-    answered = len(answer.outputs)
+    times = _TIMES.pack(*[int(spent_s * 1e9) for spent_s in answer.seconds.values()])
+    answered = len(answer.index)
     index = b"" if answered == frame.rows else np.ascontiguousarray(answer.index, dtype="<u4").tobytes()
     parts = [times, _notes(answer), index, *write_rows(answer.outputs)]
     return frames.pack(frames.ANSWER, frame.number, answered, 0, parts)

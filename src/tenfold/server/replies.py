@@ -46,12 +46,21 @@ class Replies:
         self._middle = b'","release":' + encode_json(release) + b',"output":'
         self._constant_bytes = len(b'{"id":"') + 36 + len(self._middle) + len(b"}")
 
-    def plain(self, request_id: bytes, trace_id: bytes, timing: bytes, output: bytes) -> bytes:
+    def plain(
+        self, request_id: bytes, trace_id: bytes, decode_s: float, queue_s: float, stages: bytes, output: bytes
+    ) -> bytes:
         """One row, answered as it came: what nearly every request gets, so it is put together by hand."""
+        try:
+            decode, queue = _MILLISECONDS[int(decode_s * 1e6)], _MILLISECONDS[int(queue_s * 1e6)]
+        except IndexError:
+            decode, queue = milliseconds(decode_s), milliseconds(queue_s)
         return (
             b"HTTP/1.1 200 OK\r\n%bcontent-type: application/json\r\ncontent-length: %d\r\n"
-            b'x-request-id: %b\r\nserver-timing: %b\r\n\r\n{"id":"%b%b%b}'
-        ) % (Date.line, self._constant_bytes + len(output), trace_id, timing, request_id, self._middle, output)
+            b'x-request-id: %b\r\nserver-timing: decode;dur=%b, queue;dur=%b%b\r\n\r\n{"id":"%b%b%b}'
+        ) % (
+            *(Date.line, self._constant_bytes + len(output), trace_id),
+            *(decode, queue, stages, request_id, self._middle, output),
+        )
 
     def one(
         self,
@@ -145,6 +154,24 @@ def _row(item: Change | Flag) -> int:
 
 
 _MILLISECONDS = [b"%d.%03d" % divmod(microseconds, 1000) for microseconds in range(10_000)]
+
+
+def timing_of(decode_s: float, queue_s: float, stages: bytes) -> bytes:
+    """Server-Timing (W3C) of one request."""
+    return b"decode;dur=%b, queue;dur=%b%b" % (milliseconds(decode_s), milliseconds(queue_s), stages)
+
+
+def stages_of(spent_ns: Sequence[int]) -> bytes:
+    """The stages of a batch, as Server-Timing goes on with them."""
+    one, two, three, four = spent_ns
+    ms = _MILLISECONDS
+    try:
+        return _STAGES % (ms[one // 1000], ms[two // 1000], ms[three // 1000], ms[four // 1000])
+    except IndexError:
+        return _STAGES % tuple([milliseconds(spent / 1e9) for spent in spent_ns])
+
+
+_STAGES = b", validate;dur=%b, preprocess;dur=%b, model;dur=%b, postprocess;dur=%b"
 
 
 def milliseconds(seconds: float) -> bytes:

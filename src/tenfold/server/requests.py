@@ -12,7 +12,7 @@ import msgspec
 from tenfold.errors import Change, Flag, Violation
 from tenfold.server.frames import Notes
 from tenfold.server.metrics import Counters
-from tenfold.server.replies import Replies, fallback_json, milliseconds, refusal
+from tenfold.server.replies import Replies, fallback_json, refusal, timing_of
 from tenfold.server.wire import Connection, Head, problem
 
 Packed = tuple[bytes, ...]
@@ -20,19 +20,16 @@ DECLINED = {"deadline": "late", "overloaded": "shed", "not_ready": "unready"}  #
 KILLED_TWICE = "the row ended the model's process twice"
 
 
-class Outcome:
+class Outcome(msgspec.Struct, eq=False, gc=False):
     """A batch that came back: one JSON text per row (None where it was refused), and what is to be said of single rows.
 
     ``sent`` is when it went to the replica, ``timing`` the stages of the batch as Server-Timing has them.
     """
 
-    __slots__ = ("notes", "outputs", "sent", "timing")
-
-    def __init__(self, outputs: Sequence[bytes | None], notes: Notes | None, sent: float, timing: bytes) -> None:
-        self.outputs = outputs
-        self.notes = None if notes is None else by_row(notes)
-        self.sent = sent
-        self.timing = timing
+    outputs: Sequence[bytes | None]
+    notes: dict[int, Notes] | None
+    sent: float
+    timing: bytes
 
 
 def by_row(notes: Notes) -> dict[int, Notes]:
@@ -127,9 +124,9 @@ class Request(msgspec.Struct, gc=False, eq=False):
         return self.head.trace_id or self.id
 
     @property
-    def alive(self) -> bool:
-        """Whether somebody still waits for the answer."""
-        return not self.done and self.connection.transport is not None
+    def abandoned(self) -> bool:
+        """Whether nobody waits for the answer any more."""
+        return self.done or self.connection.transport is None
 
     def headers(self, timing: bytes = b"") -> list[tuple[str, str]]:
         """The headers that every answer carries."""
@@ -138,9 +135,7 @@ class Request(msgspec.Struct, gc=False, eq=False):
 
     def timing(self, sent: float, stages: bytes) -> bytes:
         """Server-Timing (W3C): how long decoding and waiting took, and the stages of the batch."""
-        decoded = self.decoded
-        decode, queue = milliseconds(decoded - self.started), milliseconds(sent - decoded)
-        return b"decode;dur=%b, queue;dur=%b%b" % (decode, queue, stages)
+        return timing_of(self.decoded - self.started, sent - self.decoded, stages)
 
     def finish(self, response: bytes) -> None:
         """Answer, once."""
@@ -172,17 +167,19 @@ class Single(Request, gc=False, eq=False):
         if self.done or connection.transport is None:
             return
         output = outcome.outputs[at]
-        timing = self.timing(outcome.sent, outcome.timing)
         lane.counters.latency(now - self.started)
         if output is None or outcome.notes is not None or self.remarks is not None:
             self.remarks = self.remarks or Remarks()
             if outcome.notes is not None:
                 self.remarks.add(outcome.notes.get(at), 0)
-            self.conclude(output, timing)
+            self.conclude(output, self.timing(outcome.sent, outcome.timing))
             return
         self.done = True
-        head, request_id = self.head, self.id
-        connection.send(lane.replies.plain(request_id, head.trace_id or request_id, timing, output), head.keep_alive)
+        head, decoded = self.head, self.decoded
+        plain = lane.replies.plain(
+            self.id, head.trace_id or self.id, decoded - self.started, outcome.sent - decoded, outcome.timing, output
+        )
+        connection.send(plain, head.keep_alive)
 
     def conclude(self, output: bytes | None, timing: bytes = b"") -> None:
         """Answer with everything that is to be said about the row."""
@@ -213,7 +210,7 @@ class Single(Request, gc=False, eq=False):
 
     def decline(self, code: str, detail: str, retry_after_s: float | None = None) -> None:
         """There is no time for this row, or no replica: give the constant fallback where there is one, else say so."""
-        if not self.alive:
+        if self.abandoned:
             return
         self.lane.counters.add(DECLINED[code])
         if self.lane.fallback is None:
@@ -228,7 +225,7 @@ class Single(Request, gc=False, eq=False):
 
     def fail(self) -> None:
         """An answer came that cannot be given."""
-        if self.alive:
+        if not self.abandoned:
             self.remarks = Remarks(violations=[Violation(0, "", "internal", "the answer could not be written")])
             self.conclude(None)
 
@@ -304,7 +301,7 @@ class Many(Request, gc=False, eq=False):
 
     def decline(self, code: str, detail: str, retry_after_s: float | None = None) -> None:
         """There is no time for these rows, or no replica: give the constant fallback where there is one, else say so."""
-        if not self.alive:
+        if self.abandoned:
             return
         self.lane.counters.add(DECLINED[code])
         if self.lane.fallback is None and not any(self.outputs):
@@ -318,7 +315,7 @@ class Many(Request, gc=False, eq=False):
 
     def fail(self) -> None:
         """An answer came that cannot be given."""
-        if self.alive:
+        if not self.abandoned:
             self._give_up("internal", "the answer could not be written")
 
     def _give_up(self, code: str, detail: str) -> None:
@@ -337,10 +334,11 @@ class Many(Request, gc=False, eq=False):
 class Part:
     """Some rows of a ``Many`` that wait together. ``places`` are their positions in the request."""
 
-    __slots__ = ("deaths", "decoded", "due", "packed", "places", "request", "rows", "started")
+    __slots__ = ("connection", "deaths", "decoded", "due", "packed", "places", "request", "rows", "started")
 
     def __init__(self, request: Many, places: Sequence[int], packed: Sequence[Packed]) -> None:
         self.request = request
+        self.connection = request.connection
         self.places = places
         self.packed = packed
         self.rows = len(packed)
@@ -348,6 +346,16 @@ class Part:
         self.decoded = request.decoded
         self.started = request.started
         self.deaths = 0
+
+    @property
+    def done(self) -> bool:
+        """Whether the request that they belong to is answered."""
+        return self.request.done
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether nobody waits for the answer any more."""
+        return self.request.abandoned
 
     def answer(self, outcome: Outcome, at: int, now: float) -> None:
         """Rows ``at``, ``at + 1``, … of a batch are these."""
@@ -362,7 +370,7 @@ class Part:
     def quarantine(self) -> None:
         """The row has ended two replicas."""
         request, place = self.request, self.places[0]
-        if request.alive and request.remarks is not None:
+        if not request.abandoned and request.remarks is not None:
             reasons = [Violation(place, "", "quarantined", KILLED_TWICE)]
             request.remarks.violations += reasons
             request.remarks.put_aside[place] = reasons

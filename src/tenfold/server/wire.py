@@ -324,12 +324,12 @@ class Connection(asyncio.Protocol):
             except Rejected as rejected:
                 self.reject(rejected.code, rejected.detail)
                 return
-        arrived = len(data) - end
-        if arrived == head.length:
+        body = data[end:]
+        if len(body) == head.length:
             self._buffer = b""
-            self._handle(head, data[end:])
+            self._handle(head, body)
         else:
-            self._begin_body(head, data[end:])
+            self._begin_body(head, body)
 
     def _unfinished_head(self, data: bytes) -> None:
         if len(data) >= MAX_HEAD_BYTES:

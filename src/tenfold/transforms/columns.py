@@ -18,6 +18,8 @@ DTYPES = {"f8": np.float64, "i8": np.int64, "i4": np.int32, "u1": np.uint8}
 YEARS = ("0001-01-01T00:00:00", "9999-12-31T23:59:59")  # what ISO 8601 can write, and Python read
 MISSING = ("NAType", "NaTType")  # pandas' words for missing, known by name, since pandas need not be here
 
+FEW = 48  # numbers that Python compares sooner than NumPy begins to
+
 AtOnce = Callable[[Array], "Array | None"]
 
 
@@ -40,13 +42,18 @@ def column_reader(form: Form, leaf: Leaf) -> Callable[[Array], Stored]:
     if field.kind == "image":
         raise ContractError(f"{form.name}.{field.name} is a picture, which no answer can hold", "declare a Tensor")
     assert leaf.column is not None
-    column, at_once = leaf.column, _AT_ONCE.get(field.kind, _never)(leaf)
+    column, accept = leaf.column, acceptor(leaf)
 
     def read(values: Array) -> Stored:
-        accepted = at_once(values)
+        accepted = accept(values)
         return Stored(accepted) if accepted is not None else _one_by_one(values, leaf, column)
 
     return read
+
+
+def acceptor(leaf: Leaf) -> AtOnce:
+    """How a column is accepted as a whole: as the batch keeps it, or None where it has to be read value by value."""
+    return _AT_ONCE.get(leaf.field.kind, _never)(leaf)
 
 
 def _never(_leaf: Leaf) -> AtOnce:
@@ -66,9 +73,12 @@ def _numbers(leaf: Leaf) -> AtOnce:
     def at_once(values: Array) -> Array | None:
         if values.dtype.kind not in kinds:
             return None
-        numbers = values.astype(dtype, copy=False)
-        if len(numbers) and not (low <= np.minimum.reduce(numbers) and np.maximum.reduce(numbers) <= high):
-            return None
+        numbers = np.asarray(values, dtype)
+        if len(numbers) > FEW:
+            return numbers if low <= np.minimum.reduce(numbers) and np.maximum.reduce(numbers) <= high else None
+        for number in numbers.tolist():
+            if not low <= number <= high:
+                return None
         return numbers
 
     return at_once

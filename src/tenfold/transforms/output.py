@@ -17,7 +17,7 @@ from tenfold.contract.form import Form, layout_of
 from tenfold.contract.leaf import Leaf, compile_form
 from tenfold.errors import Violation
 from tenfold.rows import NO_BITS, Array, Rows
-from tenfold.transforms.columns import DTYPES, Stored, column_reader
+from tenfold.transforms.columns import DTYPES, Stored, acceptor, column_reader
 
 
 class Shapeless(Exception):
@@ -44,9 +44,43 @@ class OutputCheck:
         self._names = {name: leaf for leaf in self._leaves for name in _names(leaf)}
         self._nested = any(field.kind == "object" for field in form.fields)
         self._readers = [(leaf, _names(leaf), column_reader(form, leaf)) for leaf in self._leaves]
+        self._acceptors = {
+            name: (1 << k, leaf.column, acceptor(leaf))
+            for k, leaf in enumerate(self._leaves)
+            if leaf.column is not None and leaf.column.block
+            for name in _names(leaf)
+        }
+        self._all = (1 << len(self._leaves)) - 1
 
     def __call__(self, produced: Any, n: int) -> tuple[Rows, list[Violation]]:
         """Rows of the output contract, and a violation ``output_invalid`` for each row and field that breaks it."""
+        rows = self._accept(produced, n) if type(produced) is dict else None
+        return (rows, []) if rows is not None else self._examine(produced, n)
+
+    def _accept(self, produced: Mapping[str, Any], n: int) -> Rows | None:
+        """What nearly every batch is: an array of valid numbers or labels for each field."""
+        blocks: dict[str, Array] = {}
+        found = 0
+        for name, values in produced.items():
+            known = self._acceptors.get(name)
+            if known is None or type(values) is not np.ndarray or values.shape != (n,):
+                return None
+            bit, column, accept = known
+            accepted = accept(values)
+            if accepted is None:
+                return None
+            found |= bit
+            block = blocks.get(column.block)
+            if block is None:
+                block = blocks[column.block] = np.empty((n, self.layout.widths[column.block]), DTYPES[column.block])
+            block[:, column.index] = accepted
+        if found != self._all or len(produced) != len(self._leaves):
+            return None
+        bits = np.zeros((n, self.layout.optional), dtype=bool) if self.layout.optional else NO_BITS
+        return Rows(self.layout, n, blocks, bits)
+
+    def _examine(self, produced: Any, n: int) -> tuple[Rows, list[Violation]]:
+        """What was not accepted as a whole, value by value."""
         try:
             columns = self._by_name(produced)
             stored = [read(self._column(columns, leaf, names, n)) for leaf, names, read in self._readers]

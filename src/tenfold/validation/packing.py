@@ -63,6 +63,12 @@ def quote_counter(root: Group) -> Function:
     return _lambda(_quotes(root, "row"), {"UNSET": UNSET})
 
 
+def fixed_quotes(root: Group) -> int:
+    """How many quotation marks every row needs; 0 where that depends on the row."""
+    count = _quotes(root, "row")
+    return int(count) if count.isdigit() else 0
+
+
 def _lambda(expression: str, names: dict[str, Any]) -> Function:
     function: Function = eval(f"lambda row: {expression}", names)
     return function

@@ -7,7 +7,7 @@ through, the second would let through unchanged.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -20,7 +20,7 @@ from tenfold.contract.leaf import Group, Leaf, compile_form
 from tenfold.contract.reading import Unfit
 from tenfold.errors import Change, Flag, Violation
 from tenfold.validation.actions import Ledger, require_usable
-from tenfold.validation.packing import Parts, packer, quote_counter, row_checker, row_packer
+from tenfold.validation.packing import Parts, fixed_quotes, packer, quote_counter, row_checker, row_packer
 from tenfold.validation.parsing import DEEP, Malformed, Repeated, has_repeated_key, parse
 from tenfold.validation.typed import struct_of
 
@@ -68,20 +68,27 @@ class Decoder:
         self._pack = packer(root, self._layout)
         self._quotes = quote_counter(root)
         self._holds = row_checker(root)
+        self.one = self._made_one()
         self._key = next((k for k, leaf in enumerate(root.leaves) if leaf.field.key), None)
 
-    def one(self, body: bytes) -> Parts:
-        """The parts of one row; raises msgspec.MsgspecError or Slow where the second pass has to judge."""
-        try:
-            row = self._decode(body)
-            parts = self._pack_row(row)
-        except (UnicodeDecodeError, Unfit):
-            raise Slow from None
-        if self._holds is not None and not self._holds(row):
-            raise Slow
-        if body.count(b'"') != self._quotes(row) and has_repeated_key(body):
-            raise Slow
-        return parts
+    def _made_one(self) -> Callable[[bytes], Parts]:
+        decode, pack, holds, quotes = self._decode, self._pack_row, self._holds, self._quotes
+        quotes_of_all = fixed_quotes(self._root)
+
+        def one(body: bytes) -> Parts:
+            """The parts of one row; raises msgspec.MsgspecError or Slow where the second pass has to judge."""
+            try:
+                row = decode(body)
+                parts = pack(row)
+            except (UnicodeDecodeError, Unfit):
+                raise Slow from None
+            if holds is not None and not holds(row):
+                raise Slow
+            if body.count(b'"') != (quotes_of_all or quotes(row)) and has_repeated_key(body):
+                raise Slow
+            return parts
+
+        return one
 
     def one_slow(self, body: bytes) -> Outcomes:
         """One row that ``one`` refused, judged by the second pass."""
