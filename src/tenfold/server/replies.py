@@ -25,17 +25,29 @@ class Ids:
     def __init__(self) -> None:
         self._stamp = b""
         self._until = 0.0
-        self._count = getrandbits(47)
+        self._count = getrandbits(35)
+        self._low = len(_HEX)
 
     def next(self, now: float) -> bytes:
         """A new id as 36 ASCII bytes. ``now``, in monotonic seconds, says when the clock has to be read again."""
-        if now >= self._until:
-            text = b"%012x" % int(time.time() * 1000)
-            bits = getrandbits(26)
-            self._stamp = b"%b-%b-7%03x-%04x-" % (text[:8], text[8:], bits & 0xFFF, bits >> 12 | 0x8000)
-            self._until = now + 0.001
-        self._count = count = self._count + 1 & 0xFFFFFFFFFFFF
-        return b"%b%012x" % (self._stamp, count)
+        low = self._low = self._low + 1
+        if now >= self._until or low >= len(_HEX):
+            self._renew(now)
+            low = 0
+        return self._stamp + _HEX[low]
+
+    def _renew(self, now: float) -> None:
+        """All but the last digits of the counter."""
+        text = b"%012x" % int(time.time() * 1000)
+        bits = getrandbits(26)
+        self._count = self._count + 1 & 0xFFFFFFFFF
+        high = b"%b-%b-7%03x-%04x-" % (text[:8], text[8:], bits & 0xFFF, bits >> 12 | 0x8000)
+        self._stamp = b"%b%09x" % (high, self._count)
+        self._until = now + 0.001
+        self._low = 0
+
+
+_HEX = [b"%03x" % n for n in range(4096)]
 
 
 class Replies:
@@ -51,16 +63,16 @@ class Replies:
     ) -> bytes:
         """One row, answered as it came: what nearly every request gets, so it is put together by hand."""
         try:
+            length = _DECIMAL[self._constant_bytes + len(output)]
             decode, queue = _MILLISECONDS[int(decode_s * 1e6)], _MILLISECONDS[int(queue_s * 1e6)]
         except IndexError:
+            length = b"%d" % (self._constant_bytes + len(output))
             decode, queue = milliseconds(decode_s), milliseconds(queue_s)
-        return (
-            b"HTTP/1.1 200 OK\r\n%bcontent-type: application/json\r\ncontent-length: %d\r\n"
-            b'x-request-id: %b\r\nserver-timing: decode;dur=%b, queue;dur=%b%b\r\n\r\n{"id":"%b%b%b}'
-        ) % (
-            *(Date.line, self._constant_bytes + len(output), trace_id),
-            *(decode, queue, stages, request_id, self._middle, output),
-        )
+        return b"".join((
+            b"HTTP/1.1 200 OK\r\n", Date.line, b"content-type: application/json\r\ncontent-length: ", length,
+            b"\r\nx-request-id: ", trace_id, b"\r\nserver-timing: decode;dur=", decode, b", queue;dur=", queue, stages,
+            b'\r\n\r\n{"id":"', request_id, self._middle, output, b"}",
+        ))  # fmt: skip
 
     def one(
         self,
@@ -153,6 +165,7 @@ def _row(item: Change | Flag) -> int:
     return item.row
 
 
+_DECIMAL = [b"%d" % n for n in range(2048)]
 _MILLISECONDS = [b"%d.%03d" % divmod(microseconds, 1000) for microseconds in range(10_000)]
 
 
