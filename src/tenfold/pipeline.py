@@ -11,6 +11,7 @@ stage raises is bisected down to the rows that make it raise, and everybody else
 from __future__ import annotations
 
 import logging
+import resource
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -29,6 +30,7 @@ from tenfold.validation import rules
 
 _FIRST = np.arange(1024)
 _FIRST.flags.writeable = False
+LONG_S = 0.0005  # the service's own code: from here on it is looked at whether it computes or waits
 STAGES = ("validate", "preprocess", "model", "postprocess")
 
 
@@ -47,6 +49,19 @@ def log(failure: Failure) -> None:
     logging.getLogger("tenfold").error(said, failure.stage, len(rows), rows[0], exc_info=failure.error)
 
 
+class Usage(NamedTuple):
+    """The processor time that a thread used, in seconds, and how often it gave its core away to wait for something."""
+
+    cpu_s: float
+    waits: int
+
+
+def thread_usage() -> Usage:
+    """What the calling thread used until now (getrusage(2)); on macOS, which does not say it of a thread, no waits."""
+    thread = getattr(resource, "RUSAGE_THREAD", None)
+    return Usage(time.thread_time(), 0 if thread is None else resource.getrusage(thread).ru_nvcsw)
+
+
 class Misaligned(Exception):
     """A stage gave another number of rows than it got: whose answer is whose can no longer be told."""
 
@@ -54,9 +69,10 @@ class Misaligned(Exception):
 class Tally:
     """What became of the rows so far, in pieces."""
 
-    __slots__ = ("failures", "index", "outputs", "seconds", "violations")
+    __slots__ = ("failures", "index", "outputs", "seconds", "violations", "waited_s")
 
     def __init__(self) -> None:
+        self.waited_s = 0.0
         self.seconds = dict.fromkeys(STAGES, 0.0)
         self.outputs: list[Rows] = []
         self.index: list[Array] = []
@@ -80,8 +96,10 @@ class Pipeline:
         service: Service,
         clock: Callable[[], float] = time.perf_counter,
         report: Callable[[Failure], None] = log,
+        usage: Callable[[], Usage] = thread_usage,
     ) -> None:
-        """``report`` is told what the service's own code raised, once for each kind of failure in a batch.
+        """``report`` is told what the service's own code raised, once for each kind of failure in a batch. ``usage`` tells
+        time that preprocess or postprocess computes from time that it waits.
 
         Raises ``ServiceError`` where the service is not started.
         """
@@ -99,6 +117,8 @@ class Pipeline:
         self._asks = bool(self.form.rules) or any(form_field.predicates for form_field in fields.values())
         self._clock = clock
         self._report = report
+        self._usage = usage
+        self._takes_long = False
 
     def run(self, rows: Rows, index: Array | None = None) -> Answer:
         """Answer n rows. ``index`` says where they stood in what came (by default at 0 to n - 1).
@@ -126,6 +146,7 @@ class Pipeline:
             put_aside=checked.put_aside,
             fallbacks=checked.fallbacks,
             seconds=tally.seconds,
+            waited_s=tally.waited_s,
         )
 
     def answer(self, checked: Checked) -> Answer:
@@ -178,14 +199,17 @@ class Pipeline:
     def _answer(self, rows: Rows, index: Array, tally: Tally) -> None:
         """Put the answers to these rows into the tally; where a stage raises, the halves are tried apart."""
         stage = 0
-        before = self._clock()
+        seconds, clock = tally.seconds, self._clock
+        before = clock()
         try:
             made: Any = None
-            for name, value in self.stages(rows, len(index)):
+            stages = self.stages(rows, len(index))
+            for name, value in self._watched(stages, tally) if self._takes_long else stages:
                 stage += 1
-                now = self._clock()
-                tally.seconds[name] += now - before
+                now = clock()
+                seconds[name] += now - before
                 before, made = now, value
+            self._takes_long = seconds["preprocess"] + seconds["postprocess"] > LONG_S
         except Exception as error:
             if len(index) == 1:
                 name, place = STAGES[stage + 1], int(index[0])
@@ -203,6 +227,18 @@ class Pipeline:
             outputs, index = outputs.take(keep), index[keep]
         tally.outputs.append(outputs)
         tally.index.append(index)
+
+    def _watched(self, stages: Iterator[tuple[str, Any]], tally: Tally) -> Iterator[tuple[str, Any]]:
+        """The same stages; how long the service's own code waited for something is noted. A model may well wait, for the
+        threads that compute for it, and a core that is taken away is no waiting."""
+        before, used = self._clock(), self._usage()
+        for name, value in stages:
+            now, uses = self._clock(), self._usage()
+            waited_s = now - before - (uses.cpu_s - used.cpu_s)
+            if name != "model" and uses.waits > used.waits and waited_s > (now - before) / 2:
+                tally.waited_s += waited_s
+            yield name, value
+            before, used = self._clock(), self._usage()
 
     def _joined(self, outputs: Sequence[Rows]) -> Rows:
         return Rows.concatenate(outputs) if outputs else self._check((), 0)[0]

@@ -239,7 +239,8 @@ class Answer(Struct, frozen=True, gc=False, eq=False):
     """What the pipeline made of ``total`` rows. ``outputs`` row k answers row ``index[k]``; the rest is in ``violations``.
 
     ``violations`` may carry the codes ``model_failed`` and ``output_invalid``, which are the service's own fault.
-    ``seconds`` is the time of each stage (validate, preprocess, model, postprocess).
+    ``seconds`` is the time of each stage (validate, preprocess, model, postprocess); ``waited_s`` is how much of that the
+    service's own code spent waiting for a file, a network or a lock.
     """
 
     outputs: Rows
@@ -251,6 +252,7 @@ class Answer(Struct, frozen=True, gc=False, eq=False):
     put_aside: Mapping[int, Sequence[Violation]] = {}
     fallbacks: Mapping[int, str] = {}
     seconds: Mapping[str, float] = {}
+    waited_s: float = 0.0
 
 
 def refused(violations: Iterable[Violation], total: int) -> NDArray[np.bool_]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -288,3 +289,22 @@ def test_facts_are_those_of_the_model() -> None:
     service = _service()
     assert isinstance(service.facts, Facts)
     assert service.facts.classes == ("low", "high")
+
+
+def test_a_preprocess_that_waits_is_told_from_one_that_computes() -> None:
+    """Time that the service's own code spends waiting, as for a network, is seen from the second long batch on."""
+
+    def waits(self: Service, rows: Rows) -> Any:
+        time.sleep(0.02)
+        return rows.matrix("x", "y")
+
+    def computes(self: Service, rows: Rows) -> Any:
+        until = time.thread_time() + 0.005
+        while time.thread_time() < until:
+            pass
+        return rows.matrix("x", "y")
+
+    waiting, computing = Pipeline(_service(preprocess=waits)), Pipeline(_service(preprocess=computes))
+    assert waiting.run(_rows([10])).waited_s == 0
+    assert waiting.run(_rows([10])).waited_s > 0.015
+    assert [computing.run(_rows([10])).waited_s for _ in range(3)] == [0, 0, 0]

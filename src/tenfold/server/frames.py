@@ -6,7 +6,7 @@ with its batch; ``due`` is when the last of its requests has to be answered, in 
 clock: a replica does not begin what nobody waits for any more.
 
 The parts of a batch are those of ``tenfold.layout``, in its order; a text or picture column has two (u32 offsets, bytes), a
-list or ragged column likewise. An answer has first the stage times (4 x u64 nanoseconds), then what is to be said of single
+list or ragged column likewise. An answer has first the stage times (``TIMES``, in ns), then what is to be said of single
 rows (JSON, mostly empty), then which rows were answered (u32 positions, empty for all), then the output contract's parts;
 its ``rows`` is how many were answered.
 This module is all that the two sides share; it needs no NumPy.
@@ -32,6 +32,7 @@ HELLO, BATCH, ANSWER = 1, 2, 3
 
 _LENGTH = struct.Struct("<I")
 _COUNT = struct.Struct("<H")
+TIMES = struct.Struct("<5Q")  # of an answer: validate, preprocess, model, postprocess, and how much of it was waiting
 NOW = struct.Struct("<II")  # which front's which batch a replica is working on, in a file beside its socket
 _FIRST = itemgetter(0)
 _PAD = (b"", b"\0" * 7, b"\0" * 6, b"\0" * 5, b"\0" * 4, b"\0" * 3, b"\0" * 2, b"\0")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import struct
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -36,7 +35,6 @@ STUCK_S = 10.0  # a batch may take so long, or ten times the budget, before its 
 MAX_BATCH_BYTES = 64 * 2**20
 PREFETCH = 2
 MAX_SUSPECTS = 1024
-STAGES_NS = struct.Struct("<4Q")  # of an answer: validate, preprocess, model, postprocess
 
 Tell = Callable[..., None]
 
@@ -304,11 +302,13 @@ class Lane:
 
     def _outcome(self, batch: Batch, frame: Frame) -> Outcome:
         times, said, index, *parts = frame.parts
-        spent_ns = STAGES_NS.unpack(times)
+        *spent_ns, waited_ns = frames.TIMES.unpack(times)
         self.counters.batch(batch.rows, (*batch.waited_ns(), *spent_ns))
+        if waited_ns:
+            self.counters.add("waited_ns", waited_ns)
         self._count_came()
         notes = by_row(decode_notes(said)) if said else None
-        timing = stages_of(spent_ns)
+        timing = stages_of(spent_ns, waited_ns)
         if frame.rows == batch.rows:
             return Outcome(self._outputs.encode(batch.rows, parts), notes, batch.sent, timing)
         outputs: list[bytes | None] = [None] * batch.rows

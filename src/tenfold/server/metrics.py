@@ -19,7 +19,20 @@ import msgspec
 from tenfold.contract.form import Form, leaves
 
 STAGES = ("decode", "queue", "validate", "preprocess", "model", "postprocess")
-EVENTS = ("came", "rows", "refused", "changed", "failed", "unready", "late", "shed", "fallback", "batches", "deaths")
+EVENTS = (
+    "came",
+    "rows",
+    "refused",
+    "changed",
+    "failed",
+    "unready",
+    "late",
+    "shed",
+    "fallback",
+    "batches",
+    "deaths",
+    "waited_ns",
+)
 LATENCY_BUCKETS = 216
 BATCH_BUCKETS = 32
 FIELD_CODES = (

@@ -2,21 +2,24 @@
 
 It answers one batch at a time, in the order in which they came, from as many fronts as connect to its socket. It says
 hello only once the model is loaded and warmed and a golden record (or, without one, an example row) has been answered.
+
+The first replica of a release becomes the template of all others where it can: see ``tenfold.server.template``.
 """
 
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import logging
 import mmap
 import os
 import select
 import signal
 import socket
-import struct
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -24,20 +27,21 @@ import msgspec
 import numpy as np
 
 from tenfold import parity
-from tenfold.config import server
+from tenfold.config import Server, server
 from tenfold.errors import TenfoldError, Violation
 from tenfold.pipeline import Pipeline
 from tenfold.rows import Answer, Rows
 from tenfold.server import frames
 from tenfold.server.blocks import read_rows, write_rows
-from tenfold.server.channel import Channel, settle_memory
+from tenfold.server.channel import Channel, Message, settle_memory
 from tenfold.server.frames import Frame, Hello, Notes, Reader, encode_notes
+from tenfold.server.process import TELL_WHERE, come_back, end_with_parent, go_idle, open_files, stand_back
+from tenfold.server.template import Birth, fork_replicas, run_apart, unfit
 from tenfold.service import Spec, find, spec
 
 RECEIVE_BYTES = 1 << 18
 SWEEP_S = 0.1
 ORPHAN_S = 40.0  # longer than fronts may drain: whatever keeps a replica then, it has no business any more
-_TIMES = struct.Struct("<4Q")
 
 
 class Replica:
@@ -110,7 +114,7 @@ class Replica:
 
 def write_answer(frame: Frame, answer: Answer) -> bytes:
     """The frame that carries an answer to the batch in ``frame``."""
-    times = _TIMES.pack(*[int(spent_s * 1e9) for spent_s in answer.seconds.values()])
+    times = frames.TIMES.pack(*[int(spent_s * 1e9) for spent_s in answer.seconds.values()], int(answer.waited_s * 1e9))
     answered = len(answer.index)
     index = b"" if answered == frame.rows else np.ascontiguousarray(answer.index, dtype="<u4").tobytes()
     parts = [times, _notes(answer), index, *write_rows(answer.outputs)]
@@ -120,7 +124,7 @@ def write_answer(frame: Frame, answer: Answer) -> bytes:
 def refuse_all(frame: Frame, code: str, detail: str) -> bytes:
     """The frame that refuses every row of the batch in ``frame``."""
     notes = Notes(violations=[Violation(row, "", code, detail) for row in range(frame.rows)])
-    return frames.pack(frames.ANSWER, frame.number, 0, 0, [_TIMES.pack(0, 0, 0, 0), encode_notes(notes), b""])
+    return frames.pack(frames.ANSWER, frame.number, 0, 0, [frames.TIMES.pack(0, 0, 0, 0, 0), encode_notes(notes), b""])
 
 
 def mapped(path: str) -> mmap.mmap:
@@ -145,12 +149,12 @@ def _notes(answer: Answer) -> bytes:
     )
 
 
-def load(folder: str, env: str) -> tuple[Pipeline, Spec, list[tuple[int, float]]]:
-    """The service, started: its model loaded, its tables read, a record answered; and what batches cost."""
+def load(folder: str, env: str) -> tuple[Pipeline, Spec, Rows | None]:
+    """The service, started: its model loaded, its tables read, a record answered; and the row that was answered."""
     service = find(folder, env).start()
     pipeline = Pipeline(service)
     rows = parity.rehearse(pipeline)
-    return pipeline, spec(service), [] if rows is None else sweep(pipeline, rows)
+    return pipeline, spec(service), rows
 
 
 def sweep(pipeline: Pipeline, rows: Rows) -> list[tuple[int, float]]:
@@ -170,20 +174,47 @@ def sweep(pipeline: Pipeline, rows: Rows) -> list[tuple[int, float]]:
     return costs
 
 
-def main(channel: int, listen: int, folder: str, env: str) -> None:
-    """Run a replica on inherited descriptors."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+def main(channel: int, listen: int, folder: str, env: str, template: bool, idle: bool) -> None:
+    """Run a replica on inherited descriptors; or, where ``template`` asks for it and it can be, what replicas are forked of.
+    ``idle`` loads only while nobody else wants the processor."""
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, signal.SIG_IGN)
+    faulthandler.enable()
+    faulthandler.register(TELL_WHERE)
     began = time.perf_counter()
-    line = Channel.inherited(channel)
+    line, listening = Channel.inherited(channel), socket.socket(fileno=listen)
+    opened = open_files()
+    end_with_parent(True)
+    if idle:
+        stand_back()
+        go_idle()
     try:
-        pipeline, described, costs = load(folder, env)
+        pipeline, described, rows = load(folder, env)
     except TenfoldError as error:
         line.send(event="failed", message=error.message, hint=error.hint, code=error.exit_code)
         sys.exit(error.exit_code)
-    limits = server(pipeline.service.folder, env)
+    come_back()
+    stand_back()
+    end_with_parent(False)
+    hello, ready = introduce(pipeline, described, rows, server(pipeline.service.folder, env), began)
+    alone = unfit(pipeline.service, opened) if template else "it was not asked for"
+    line.send(event="ready" if alone else "template", **ready, alone=alone)
+    settle_memory()
+    if alone:
+        Replica(pipeline, hello, line, listening).serve()
+    else:
+        birth = fork_replicas(line)
+        listening.close()
+        run_apart(lambda: serve_fork(pipeline, hello, ready, rows, birth))
+
+
+def introduce(
+    pipeline: Pipeline, described: Spec, rows: Rows | None, limits: Server, began: float
+) -> tuple[Hello, Message]:
+    """What a loaded replica says to its fronts, and to its supervisor."""
+    costs = [] if rows is None else sweep(pipeline, rows)
+    folder, release = pipeline.service.folder, f"{described.name}@{described.release[:7]}"
     startup_s = time.perf_counter() - began
-    release = f"{described.name}@{described.release[:7]}"
     hello = Hello(
         wire=frames.WIRE,
         tenfold=version("tenfold"),
@@ -191,12 +222,36 @@ def main(channel: int, listen: int, folder: str, env: str) -> None:
         contract=described.input.digest,
         pid=os.getpid(),
         startup_s=startup_s,
-        sample=parity.sample(pipeline.service.folder, pipeline.form),
+        sample=parity.sample(folder, pipeline.form),
         max_body_bytes=limits.max_body_bytes,
         costs=costs,
         service=msgspec.Raw(msgspec.json.encode(described)),
     )
-    ready = {"release": release, "seconds": startup_s, "drain_delay_s": limits.drain_delay_s, "service": described}
-    line.send(event="ready", **ready)
-    settle_memory()
-    Replica(pipeline, hello, line, socket.socket(fileno=listen)).serve()
+    ready = {
+        "release": release,
+        "seconds": startup_s,
+        "drain_delay_s": limits.drain_delay_s,
+        "memory_bytes": limits.memory_bytes,
+        "budget_s": described.deadline.budget_s,
+        "batch_s": full_batch_s(costs, described.batching.max_rows),
+        "service": described,
+    }
+    return hello, ready
+
+
+def full_batch_s(costs: Sequence[tuple[int, float]], full: int) -> float | None:
+    """What a full batch takes, as the largest one that was tried tells; None where none was."""
+    if not costs:
+        return None
+    rows = max(rows for rows, _ in costs)
+    return max(seconds for size, seconds in costs if size == rows) * full / rows
+
+
+def serve_fork(pipeline: Pipeline, hello: Hello, ready: Message, rows: Rows | None, birth: Birth) -> None:
+    """Answer as a replica that was forked just now: first the row again that its template answered."""
+    if rows is not None:
+        pipeline.run(rows)
+    startup_s = time.perf_counter() - birth.began
+    birth.line.send(event="ready", **ready | {"seconds": startup_s, "alone": ""})
+    hello = msgspec.structs.replace(hello, pid=os.getpid(), startup_s=startup_s)
+    Replica(pipeline, hello, birth.line, birth.listening).serve()

@@ -174,8 +174,10 @@ def timing_of(decode_s: float, queue_s: float, stages: bytes) -> bytes:
     return b"decode;dur=%b, queue;dur=%b%b" % (milliseconds(decode_s), milliseconds(queue_s), stages)
 
 
-def stages_of(spent_ns: Sequence[int]) -> bytes:
-    """The stages of a batch, as Server-Timing goes on with them."""
+def stages_of(spent_ns: Sequence[int], waited_ns: int = 0) -> bytes:
+    """The stages of a batch, as Server-Timing goes on with them, and what the service's own code spent waiting."""
+    if waited_ns:
+        return b"%b, waited;dur=%b" % (stages_of(spent_ns), milliseconds(waited_ns / 1e9))
     one, two, three, four = spent_ns
     ms = _MILLISECONDS
     try:
