@@ -7,17 +7,24 @@ UV := $(BIN)/uv pip
 INTO := --python $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench format lock clean
+.PHONY: help setup debian demo test bench repeat chaos bench-batch crash-batch format lock clean
+
+DEBIAN := prometheus
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/.ready ## create .venv with everything in requirements.lock, once
+
+debian: ## install servers that tests ask for, as root on Debian; without them these tests are skipped
+	@dpkg --status $(DEBIAN) >/dev/null 2>&1 || test "$$(id -u)" != 0 || ! command -v apt-get >/dev/null \
+		|| { apt-get -qq update && apt-get -qq install --yes --no-install-recommends $(DEBIAN) >/dev/null; } \
+		|| echo "note:  $(DEBIAN) could not be installed; the tests that need it are skipped"
 
 demo: setup ## train a small real model, serve it and ask it
 	$(BIN)/tenfold demo $(ARGS)
 
-test: setup ## format, lint, types, who imports whom, tests
+test: setup debian ## format, lint, types, who imports whom, tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -26,6 +33,18 @@ test: setup ## format, lint, types, who imports whom, tests
 
 bench: setup ## measure the server beside its limits and its peers
 	$(BIN)/python -m benchmarks.online $(ARGS)
+
+repeat: setup ## find one capacity twice, and see how far apart the results are
+	$(BIN)/python -m benchmarks.repeat $(ARGS)
+
+chaos: setup ## kill and stop replicas under load, and see whether anything is lost
+	$(BIN)/python -m benchmarks.chaos $(ARGS)
+
+bench-batch: setup ## measure jobs over files beside a bare loop
+	$(BIN)/python -m benchmarks.batch $(ARGS)
+
+crash-batch: setup ## kill a job at 50 random points, and see whether a byte differs
+	$(BIN)/python -m benchmarks.batch_crashes $(ARGS)
 
 format: setup ## format the code and mend what the linter can
 	$(BIN)/ruff check --fix --exit-zero .

@@ -61,7 +61,7 @@ class Running:
 @contextmanager
 def running(server: Server, work: Work, core: int) -> Iterator[Running]:
     """Start the server, all its processes on one core, wait for its first answer, and end it afterwards."""
-    port, admin_port = _free_ports(2)
+    port, admin_port = free_ports(2)
     ports = {"port": port, "admin_port": admin_port}
     environment = {name: value.format(**ports) for name, value in server.environment.items()}
     began = time.perf_counter()
@@ -118,7 +118,7 @@ def _log(server: Server) -> Path:
     return RUN / f"{server.name}.log"
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Ports that nobody listens on now; the sockets are held together, so that they differ."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [held.getsockname()[1] for held in sockets]

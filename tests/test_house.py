@@ -42,6 +42,7 @@ LIGHT = {
     "tenfold.cli": HEAVY | {"asyncio"},
     "tenfold.contract.form": HEAVY,
     "tenfold.validation.scalar": HEAVY | USER_CODE,
+    "tenfold.journal.writer": HEAVY | USER_CODE,
     "tenfold.server.front": HEAVY | USER_CODE,
 }
 

@@ -1,10 +1,10 @@
-"""``python -m tenfold``: the command line, and the processes that the supervisor starts by name."""
+"""``python -m tenfold``: the command line, and the processes that servers, jobs and benchmarks start by name."""
 
 from __future__ import annotations
 
 import sys
 
-PROCESSES = ("front", "replica", "admin")
+PROCESSES = ("front", "replica", "admin", "worker", "load")
 
 
 def main() -> None:

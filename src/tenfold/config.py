@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from tenfold.options import Option
 from tenfold.service.overlay import read
-from tenfold.units import seconds
+from tenfold.units import seconds, size_bytes
 
 
 class Server(Option, frozen=True):
@@ -23,15 +23,24 @@ class Server(Option, frozen=True):
     drain_delay: Annotated[
         str, Meta(description='how long it goes on serving, "not ready", after it is told to stop: "5 s"')
     ] = "0 s"
+    memory: Annotated[
+        str | None, Meta(description='memory of one replica, above which another takes its place: "2 GiB"; Linux only')
+    ] = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.drain_delay_s  # noqa: B018 -- read once, so that a wrong unit is an error here and not at the end
+        self.memory_bytes  # noqa: B018
 
     @property
     def drain_delay_s(self) -> float:
         """The delay in seconds."""
         return self.quantity("drain_delay", seconds)
+
+    @property
+    def memory_bytes(self) -> int:
+        """The memory in bytes; 0 where it has no limit."""
+        return 0 if self.memory is None else self.quantity("memory", size_bytes)
 
     def describe(self) -> str:
         return f"bodies of up to {self.max_body_bytes:,} bytes"
@@ -50,6 +59,8 @@ def server(folder: Path, env: str = "") -> Server:
 def single_threaded() -> dict[str, str]:
     """The environment of a replica: ours, with one thread for each numerical library unless a variable says otherwise.
 
-    Replicas are what uses the cores. A process forked from one with OpenMP threads would hang besides.
+    Replicas are what uses the cores. A process forked from one with OpenMP threads would hang besides. ONNX Runtime sends
+    telemetry, from threads and a database of its own, unless it is told not to.
     """
-    return dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1") | dict(os.environ)
+    single = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    return {**single, "ORT_DISABLE_TELEMETRY": "1", **os.environ}

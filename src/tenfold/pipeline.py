@@ -11,7 +11,6 @@ stage raises is bisected down to the rows that make it raise, and everybody else
 from __future__ import annotations
 
 import logging
-import resource
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -56,12 +55,6 @@ class Usage(NamedTuple):
     waits: int
 
 
-def thread_usage() -> Usage:
-    """What the calling thread used until now (getrusage(2)); on macOS, which does not say it of a thread, no waits."""
-    thread = getattr(resource, "RUSAGE_THREAD", None)
-    return Usage(time.thread_time(), 0 if thread is None else resource.getrusage(thread).ru_nvcsw)
-
-
 class Misaligned(Exception):
     """A stage gave another number of rows than it got: whose answer is whose can no longer be told."""
 
@@ -96,10 +89,10 @@ class Pipeline:
         service: Service,
         clock: Callable[[], float] = time.perf_counter,
         report: Callable[[Failure], None] = log,
-        usage: Callable[[], Usage] = thread_usage,
+        usage: Callable[[], Usage] | None = None,
     ) -> None:
-        """``report`` is told what the service's own code raised, once for each kind of failure in a batch. ``usage`` tells
-        time that preprocess or postprocess computes from time that it waits.
+        """``report`` is told what the service's own code raised, once for each kind of failure in a batch. ``usage`` is what
+        the thread used until now, by which time that preprocess or postprocess computes is told from time that it waits.
 
         Raises ``ServiceError`` where the service is not started.
         """
@@ -204,7 +197,9 @@ class Pipeline:
         try:
             made: Any = None
             stages = self.stages(rows, len(index))
-            for name, value in self._watched(stages, tally) if self._takes_long else stages:
+            for name, value in (
+                self._watched(stages, tally, self._usage) if self._usage and self._takes_long else stages
+            ):
                 stage += 1
                 now = clock()
                 seconds[name] += now - before
@@ -228,17 +223,19 @@ class Pipeline:
         tally.outputs.append(outputs)
         tally.index.append(index)
 
-    def _watched(self, stages: Iterator[tuple[str, Any]], tally: Tally) -> Iterator[tuple[str, Any]]:
+    def _watched(
+        self, stages: Iterator[tuple[str, Any]], tally: Tally, usage: Callable[[], Usage]
+    ) -> Iterator[tuple[str, Any]]:
         """The same stages; how long the service's own code waited for something is noted. A model may well wait, for the
         threads that compute for it, and a core that is taken away is no waiting."""
-        before, used = self._clock(), self._usage()
+        before, used = self._clock(), usage()
         for name, value in stages:
-            now, uses = self._clock(), self._usage()
+            now, uses = self._clock(), usage()
             waited_s = now - before - (uses.cpu_s - used.cpu_s)
             if name != "model" and uses.waits > used.waits and waited_s > (now - before) / 2:
                 tally.waited_s += waited_s
             yield name, value
-            before, used = self._clock(), self._usage()
+            before, used = self._clock(), usage()
 
     def _joined(self, outputs: Sequence[Rows]) -> Rows:
         return Rows.concatenate(outputs) if outputs else self._check((), 0)[0]

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from typing import Any
 
 
 def run(role: str, arguments: Sequence[str]) -> None:
-    """Become a front, a replica or the admin process."""
+    """Become a front, a replica, the admin process, a worker of a job or the load generator of a benchmark."""
     parser = argparse.ArgumentParser(prog=f"tenfold {role}", description="Started by tenfold serve.")
     parser.add_argument("--channel", type=int, required=True)
-    parser.add_argument("--listen", type=int, required=True)
+    if role not in ("load", "worker"):
+        parser.add_argument("--listen", type=int, required=True)
+        parser.add_argument("--log", default="text")
     match role:
         case "front":
             parser.add_argument("--run", required=True)
@@ -21,17 +24,44 @@ def run(role: str, arguments: Sequence[str]) -> None:
             parser.add_argument("--services", type=int, required=True)
             from tenfold.server.front import main as front
 
-            front(**vars(parser.parse_args(arguments)))
+            front(**begun(role, parser.parse_args(arguments)))
         case "replica":
             parser.add_argument("folder")
             parser.add_argument("--env", default="")
+            parser.add_argument("--template", action="store_true")
+            parser.add_argument("--haste", choices=["first", "behind", "idle"], default="first")
             from tenfold.server.replica import main as replica
 
-            replica(**vars(parser.parse_args(arguments)))
+            replica(**begun(role, parser.parse_args(arguments)))
         case "admin":
             parser.add_argument("--local", type=int, required=True)
             parser.add_argument("--run", required=True)
+            parser.add_argument("--metrics", type=int, default=-1)
+            from tenfold.server.process import stand_back
+
+            stand_back()  # before the imports: a service that starts beside it comes first
             from tenfold.console import VIEWS
             from tenfold.server.admin import main as admin
 
-            admin(**vars(parser.parse_args(arguments)), views=VIEWS)
+            admin(**begun(role, parser.parse_args(arguments)), views=VIEWS)
+        case "worker":
+            parser.add_argument("folder")
+            parser.add_argument("--alive", type=int, required=True)
+            parser.add_argument("--env", default="")
+            from tenfold.jobs.worker import main as worker
+
+            worker(**vars(parser.parse_args(arguments)))
+        case "load":
+            parser.add_argument("url")
+            from tenfold.bench.load import main as load
+
+            load(**vars(parser.parse_args(arguments)))
+
+
+def begun(role: str, asked: argparse.Namespace) -> dict[str, Any]:
+    """Begin the log, and hand on the other arguments."""
+    from tenfold.server.logs import begin
+
+    arguments = vars(asked)
+    begin(role, arguments.pop("log"))
+    return arguments

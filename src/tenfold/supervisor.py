@@ -5,38 +5,32 @@ told what to do over its channel, and learns from the channel's end that its sup
 everything else exits. On the first SIGTERM or SIGINT the service says "not ready" at once, keeps serving for the drain
 delay, finishes what is in progress and exits 0; a second signal ends everything at once.
 
-The replicas that are started for one state of a folder are a generation. A generation takes over once all of it is ready and
-every front can ask it. The fronts then let go of the older replicas, each as soon as what it holds is answered, and one that
-every front let go of is hung up.
+Whatever dies is replaced, with growing patience where it dies again and again; a process that was stopped, or hangs, is
+killed first. A replica that outgrew its memory stays until another has taken its place.
 """
 
 from __future__ import annotations
 
 import asyncio
 import signal
-import socket
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
 from pathlib import Path
-from typing import Any
 
 from tenfold.config import single_threaded
-from tenfold.engines.folder import home, state
-from tenfold.engines.generations import Served, elect
-from tenfold.engines.local import Child, address_of, ended, listen, listen_unix, remove, start
+from tenfold.engines.children import Children
+from tenfold.engines.crew import STOP_LIMIT_S, Crew, Say
+from tenfold.engines.health import LOOK_S, SAMPLE_S, Deaths
+from tenfold.engines.local import Child, address_of, ended, listen, listen_unix, remove
 from tenfold.engines.plan import Plan
+from tenfold.engines.rounds import Rounds
 from tenfold.errors import Conflict, ServiceError, TenfoldError
 from tenfold.server.channel import Message
 
 __all__ = ["Message", "Plan", "Supervisor", "ended"]
 
-STOP_LIMIT_S = 35.0
-RESTART_DELAYS_S = (0.0, 0.1, 0.5, 2.0, 5.0, 10.0)
-STEADY_S = 10.0
 WATCH_S = 0.5
-
-Say = Callable[[str, Message], None]
 
 
 class Supervisor:
@@ -45,12 +39,9 @@ class Supervisor:
     def __init__(self, plan: Plan, say: Say) -> None:
         self._plan = plan
         self._say = say
-        self._environment = single_threaded()
-        self._children: dict[int, Child] = {}
-        self._services = {folder: Served(folder) for folder in plan.folders}
         self._run = Path(tempfile.mkdtemp(prefix="tenfold-"))
-        self._counter = 0
-        self._deaths: dict[str, int] = {}
+        self._deaths = {"front": Deaths(), "admin": Deaths()}
+        self._toll: dict[tuple[str, str], Counter[str]] = {}  # deaths and restarts, by role and service
         self._announced = False
         self._stopping = False
         self._draining = False
@@ -64,21 +55,23 @@ class Supervisor:
         self._public = listen(plan.host, plan.port, "--port")
         self._admin = listen(plan.admin_host, plan.admin_port, "--admin-port")
         self._admin_local = listen_unix(self._run / "admin.sock")
+        self._metrics = listen(*plan.metrics_address, "--metrics") if plan.metrics_address else None
+        self._children = Children(self._run, single_threaded(), self._heard, self._died)
+        self._crews = {folder: Crew(folder, plan, self._children, self._say) for folder in plan.folders}
+        self._rounds = Rounds(time.monotonic(), self._children.end_hanging, self._outgrown)
         for ending in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(ending, self._signalled)
-        loop.add_signal_handler(signal.SIGCHLD, self._reap)
         try:
-            for service in self._services.values():
-                service.state = state(service.folder) if plan.reload else service.state
-                self._begin(service)
+            for crew in self._crews.values():
+                crew.begin()
             for _ in range(plan.fronts):
                 self._start_front()
             self._start_admin()
-            if plan.reload:
-                loop.call_later(WATCH_S, self._watch_files)
+            for regular in (self._watch_files, self._look, self._tell_admin_again):
+                regular()
             await self._finished.wait()
         finally:
-            self._kill_all()
+            self._children.kill_all()
             remove(self._run)
         if self._failure is not None:
             raise self._failure
@@ -94,109 +87,96 @@ class Supervisor:
         """Where the console and the metrics are."""
         return address_of(self._admin)
 
-    # Children
+    @property
+    def addresses(self) -> Message:
+        """What a person or a program has to know of a server that runs."""
+        known: Message = {"address": self.address, "admin": self.admin_address}
+        return known if self._metrics is None else known | {"metrics": address_of(self._metrics)}
 
-    def _start(self, role: str, arguments: Sequence[str], inherited: Sequence[socket.socket], **known: Any) -> Child:
-        child = start(role, arguments, inherited, self._environment, **known)
-        self._children[child.pid] = child
-        asyncio.get_running_loop().add_reader(child.channel.fileno(), self._hear, child)
-        return child
+    # Front and admin
 
     def _start_front(self) -> None:
         arguments = [
-            *("--listen", str(self._public.fileno()), "--run", str(self._run), "--number", str(self._next())),
-            *("--services", str(len(self._services))),
+            *("--listen", str(self._public.fileno()), "--run", str(self._run), "--number", str(self._children.next())),
+            *("--services", str(len(self._crews)), "--log", self._plan.log),
         ]
-        front = self._start("front", arguments, [self._public])
-        for service in self._services.values():
-            if service.current is not None:
-                front.channel.send(do="serve", name=service.about["service"]["name"], release=service.current[1])
-        for replica in self._replicas():
-            self._introduce(replica, front)
+        front = self._children.start("front", arguments, [self._public])
+        for crew in self._crews.values():
+            crew.introduce(front)
         if self._stopping:
             front.channel.send(do="unready")
-
-    def _start_replica(self, folder: str, generation: int) -> None:
-        address = self._run / f"replica-{self._next()}.sock"
-        listening = listen_unix(address)
-        arguments = [folder, "--listen", str(listening.fileno()), "--env", self._plan.env]
-        replica = self._start(
-            "replica", arguments, [listening], folder=folder, generation=generation, address=str(address)
-        )
-        listening.close()
-        for front in self._of("front"):
-            self._introduce(replica, front)
-
-    def _introduce(self, replica: Child, front: Child) -> None:
-        replica.known_to.add(front.pid)
-        front.channel.send(do="attach", address=replica.address, home=home(replica.folder))
+        self._tell_admin()
 
     def _start_admin(self) -> None:
         arguments = [
             *("--listen", str(self._admin.fileno()), "--local", str(self._admin_local.fileno())),
-            *("--run", str(self._run)),
+            *("--run", str(self._run), "--log", self._plan.log),
         ]
-        self._start("admin", arguments, [self._admin, self._admin_local])
+        sockets = [self._admin, self._admin_local]
+        if self._metrics is not None:
+            arguments += ["--metrics", str(self._metrics.fileno())]
+            sockets.append(self._metrics)
+        self._children.start("admin", arguments, sockets)
         self._tell_admin()
 
-    def _next(self) -> int:
-        self._counter += 1
-        return self._counter
+    def _tell_admin(self) -> None:
+        services = [crew.known() for crew in self._crews.values() if crew.about]
+        known = [child for child in self._children if child.pid and (not child.folder or self._service_of(child))]
+        processes = [{"pid": one.pid, "role": one.role, "service": self._service_of(one)} for one in known]
+        none = {(one.role, self._service_of(one)): Counter(deaths=0, restarts=0) for one in known}
+        toll = [{"role": role, "service": service, **ended} for (role, service), ended in (none | self._toll).items()]
+        message = {"services": services, "processes": processes, "toll": toll, "address": self.address}
+        self._children.tell("admin", do="fleet", **message)
 
-    def _of(self, role: str) -> list[Child]:
-        return [child for child in self._children.values() if child.role == role]
+    def _service_of(self, child: Child) -> str:
+        """The name of the service that a child works for; "" before it is known, and where it works for all."""
+        return self._crews[child.folder].name if child.folder else ""
 
-    def _replicas(self, folder: str = "") -> list[Child]:
-        """Those that are not retired; of one folder, or of all."""
-        return [child for child in self._of("replica") if not child.retired and folder in ("", child.folder)]
+    def _tell_admin_again(self) -> None:
+        """Memory grows while nothing happens."""
+        self._tell_admin()
+        asyncio.get_running_loop().call_later(SAMPLE_S, self._tell_admin_again)
 
     # What children say
 
-    def _hear(self, child: Child) -> None:
-        messages = child.channel.receive()
-        if messages is None:
-            self._hang_up(child)
-            return
-        for message in messages:
-            self._heard(child, message)
-
     def _heard(self, child: Child, message: Message) -> None:
-        about = next((one for one in self._of("replica") if one.address == message.get("address")), None)
         match message["event"]:
             case "listening":
                 child.ready = True
+            case "template" if not child.retired:
+                self._crews[child.folder].became_template(child, message)
             case "ready" if not child.retired:
                 self._loaded(child, message)
             case "failed" if not child.retired:
                 self._cannot_load(child, error_of(message))
-            case "attached" if about is not None:
-                about.attached.add(child.pid)
-                self._settle(self._services[about.folder])
-            case "detached" if about is not None:
-                self._let_go(about, child)
-            case "lost" | "stuck" | "unreachable" if about is not None and not self._draining:
-                # A front can ask it no more. Whatever ails it, another one takes its place.
-                if about.retired:
-                    self._let_go(about, child)
-                else:
-                    about.process.kill()
+            case event if "address" in message:
+                about = next((one for one in self._children.of("replica") if one.address == message["address"]), None)
+                if about is not None:
+                    self._heard_of(about, child, event)
+
+    def _heard_of(self, replica: Child, front: Child, event: str) -> None:
+        """A front says something of a replica."""
+        crew = self._crews[replica.folder]
+        if event == "attached":
+            replica.attached.add(front.pid)
+            self._settle(crew)
+        elif event == "detached" or (replica.retired and not self._draining):
+            crew.let_go(replica, front)
+        elif event == "stuck" and not self._draining:
+            self._children.end_hanging(replica, "it has had a batch for far too long")
+        elif not self._draining:
+            replica.kill()  # "lost" or "unreachable": whatever ails it, another one takes its place
 
     def _loaded(self, replica: Child, message: Message) -> None:
-        """A replica is ready to answer."""
-        service = self._services[replica.folder]
+        crew = self._crews[replica.folder]
         name = message["service"]["name"]
-        for other in self._services.values():
-            if other is not service and other.name == name:
-                reason = f"{other.folder} and {service.folder} are both named {name}"
+        for other in self._crews.values():
+            if other is not crew and other.name == name:
+                reason = f"{other.folder} and {crew.folder} are both named {name}"
                 self._cannot_load(replica, Conflict(reason, "give one of the two classes another name"))
-                replica.process.kill()
+                replica.kill()
                 return
-        replica.ready, replica.about, service.name = True, message, name
-        self._say("ready", message | {"pid": replica.pid})
-        peers = [one for one in self._replicas(replica.folder) if one.ready and one.generation == service.newest]
-        if replica in peers and any(one.release != replica.release for one in peers):
-            self._begin(service)  # the folder is no longer what this generation was made from
-        self._settle(service)
+        crew.became_ready(replica, message)
         self._tell_admin()
 
     def _cannot_load(self, replica: Child, error: TenfoldError) -> None:
@@ -205,142 +185,75 @@ class Supervisor:
         if not self._announced and not self._plan.reload:
             self._fail(error)
 
-    def _tell_admin(self) -> None:
-        services = [
-            {
-                **service.about,
-                "folder": service.folder,
-                "home": home(service.folder),
-                "replicas": sum(replica.ready for replica in self._replicas(service.folder)),
-            }
-            for service in self._services.values()
-            if service.about
-        ]
-        for admin in self._of("admin"):
-            admin.channel.send(do="fleet", services=services, address=self.address)
-
-    # Generations
-
-    def _begin(self, service: Served) -> None:
-        """Start a generation; those between the one that answers and this one are in vain."""
-        service.newest += 1
-        for replica in self._replicas(service.folder):
-            if service.current is None or replica.generation != service.current[0]:
-                self._retire(replica)
-        for _ in range(self._plan.replicas):
-            self._start_replica(service.folder, service.newest)
-
-    def _settle(self, service: Served) -> None:
-        """Let the right version answer, and older ones go."""
-        fronts = {front.pid for front in self._of("front")}
-        able = [one for one in self._replicas(service.folder) if one.ready and fronts and one.attached >= fronts]
-        current = elect(service.current, [(one.generation, one.release) for one in able], self._plan.replicas)
-        if current is None or current == service.current:
-            return
-        former = service.about
-        service.current = current
-        service.about = next(one.about for one in able if (one.generation, one.release) == current)
-        name = service.about["service"]["name"]
-        for front in self._of("front"):
-            front.channel.send(do="serve", name=name, release=current[1])
-            if former and former["service"]["name"] != name:
-                front.channel.send(do="end", name=former["service"]["name"])
-        for replica in self._replicas(service.folder):
-            if replica.generation < current[0]:
-                self._retire(replica)
-        self._tell_admin()
-        if not self._announced and all(one.current for one in self._services.values()):
+    def _settle(self, crew: Crew) -> None:
+        before = crew.current
+        crew.settle()
+        if crew.current != before:
+            self._tell_admin()
+        if not self._announced and all(one.current for one in self._crews.values()):
             self._announced = True
-            self._say("serving", {"address": self.address, "admin": self.admin_address})
-
-    def _retire(self, replica: Child) -> None:
-        replica.retired = True
-        for front in self._of("front"):
-            front.channel.send(do="detach", address=replica.address)
-        asyncio.get_running_loop().call_later(STOP_LIMIT_S, replica.process.kill)
-        self._dismiss(replica)
-
-    def _let_go(self, replica: Child, front: Child) -> None:
-        """A front does not know the replica any more."""
-        replica.known_to.discard(front.pid)
-        replica.attached.discard(front.pid)
-        self._dismiss(replica)
-
-    def _dismiss(self, replica: Child) -> None:
-        """End a retired replica that no front knows; one that still loads would not hear that it is hung up."""
-        if replica.retired and not replica.known_to:
-            self._hang_up(replica)
-            if not replica.ready:
-                replica.process.kill()
-
-    def _hang_up(self, child: Child) -> None:
-        if child.channel.fileno() >= 0:
-            asyncio.get_running_loop().remove_reader(child.channel.fileno())
-            child.channel.close()
+            self._say("serving", self.addresses)
 
     # Deaths
 
-    def _reap(self) -> None:
-        for child in list(self._children.values()):
-            code = child.process.poll()
-            if code is not None:
-                del self._children[child.pid]
-                self._died(child, code)
+    def _died(self, child: Child, code: int) -> None:
         if self._draining:
             self._after_fronts()
-
-    def _died(self, child: Child, code: int) -> None:
-        self._hear(child)  # its last words
-        self._hang_up(child)
-        if self._draining:
             return
-        for replica in self._of("replica"):
-            self._let_go(replica, child)
-        for service in self._services.values():
-            self._settle(service)
+        for replica in self._children.of("replica"):
+            self._crews[replica.folder].let_go(replica, child)
+        for crew in self._crews.values():
+            self._settle(crew)
         if child.retired:
             return
-        name = child.folder or child.role
-        steady = child.ready or time.monotonic() - child.started > STEADY_S
-        self._deaths[name] = deaths = 0 if steady else self._deaths.get(name, 0) + 1
-        delay_s = RESTART_DELAYS_S[min(deaths, len(RESTART_DELAYS_S) - 1)] if self._is_missed(child) else None
-        self._say("died", {"role": child.role, "name": name, "pid": child.pid, "code": code, "delay_s": delay_s})
-        if child.role == "replica" and not self._announced and not child.ready and not self._plan.reload:
-            self._fail(
-                ServiceError(f"{child.folder}: the model's process ended with {ended(code)} while it was loading")
-            )
-        elif child.role == "front" and not self._announced and deaths > 2:
+        crew_of = self._crews.get(child.folder)
+        delay_s = self._restart(child) if crew_of is None else crew_of.lost(child)
+        ended_before = self._toll.setdefault((child.role, self._service_of(child)), Counter(deaths=0, restarts=0))
+        ended_before.update(deaths=1, restarts=int(delay_s is not None))
+        said = {"role": child.role, "name": child.folder or child.role, "pid": child.pid, "code": code}
+        self._say("died", said | {"because": child.because, "delay_s": delay_s})
+        if not self._announced:
+            self._see_whether_to_go_on(child, code)
+        self._tell_admin()
+
+    def _restart(self, child: Child) -> float:
+        """Start a front or an admin process in the place of another."""
+        start, many = {"front": (self._start_front, self._plan.fronts), "admin": (self._start_admin, 1)}[child.role]
+        then = self._deaths[child.role].another(child.was_of_use, many, time.monotonic())
+        asyncio.get_running_loop().call_later(then.delay_s, lambda: self._draining or start())
+        return then.delay_s
+
+    def _see_whether_to_go_on(self, child: Child, code: int) -> None:
+        """Before anything has answered, what cannot be started ends the command."""
+        if child.role == "replica" and not (child.ready or child.forked or self._plan.reload):
+            reason = f"{child.folder}: the model's process ended with {ended(code)} while it was loading"
+            self._fail(ServiceError(reason))
+        elif self._deaths["front"].useless > 2:
             self._fail(TenfoldError(f"the front ends with {ended(code)} whenever it is started", "tenfold doctor"))
-        else:
-            self._tell_admin()
-            if delay_s is not None:
-                asyncio.get_running_loop().call_later(delay_s, self._restart, child)
-
-    def _is_missed(self, child: Child) -> bool:
-        """Whether another process has to take the place of a dead one. Where edits are watched, a generation that cannot be
-        loaded waits for the next edit."""
-        if child.role != "replica":
-            return True
-        service = self._services[child.folder]
-        if service.current is not None and child.generation == service.current[0]:
-            return True
-        return child.generation == service.newest and (child.ready or not self._plan.reload)
-
-    def _restart(self, child: Child) -> None:
-        if self._draining or not self._is_missed(child):
-            return
-        match child.role:
-            case "front":
-                self._start_front()
-            case "replica":
-                self._start_replica(child.folder, child.generation)
-            case _:
-                self._start_admin()
 
     def _fail(self, error: TenfoldError) -> None:
         self._failure = self._failure or error
-        self._stopping = self._draining = True
+        self._stopping = self._draining = self._children.closing = True
         self._finished.set()
+
+    # Health
+
+    def _look(self) -> None:
+        """Several times a second: does every replica live, and within its memory?"""
+        if not self._draining:
+            self._rounds.look(self._children.replicas(), time.monotonic())
+            asyncio.get_running_loop().call_later(LOOK_S, self._look)
+
+    def _outgrown(self, replica: Child, what: str) -> None:
+        self._crews[replica.folder].outgrown(replica, what)
+
+    def _watch_files(self) -> None:
+        """Twice a second: has a file of a folder changed? Without --reload that is of interest after a crash loop alone."""
+        for crew in self._crews.values():
+            if (self._plan.reload or crew.trouble) and not self._stopping and crew.has_changed():
+                self._say("reloading", {"folder": crew.folder})
+                crew.begin()
+        asyncio.get_running_loop().call_later(WATCH_S, self._watch_files)
 
     # Stopping
 
@@ -349,47 +262,27 @@ class Supervisor:
             self._finished.set()
             return
         self._stopping = True
-        delays_s = [service.about["drain_delay_s"] for service in self._services.values() if service.about]
+        delays_s = [crew.about["drain_delay_s"] for crew in self._crews.values() if crew.about]
         delay_s = max([self._plan.drain_delay_s, *delays_s])
         self._say("stopping", {"drain_delay_s": delay_s})
-        for front in self._of("front"):
-            front.channel.send(do="unready")
+        self._children.tell("front", do="unready")
         asyncio.get_running_loop().call_later(delay_s, self._drain)
 
     def _drain(self) -> None:
-        self._draining = True
+        self._draining = self._children.closing = True
         self._public.close()
-        for front in self._of("front"):
-            front.channel.send(do="drain")
+        self._children.tell("front", do="drain")
         self._after_fronts()
         asyncio.get_running_loop().call_later(STOP_LIMIT_S, self._finished.set)
 
     def _after_fronts(self) -> None:
         """The others go once no front needs them."""
-        if self._of("front"):
+        if self._children.of("front"):
             return
-        for child in self._children.values():
-            self._hang_up(child)
-        if not self._children:
+        for child in self._children:
+            self._children.hang_up(child)
+        if not list(self._children):
             self._finished.set()
-
-    def _kill_all(self) -> None:
-        for child in self._children.values():
-            child.process.kill()
-        for child in self._children.values():
-            child.process.wait()
-
-    # Reloading
-
-    def _watch_files(self) -> None:
-        """Twice a second: has a file of a folder changed?"""
-        for service in self._services.values():
-            now = state(service.folder)
-            if now != service.state and not self._stopping:
-                service.state = now
-                self._say("reloading", {"folder": service.folder})
-                self._begin(service)
-        asyncio.get_running_loop().call_later(WATCH_S, self._watch_files)
 
 
 def error_of(message: Message) -> TenfoldError:

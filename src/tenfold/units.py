@@ -70,6 +70,11 @@ def duration(value_s: float) -> str:
     return f"{value_s:.4g} s"
 
 
+def throughput(rows_per_s: float) -> str:
+    """A rate as a person writes it: 1840.2 is "1,840 rows/s"."""
+    return f"{rows_per_s:,.0f} rows/s" if rows_per_s >= 100 else f"{rows_per_s:.3g} rows/s"
+
+
 def percent(share: float) -> str:
     """A share of one as a person writes it: 0.1 is "10 %"."""
     return f"{share * 100:.4g} %"

@@ -33,6 +33,16 @@ def test_a_limit_that_cannot_be_meant_is_an_error(tmp_path: Path) -> None:
         server(tmp_path)
 
 
+def test_the_memory_of_a_replica(tmp_path: Path) -> None:
+    """A ceiling is a quantity with a unit; without one there is none."""
+    assert server(tmp_path).memory_bytes == 0
+    (tmp_path / "tenfold.toml").write_text('[server]\nmemory = "2 GiB"')
+    assert server(tmp_path).memory_bytes == 2 * 2**30
+    (tmp_path / "tenfold.toml").write_text('[server]\nmemory = "2"')
+    with pytest.raises(ServiceError, match=r"tenfold.toml \[server\]: .*'2' has no unit"):
+        server(tmp_path)
+
+
 def test_the_environment_is_named_or_comes_from_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     """The command line wins over TENFOLD_ENV."""
     monkeypatch.setenv("TENFOLD_ENV", "staging")

@@ -11,6 +11,7 @@ import pytest
 from tenfold import Contract, Ge, Image, Key, Le, Predicate, Rows, Service, ServiceError, flag, rule
 from tenfold.model import Facts
 from tenfold.pipeline import STAGES, Failure, Pipeline, log
+from tenfold.server.replica import thread_usage
 from tenfold.validation import block
 
 
@@ -304,7 +305,8 @@ def test_a_preprocess_that_waits_is_told_from_one_that_computes() -> None:
             pass
         return rows.matrix("x", "y")
 
-    waiting, computing = Pipeline(_service(preprocess=waits)), Pipeline(_service(preprocess=computes))
+    waiting = Pipeline(_service(preprocess=waits), usage=thread_usage)
+    computing = Pipeline(_service(preprocess=computes), usage=thread_usage)
     assert waiting.run(_rows([10])).waited_s == 0
     assert waiting.run(_rows([10])).waited_s > 0.015
     assert [computing.run(_rows([10])).waited_s for _ in range(3)] == [0, 0, 0]

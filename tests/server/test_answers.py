@@ -224,7 +224,7 @@ def test_admin(server: Running) -> None:
     (service,) = server.ask("/api/status", port=server.admin_port).json["services"]
     assert (service["name"], service["ready"], len(service["answers"])) == ("echoes", True, 10)
     metrics = server.ask("/metrics", port=server.admin_port).body.decode()
-    assert re.search(r'tenfold_rows_total\{service="echoes",release="echoes@\w+"\} [1-9]', metrics)
+    assert re.search(r'tenfold_received_rows_total\{service="echoes",release="echoes@\w+"\} [1-9]', metrics)
     assert b"<!doctype html>" in server.ask("/", port=server.admin_port).body.lower()
     assert server.ask("/nowhere", port=server.admin_port).status == 404
 

@@ -106,7 +106,10 @@ def test_rows_cross_the_wire(size: int) -> None:
 def test_outputs_as_json() -> None:
     """The front writes a replica's columns as JSON with wire names, nested contracts and nulls."""
     rows = everything(2)
-    first, second = (msgspec.json.decode(text) for text in Outputs(EVERYTHING).encode(2, list(map(memoryview, write_rows(rows)))))
+    first, second = (
+        msgspec.json.decode(text)
+        for text in Outputs(EVERYTHING).encode(2, [memoryview(part) for part in write_rows(rows)])
+    )
     assert first == {
         "x x": 0.0,
         "y": None,

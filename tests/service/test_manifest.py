@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pytest
 
 from tenfold import trust
 from tenfold.contract.form import Field, Form
-from tenfold.service.manifest import manifest, model_digest, release_id
+from tenfold.service.manifest import RELEASED, further, manifest, model_digest, release_id, released, trees
 
 FORM = Form(name="Row", fields=(Field(name="x", wire="x", kind="float"),))
 
@@ -73,3 +75,35 @@ def test_weights_beside_a_model_belong_to_it(tmp_path: Path) -> None:
     (tmp_path / "saved").mkdir()
     (tmp_path / "saved" / "part").write_text("weights")
     assert model_digest(Path("saved"), tmp_path)
+
+
+def test_the_digest_of_a_part_is_that_of_its_listing(tmp_path: Path) -> None:
+    """Whoever has the listing and the files can prove the part, without tenfold."""
+    folder = _folder(tmp_path)
+    for part, tree in trees(folder, "model.skops").items():
+        assert hashlib.sha256(tree.listing).hexdigest() == tree.digest == _parts(folder)[part]
+        for name, digest in tree.files:
+            assert hashlib.sha256((tree.root / name).read_bytes()).hexdigest() == digest
+
+
+def test_what_code_may_read_is_seen(tmp_path: Path) -> None:
+    """Tables beside the code are found; logs, notes, hidden files and environments are none."""
+    folder = _folder(tmp_path)
+    for name in ("table.csv", "sub/vocabulary.txt", ".env", "serve.log", "README.md", "venv/pyvenv.cfg", "venv/x.csv"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(name)
+    found = further(folder, trees(folder, "model.skops").values())
+    assert [path.relative_to(folder).as_posix() for path in found] == ["notes.txt", "table.csv", "sub/vocabulary.txt"]
+
+
+def test_a_folder_made_from_a_release_keeps_its_unknown_parts(tmp_path: Path) -> None:
+    """A part that only a newer version knows stays in the id; a part that is known is what the folder has."""
+    folder = _folder(tmp_path)
+    own = _parts(folder)
+    parts = own | {"profile": "f" * 64, "code": "0" * 64}
+    (folder / RELEASED).parent.mkdir()
+    (folder / RELEASED).write_text(json.dumps({"service": "x", "number": 1, "id": "", "parts": parts}))
+    assert _parts(folder) == own | {"profile": "f" * 64}
+    (folder / RELEASED).write_text("{")
+    assert released(folder) is None
+    assert _parts(folder) == own

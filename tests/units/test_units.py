@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tenfold.options import Option, documentation
-from tenfold.units import BYTES, RATIO, SECONDS, duration, percent, ratio, rows_per_s, seconds, size_bytes
+from tenfold.units import BYTES, RATIO, SECONDS, duration, percent, ratio, rows_per_s, seconds, size_bytes, throughput
 
 
 @pytest.mark.parametrize(
@@ -72,3 +72,12 @@ def test_every_field_of_an_option_has_a_line_of_help() -> None:
     assert [
         f"{option.__name__}.{field}" for option in options for field, line in documentation(option).items() if not line
     ] == []
+
+
+@pytest.mark.parametrize(
+    ("rows_per_s", "text"),
+    [(1840.2, "1,840 rows/s"), (42542, "42,542 rows/s"), (99.94, "99.9 rows/s"), (0.5, "0.5 rows/s")],
+)
+def test_rates_are_written_as_people_do(rows_per_s: float, text: str) -> None:
+    """To the digits that mean something."""
+    assert throughput(rows_per_s) == text

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from tenfold.answers.evidence import Evidence
+from tenfold.answers.evidence import Capacity, Evidence
 from tenfold.model import Facts
 from tenfold.spec import Spec
 from tenfold.units import duration
@@ -29,6 +29,12 @@ class Case:
     def facts(self) -> Facts | None:
         """What the model said of itself when it was loaded; None where nobody loaded it."""
         return self.evidence.startup.facts if self.evidence.startup else None
+
+    @property
+    def benched(self) -> Capacity | None:
+        """What was measured with this deadline or a stricter one."""
+        kept = self.evidence.capacity
+        return kept if kept and kept.card.deadline_s <= self.budget_s else None
 
     @property
     def rows(self) -> int:

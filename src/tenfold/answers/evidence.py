@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from tenfold.capacity.card import Card
 from tenfold.model import Facts
 from tenfold.spec import Spec
 
@@ -71,6 +72,13 @@ class Startup(Piece, frozen=True, kw_only=True):
     facts: Facts | None = None
 
 
+class Capacity(Piece, frozen=True, kw_only=True):
+    """What ``tenfold bench`` found out, and what it sent, in words."""
+
+    card: Card
+    traffic: str = ""
+
+
 class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """All that was measured; a piece is None until somebody measures it."""
 
@@ -78,6 +86,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     golden: Golden | None = None
     latency: Latency | None = None
     startup: Startup | None = None
+    capacity: Capacity | None = None
 
     @classmethod
     def read(cls, folder: Path) -> Evidence:
@@ -100,14 +109,13 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return [(name, piece) for name, piece in msgspec.structs.asdict(self).items() if piece is not None]
 
 
-def keep(folder: Path, spec: Spec, now: datetime, *pieces: Fit | Golden | Latency | Startup) -> Evidence:
+def keep(folder: Path, spec: Spec, now: datetime, *pieces: Fit | Golden | Latency | Startup | Capacity) -> Evidence:
     """Put new pieces of evidence about this release over the old ones of their kind, and return all of it."""
-    machine = f"{os.cpu_count()} cores, {platform.machine()}"
     stamped = {}
     for piece in pieces:
         name = type(piece).__name__.lower()
         stamped[name] = msgspec.structs.replace(
-            piece, at=now.isoformat(timespec="seconds"), of=_measured(name, spec), machine=machine
+            piece, at=now.isoformat(timespec="seconds"), of=_measured(name, spec), machine=machine()
         )
     evidence = msgspec.structs.replace(Evidence.read(folder), **stamped)
     path = folder / PLACE
@@ -116,6 +124,11 @@ def keep(folder: Path, spec: Spec, now: datetime, *pieces: Fit | Golden | Latenc
     fresh.write_bytes(msgspec.json.format(msgspec.json.encode(evidence)) + b"\n")
     fresh.replace(path)
     return evidence
+
+
+def machine() -> str:
+    """The machine that we run on, as evidence names it: "2 cores, x86_64"."""
+    return f"{os.cpu_count()} cores, {platform.machine()}"
 
 
 def _measured(name: str, spec: Spec) -> dict[str, str]:

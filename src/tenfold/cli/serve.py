@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -23,11 +24,13 @@ PORT = click.IntRange(0, 65535)
 @click.option("--port", default=8000, show_default=True, type=PORT, help="Port for predictions; 0 for any free one.")
 @click.option("--admin-host", default="127.0.0.1", show_default=True, help="Address of console and metrics.")
 @click.option("--admin-port", default=8001, show_default=True, type=PORT, help="Port of console and metrics.")
+@click.option("--metrics", default="", metavar="HOST:PORT", help="Open /metrics alone, for others to scrape.")
 @click.option("--replicas", default=1, show_default=True, type=click.IntRange(1, 256), help="Processes per model.")
 @click.option("--fronts", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes that speak HTTP.")
 @click.option("--reload", is_flag=True, help="Take up a changed folder, without losing a request.")
 @click.option("--env", default="", help="Options of this environment in tenfold.toml.")
 @click.option("--drain-delay", default="0 s", show_default=True, help="Keep serving so long after SIGTERM.")
+@click.option("--log", default="text", show_default=True, type=click.Choice(["text", "json"]), help="Form of the log.")
 @click.option("--anonymous", is_flag=True, help="Answer anybody who reaches an address other than loopback.")
 @screen.json_option
 def serve(
@@ -48,7 +51,7 @@ def serve(
         admin_host=admin_host,
         **options,  # type: ignore[arg-type]
     )
-    teller = Teller(as_json)
+    teller = Teller(as_json or plan.log == "json")
     asyncio.run(Supervisor(plan, teller.say).run())
 
 
@@ -88,24 +91,14 @@ class Teller:
             self._services[message["release"]] = message
         if self._as_json:
             told = {key: value for key, value in message.items() if key not in ("service", "event")}
-            screen.print_json({"event": event, **told})
+            screen.print_json({"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **told})
             return
-        match event:
-            case "serving":
-                self._serving(message)
-            case "ready" if len(self._services) > 1:
-                click.echo(f"ready      {message['release']}", err=True)
-            case "died":
-                then = "the next change is waited for" if message["delay_s"] is None else "starting it again"
-                click.echo(
-                    f"died       {message['role']} {message['name']}: {ended(message['code'])}; {then}", err=True
-                )
-            case "failed":
-                click.echo(f"failed     {message['message']}\nfix:       {message['hint']}", err=True)
-            case "reloading":
-                click.echo(f"reloading  {message['folder']}", err=True)
-            case "stopping":
-                click.echo("stopping   not ready any more; answering what is in progress", err=True)
+        if event == "serving":
+            self._serving(message)
+        elif event == "ready" and len(self._services) > 1:
+            click.echo(f"ready      {message['release']}", err=True)
+        elif event in WORDS:
+            click.echo(WORDS[event](message), err=True)
 
     def _serving(self, message: Message) -> None:
         host, port = message["address"]
@@ -114,7 +107,39 @@ class Teller:
         for release, said in self._services.items():
             name = said["service"]["name"]
             click.echo(f"serving    http://{url_host(host)}:{port}/{name} · {release}, the folder as it is on disk")
+        if "metrics" in message:
+            metrics_host, metrics_port = message["metrics"]
+            click.echo(f"metrics    http://{url_host(metrics_host)}:{metrics_port}/metrics")
         click.echo(f"console    http://{url_host(admin_host)}:{admin_port} · ready in {seconds:.1f} s · Ctrl-C stops")
+
+
+def died(message: Message) -> str:
+    """Why a process ended, and what follows."""
+    because, delay_s = message["because"] or ended(message["code"]), message["delay_s"]
+    then = f"starting another in {delay_s:g} s" if delay_s else "starting another"
+    if delay_s is None:
+        then = "the next change is waited for"
+    return f"died       {message['role']} {message['name']}: {because}; {then}"
+
+
+def memory(message: Message) -> str:
+    """What a replica takes, and what it may."""
+    taken, ceiling = (message[key] / 2**20 for key in ("memory_bytes", "ceiling_bytes"))
+    return f"{message['name']}: a replica takes {taken:,.0f} MiB of memory, of {ceiling:,.0f}"
+
+
+WORDS: dict[str, Callable[[Message], str]] = {
+    "died": died,
+    "failed": lambda said: f"failed     {said['message']}\nfix:       {said['hint']}",
+    "crash_loop": lambda said: (
+        f"gave up    {said['name']}: {said['because']}; the next try is in {said['retry_s']:.0f} s, or when a file changes\n"
+        f"fix:       {said['hint']}"
+    ),
+    "recycling": lambda said: f"recycling  {memory(said)}; another takes its place",
+    "too_large": lambda said: f"too large  {memory(said)}\nfix:       {said['hint']}",
+    "reloading": lambda said: f"reloading  {said['folder']}",
+    "stopping": lambda _: "stopping   not ready any more; answering what is in progress",
+}
 
 
 def url_host(host: str) -> str:

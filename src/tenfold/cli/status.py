@@ -9,6 +9,7 @@ import click
 from tenfold.cli import screen
 from tenfold.control import servers
 
+LEAK_RATIO = 0.01
 SIGNS = {"met": "●", "ok": "●", "open": "○", "broken": "!"}
 
 
@@ -38,8 +39,16 @@ def line(service: dict[str, Any], width: int) -> str:
     late = f"p99 {milliseconds(service['p99_s'])} of {milliseconds(service['deadline_s'])}"
     replicas = f"{service['replicas']} replica{'s' * (service['replicas'] != 1)}"
     marks = "".join(SIGNS[answer] for answer in service["answers"])
-    ready = "" if service["ready"] else "   not ready: no replica is loaded"
-    return f"{name}{rate(service['rows_per_s']):>8} rows/s   {late:<22} {replicas:<12} {marks}{ready}"
+    ready = "" if service["ready"] else f"   not ready: {service.get('trouble') or 'no replica is loaded'}"
+    return f"{name}{rate(service['rows_per_s']):>8} rows/s   {late:<22} {replicas:<12} {marks}{ready}{growth(service)}"
+
+
+def growth(service: dict[str, Any]) -> str:
+    """How fast the memory of a replica grows, where that is more than a hundredth of it an hour: a leak, perhaps."""
+    fastest = max(service.get("memory", ()), key=lambda one: float(one["growth_bytes_per_h"]), default=None)
+    if fastest is None or fastest["growth_bytes_per_h"] <= LEAK_RATIO * fastest["now_bytes"]:
+        return ""
+    return f"   memory grows by {fastest['growth_bytes_per_h'] / 2**20:,.0f} MiB/h"
 
 
 def rate(rows_per_s: float) -> str:

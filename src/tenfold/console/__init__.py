@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import msgspec
 
 from tenfold.answers import Evidence, Sheet, render_html, sheet
-from tenfold.console.metrics import exposition
+from tenfold.console.charts import chart
+from tenfold.console.exposition import document
+from tenfold.console.metrics import Counted, measured
 from tenfold.console.pages import overview
+from tenfold.errors import status_of
 from tenfold.server.admin import Admin, Page, Served, View
+from tenfold.server.history import MINUTES
 from tenfold.server.wire import HTML, Head, encode_json, problem_document
 from tenfold.spec import Spec
 
@@ -42,6 +47,8 @@ def _line(served: Served) -> Mapping[str, Any]:
         "deadline_s": msgspec.convert(about["service"], Spec).deadline.budget_s,
         "replicas": about["replicas"],
         "ready": about["replicas"] > 0,
+        "trouble": about["trouble"],
+        "memory": about["memory"],
         "answers": [answer.state for answer in judged.answers],
     }
 
@@ -55,24 +62,66 @@ def answers(admin: Admin, head: Head) -> Page:
             if "text/html" in head.headers.get("accept", ""):
                 return Page(render_html(judged).encode(), HTML)
             return Page(judged.to_json())
-    return Page(problem_document("not_found", f"no service {name} is running"), "application/problem+json", 404)
+    return _no_service(name)
+
+
+def history(admin: Admin, head: Head) -> Page:
+    """``/api/history/NAME?minutes=N``: what a service did in each of the last minutes, 60 unless said otherwise."""
+    name = head.path.rstrip("/").rpartition("/")[2]
+    if name not in _names(admin):
+        return _no_service(name)
+    wanted = parse_qs(head.query).get("minutes", ["60"])[-1]
+    if not wanted.isdecimal() or not 1 <= int(wanted) <= MINUTES:
+        return _problem("bad_request", f"minutes is a number from 1 to {MINUTES}")
+    minutes = [_minute(**record) for record in admin.history(name, int(wanted))]
+    return Page(encode_json({"schema": 1, "service": name, "minutes": minutes}))
+
+
+def _minute(minute: int, seconds: float, **figures: Any) -> dict[str, Any]:
+    at = datetime.fromtimestamp(minute * 60, UTC).isoformat(timespec="minutes").replace("+00:00", "Z")
+    rate = round(figures["rows"] / seconds, 3) if seconds else None
+    return {"at": at, "seconds": round(seconds, 3), "rows_per_s": rate, **figures}
 
 
 def metrics(admin: Admin, head: Head) -> Page:
-    """``/metrics``: the counters in Prometheus' text format."""
-    text = "".join(exposition(list(_counted(admin))))
-    return Page(text.encode(), "text/plain; version=0.0.4; charset=utf-8")
+    """``/metrics``: everything for Prometheus, in the format that it prefers."""
+    releases = [_counted(admin, about) for about in admin.shown()]
+    body, media_type = document(
+        head.headers.get("accept", ""), measured(releases, admin.unattributed(), admin.usage(), admin.toll)
+    )
+    return Page(body, media_type)
 
 
-def _counted(admin: Admin) -> Iterator[tuple[str, str, Mapping[str, int]]]:
-    for about in admin.fleet:
-        yield about["service"]["name"], about["release"], admin.counters(about["release"])
+def _counted(admin: Admin, about: Mapping[str, Any]) -> Counted:
+    service, release = about["service"], about["release"]
+    stated = msgspec.convert(service, Spec)
+    return Counted(
+        labels={"service": stated.name, "release": release},
+        deadline_s=stated.deadline.budget_s,
+        max_rows=stated.batching.max_rows,
+        replicas=about["replicas"],
+        counters=admin.counters(release),
+    )
+
+
+def _names(admin: Admin) -> list[str]:
+    return [about["service"]["name"] for about in admin.fleet]
+
+
+def _no_service(name: str) -> Page:
+    return _problem("not_found", f"no service {name} is running")
+
+
+def _problem(code: str, detail: str) -> Page:
+    return Page(problem_document(code, detail), "application/problem+json", status_of(code))
 
 
 def front_page(admin: Admin, head: Head) -> Page:
     """``/``: every service, worst first, with its ten answers."""
     host, port = admin.public
-    return Page(overview([answers_of(served) for served in admin.served()], f"http://{host}:{port}"), HTML)
+    charts = {name: chart(admin.history(name, 60)) for name in _names(admin)}
+    sheets = [answers_of(served) for served in admin.served()]
+    return Page(overview(sheets, charts, f"http://{host}:{port}"), HTML)
 
 
 VIEWS: dict[str, View] = {
@@ -80,4 +129,5 @@ VIEWS: dict[str, View] = {
     "/metrics": metrics,
     "/api/status": status,
     "/api/answers": answers,
+    "/api/history": history,
 }

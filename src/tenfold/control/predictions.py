@@ -194,7 +194,7 @@ class Writer:
 
     def __call__(self, batch: Batch, answer: Answer) -> Iterator[Line]:
         """The lines of one batch; rows are numbered on from the batch before."""
-        outputs = self._encode(len(answer.outputs), write_rows(answer.outputs))
+        outputs = self._encode(len(answer.outputs), [memoryview(part) for part in write_rows(answer.outputs)])
         at = {int(place): text for place, text in zip(answer.index, outputs, strict=True)}
         errors, changes, flags = _by_row(answer.violations), _by_row(answer.changes), _by_row(answer.flags)
         keys = self._keys(batch.checked)

@@ -93,15 +93,15 @@ class Server:
 
 
 @contextmanager
-def serving(folder: Path, port: int = 0, admin_port: int = 0) -> Iterator[Server]:
+def serving(folder: Path, port: int = 0, admin_port: int = 0, options: Sequence[str] = ()) -> Iterator[Server]:
     """``tenfold serve FOLDER`` as a child process, ready to answer; stopped by SIGTERM on leaving.
 
-    A port that is taken is passed over for the next free one; 0 is any.
+    A port that is taken is passed over for the next free one; 0 is any. ``options`` are further ones of ``serve``.
     """
     public = free_port(port)
     admin = free_port(max(admin_port, public + 1) if admin_port else 0)  # never the one that was passed on to
     ports = ["--port", str(public), "--admin-port", str(admin)]
-    command = [sys.executable, "-m", "tenfold", "serve", str(folder), "--host", HOST, *ports, "--json"]
+    command = [sys.executable, "-m", "tenfold", "serve", str(folder), "--host", HOST, *ports, *options, "--json"]
     started = time.perf_counter()
     with tempfile.TemporaryFile() as said:
         # a session of its own, so that Ctrl-C reaches only us: two signals would end the server in mid-answer

@@ -24,7 +24,7 @@ def _declared(target: str) -> Sheet:
 
 
 def _running(url: str) -> Sheet:
-    where = f"{_service_url(url.rstrip('/').removesuffix('/answers'))}/answers"
+    where = f"{service_url(url.rstrip('/').removesuffix('/answers'))}/answers"
     reply = ask(where)
     try:
         if reply.status == 200:
@@ -34,7 +34,7 @@ def _running(url: str) -> Sheet:
     raise NotFound(f"{where} is no answer sheet (HTTP {reply.status})", "name the service: http://HOST:PORT/NAME")
 
 
-def _service_url(url: str) -> str:
+def service_url(url: str) -> str:
     """The URL of a service, where that of its server is given and it has just one."""
     if urlsplit(url).path:
         return url

@@ -4,25 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-
-from tenfold.engines.folder import State
-from tenfold.server.channel import Message
 
 Version = tuple[int, str]
 """A generation of a folder and the release that it turned out to be."""
-
-
-@dataclass(slots=True)
-class Served:
-    """A folder that is served: its newest generation, the version that answers, and what a replica of that said."""
-
-    folder: str
-    state: State = frozenset()
-    newest: int = 0
-    current: Version | None = None
-    name: str = ""
-    about: Message = field(default_factory=dict)
 
 
 def elect(current: Version | None, ready: Sequence[Version], replicas: int) -> Version | None:

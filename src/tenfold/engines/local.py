@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from typing import Any
 
+from tenfold.engines.health import STEADY_S, Memory, Pulse
 from tenfold.errors import Conflict
 from tenfold.server.channel import Channel, Message
 
@@ -20,34 +24,64 @@ BACKLOG = 1024
 
 @dataclass(slots=True, eq=False)
 class Child:
-    """One process of ours and the line to it.
+    """One process of ours and the line to it. A ``forked`` one has no ``process``, and no ``pid`` before it has told it.
 
     Of a replica: the folder that it serves and which generation of it, the release that it found there, and the fronts, by
-    process, that know of it (``known_to``) and that could ask it (``attached``). A ``retired`` one gets no more work.
+    process, that know of it (``known_to``) and that could ask it (``attached``). A ``retired`` one gets no more work, a
+    ``leaving`` one until another has taken its place. ``because`` is why we killed it.
     """
 
     role: str
-    process: subprocess.Popen[bytes]
     channel: Channel
+    process: subprocess.Popen[bytes] | None = None
+    pid: int = 0
     folder: str = ""
     address: str = ""
     generation: int = 0
+    forked: bool = False
     about: Message = field(default_factory=dict)
     ready: bool = False
     retired: bool = False
+    leaving: bool = False
     known_to: set[int] = field(default_factory=set)
     attached: set[int] = field(default_factory=set)
     started: float = field(default_factory=time.monotonic)
-
-    @property
-    def pid(self) -> int:
-        """Its process."""
-        return self.process.pid
+    readied: float = inf
+    pulse: Pulse = field(default_factory=Pulse)
+    answered: bool = False
+    memory: Memory = field(default_factory=Memory)
+    stopped: float | None = None
+    because: str = ""
+    ended: bool = False
 
     @property
     def release(self) -> str:
         """What a ready replica serves."""
         return str(self.about.get("release", ""))
+
+    @property
+    def was_of_use(self) -> bool:
+        """Whether it was worth starting."""
+        lived_s = time.monotonic() - (self.readied if self.role == "replica" else self.started)
+        return self.answered or lived_s > STEADY_S or (self.ready and self.role == "front")
+
+    def kill(self, because: str = "") -> None:
+        """End it, and what it started."""
+        self.because = self.because or because
+        if self.pid and not self.ended:
+            kill_group(self.pid)
+
+    def end(self, code: int, because: str) -> None:
+        """It has ended."""
+        self.ended, self.because = True, self.because or because
+        if self.process is not None:
+            self.process.returncode = code
+
+
+def kill_group(pid: int) -> None:
+    """Kill a process of ours and whatever it started; once it has ended, what it left behind."""
+    with contextlib.suppress(OSError):
+        os.killpg(pid, signal.SIGKILL)
 
 
 def start(
@@ -63,7 +97,27 @@ def start(
     fds = [theirs.fileno(), *(one.fileno() for one in inherited)]
     process = subprocess.Popen(command, pass_fds=fds, stdin=subprocess.DEVNULL, start_new_session=True, env=environment)
     theirs.close()
-    return Child(role, process, ours, **known)
+    return Child(role, ours, process, process.pid, **known)
+
+
+def fork(template: Child, listening: socket.socket, address: str) -> Child:
+    """Have a template fork a replica that answers at ``listening``."""
+    ours, theirs = Channel.pair()
+    template.channel.hand(theirs.fileno(), listening.fileno())
+    theirs.close()
+    return Child("replica", ours, folder=template.folder, address=address, generation=template.generation, forked=True)
+
+
+def changes() -> Iterator[tuple[int, int]]:
+    """Which processes ended, were stopped or went on since this was last asked, with what the system says of it."""
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED | os.WCONTINUED)
+        except ChildProcessError:
+            return
+        if pid == 0:
+            return
+        yield pid, status
 
 
 def ended(code: int) -> str:

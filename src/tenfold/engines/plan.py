@@ -23,9 +23,12 @@ class Plan:
     env: str = ""
     drain_delay: str = "0 s"
     reload: bool = False
+    metrics: str = ""
+    log: str = "text"
 
     def __post_init__(self) -> None:
         self.drain_delay_s  # noqa: B018 -- read once, so that a wrong unit is an error now and not at the end
+        self.metrics_address  # noqa: B018 -- likewise
 
     @property
     def drain_delay_s(self) -> float:
@@ -34,3 +37,13 @@ class Plan:
             return seconds(self.drain_delay)
         except ValueError as error:
             raise UsageError(f"--drain-delay: {error}", "tenfold serve --help") from None
+
+    @property
+    def metrics_address(self) -> tuple[str, int] | None:
+        """Host and port for /metrics alone; None where it is not to be opened."""
+        if not self.metrics:
+            return None
+        host, colon, port = self.metrics.rpartition(":")
+        if not (colon and host and port.isdecimal() and int(port) <= 65535):
+            raise UsageError(f"--metrics {self.metrics!r} is no address", "--metrics HOST:PORT, such as 0.0.0.0:9100")
+        return host.strip("[]"), int(port)

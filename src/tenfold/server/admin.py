@@ -7,6 +7,7 @@ handed to it as ``Views``, since pages and answer sheets are made on higher floo
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 import time
@@ -15,14 +16,17 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tenfold.server.channel import Channel
-from tenfold.server.metrics import live, read
+from tenfold.server.channel import Channel, Message
+from tenfold.server.history import Recorder
 from tenfold.server.responses import JSON, Date, problem, response
+from tenfold.server.totals import Totals, live
+from tenfold.server.usage import Usage, Used, Whose
 from tenfold.server.wire import Connection, Handler, Head, Heads, Live, refuse_method
 
 WINDOW_S = 3600.0  # what "live" is about
 SNAPSHOT_S = 10.0
 RATE_S = 60.0  # what a rate is taken over
+LAST_LOOK_S = 600.0  # a release that was replaced is shown for so long, so that its last counts are seen
 
 Past = deque[tuple[float, Counter[str]]]
 
@@ -61,12 +65,17 @@ class Admin:
         self.draining = False
         self.heads = Heads(self)
         self.fleet: list[Mapping[str, Any]] = []
+        self.toll: list[Mapping[str, Any]] = []
         self.public: tuple[str, int] = ("", 0)
+        self.live = Live()
         self._channel = channel
-        self._run = run
         self._views = views
-        self._live = Live()
+        self._processes: dict[int, Whose] = {}
+        self._totals = Totals(run)
+        self._usage = Usage(run / "usage.json")
+        self._recorder = Recorder(run, self._totals.of, time.time())
         self._past: dict[str, Past] = {}
+        self._former: dict[str, tuple[float, Mapping[str, Any]]] = {}
         self._stopped = asyncio.Event()
 
     def served(self) -> list[Served]:
@@ -83,23 +92,60 @@ class Admin:
             found.append(Served(about, done | {"replicas": about["replicas"]}))
         return found
 
-    def _remember(self) -> None:
+    def counters(self, release: str) -> Counter[str]:
+        """The raw counters of a release."""
+        return self._totals.of(release)
+
+    def unattributed(self) -> Counter[str]:
+        """The raw counters of requests that were for no service in particular."""
+        return self._totals.of("")
+
+    def shown(self) -> list[Mapping[str, Any]]:
+        """What the supervisor told of each release that answers, and of those that lately did."""
+        return [*self.fleet, *({**about, "replicas": 0} for _, about in self._former.values())]
+
+    def usage(self) -> dict[Whose, Used]:
+        """What the processes of each role use, and have used."""
+        self._look()
+        self._usage.keep()
+        return self._usage.by_role()
+
+    def _look(self) -> None:
+        if self._processes:  # the supervisor has said which they are
+            self._usage.look(self._processes)
+
+    def history(self, name: str, minutes: int) -> list[dict[str, Any]]:
+        """So many minutes of a service until now, oldest first."""
+        last = int(time.time() // 60)
+        return list(self._recorder.of(name).between(last - minutes + 1, last))
+
+    def _remember(self, now: float) -> None:
         """Keep the counters of now; those of more than an hour ago are forgotten."""
-        now = time.monotonic()
         for about in self.fleet:
             release = about["release"]
             past = self._past.setdefault(release, deque(maxlen=int(WINDOW_S / SNAPSHOT_S) + 1))
             if not past or now - past[-1][0] >= SNAPSHOT_S:
                 past.append((now, self.counters(release)))
         self._past = {about["release"]: self._past[about["release"]] for about in self.fleet}
+        for release in [release for release, (since, _) in self._former.items() if now - since > LAST_LOOK_S]:
+            del self._former[release]
 
-    def counters(self, release: str) -> Counter[str]:
-        """The raw counters of a release."""
-        return read(self._run.glob(f"front-*.{release}.counters"))
+    def _told(self, message: Message) -> None:
+        """The supervisor says how its fleet is now."""
+        now = time.monotonic()
+        current = {about["release"] for about in message["services"]}
+        self._former |= {about["release"]: (now, about) for about in self.fleet}
+        self._former = {release: known for release, known in self._former.items() if release not in current}
+        self.fleet = message["services"]
+        self.toll = message.get("toll", [])
+        self.public = tuple(message["address"])
+        self._processes = {os.getppid(): ("supervisor", "")}
+        self._processes |= {one["pid"]: (one["role"], one["service"]) for one in message.get("processes", [])}
+        self._remember(now)
 
     def connection(self) -> Connection:
         """A new client's protocol."""
-        return Connection(self, self.heads, self._live)
+        return Connection(self, self.heads, self.live)
 
     def resolve(self, head: Head) -> Handler:
         """The view of the longest matching route."""
@@ -127,42 +173,70 @@ class Admin:
             self._stopped.set()
             return
         for message in messages:
-            self.fleet = message["services"]
-            self._remember()
-            self.public = tuple(message["address"])
+            self._told(message)
 
-    async def serve(self, *listening: socket.socket) -> None:
-        """Answer until the supervisor hangs up."""
+    async def serve(self, listening: socket.socket, local: socket.socket, metrics: socket.socket | None) -> None:
+        """Answer until the supervisor hangs up; on ``metrics`` nothing but /metrics."""
         loop = asyncio.get_running_loop()
         loop.add_reader(self._channel.fileno(), self._hear)
-        for one in listening:
-            if one.family == socket.AF_UNIX:
-                await loop.create_unix_server(self.connection, sock=one)
-            else:
-                await loop.create_server(self.connection, sock=one)
+        await loop.create_server(self.connection, sock=listening)
+        await loop.create_unix_server(self.connection, sock=local)
+        if metrics is not None:
+            await loop.create_server(Alone(self, "/metrics").connection, sock=metrics)
         self._tick()
         await self._stopped.wait()
 
     def _tick(self) -> None:
         Date.refresh()
-        self._remember()
         now = time.monotonic()
-        for connection in list(self._live):
+        self._totals.fold()
+        self._look()
+        self._remember(now)
+        self._recorder.tick(time.time(), self.fleet)
+        for connection in list(self.live):
             connection.check_patience(now)
         asyncio.get_running_loop().call_later(1.0, self._tick)
 
 
+class Alone:
+    """One route of the admin process and no other, for a port that more may reach than should see the rest."""
+
+    max_body_bytes = 0
+    draining = False
+
+    def __init__(self, admin: Admin, path: str) -> None:
+        self._admin = admin
+        self._path = path
+        self._heads = Heads(self)
+
+    def connection(self) -> Connection:
+        """A new client's protocol."""
+        return Connection(self, self._heads, self._admin.live)
+
+    def resolve(self, head: Head) -> Handler:
+        """The handler of the one route."""
+        return self._admin.resolve(head) if head.path == self._path else _not_here
+
+
+def _not_here(connection: Connection, head: Head, body: bytes, started: float) -> None:
+    connection.send(problem("not_found", "this port has /metrics alone"), head.keep_alive)
+
+
 def _not_found(connection: Connection, head: Head, body: bytes, started: float) -> None:
-    connection.send(problem("not_found", "the routes are /, /metrics and /api/status"), head.keep_alive)
+    connection.send(
+        problem("not_found", "the routes are /, /metrics, /api/status, /api/answers/NAME and /api/history/NAME"),
+        head.keep_alive,
+    )
 
 
-def main(channel: int, listen: int, local: int, run: str, views: Mapping[str, View]) -> None:
+def main(channel: int, listen: int, local: int, run: str, views: Mapping[str, View], metrics: int = -1) -> None:
     """Run the admin process on inherited descriptors."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
     async def serve() -> None:
         admin = Admin(Channel.inherited(channel), Path(run), views)
-        await admin.serve(socket.socket(fileno=listen), socket.socket(fileno=local))
+        alone = socket.socket(fileno=metrics) if metrics >= 0 else None
+        await admin.serve(socket.socket(fileno=listen), socket.socket(fileno=local), alone)
 
     asyncio.run(serve())

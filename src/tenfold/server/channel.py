@@ -14,6 +14,8 @@ import msgspec
 
 Message = dict[str, Any]
 
+MAX_HANDED = 8
+
 
 def settle_memory() -> None:
     """What was imported and built until now stays for good: collections need not look at it again, and may be rarer."""
@@ -53,6 +55,17 @@ class Channel:
                 self._socket.sendall(msgspec.json.encode(message) + b"\n")
             finally:
                 self._socket.setblocking(False)
+
+    def hand(self, *fds: int) -> None:
+        """Hand over descriptors; to nobody, if the other end is gone."""
+        with contextlib.suppress(OSError):
+            socket.send_fds(self._socket, [b"\n"], fds)
+
+    def handed(self) -> list[int] | None:
+        """Wait for the next descriptors that are handed over; None once the other end is gone."""
+        self._socket.setblocking(True)
+        said, fds, _, _ = socket.recv_fds(self._socket, 1, MAX_HANDED)
+        return fds if said else None
 
     def receive(self) -> list[Message] | None:
         """What arrived; None once the other end is gone."""

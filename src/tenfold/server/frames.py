@@ -33,7 +33,9 @@ HELLO, BATCH, ANSWER = 1, 2, 3
 _LENGTH = struct.Struct("<I")
 _COUNT = struct.Struct("<H")
 TIMES = struct.Struct("<5Q")  # of an answer: validate, preprocess, model, postprocess, and how much of it was waiting
-NOW = struct.Struct("<II")  # which front's which batch a replica is working on, in a file beside its socket
+NOW = struct.Struct(
+    "<II"
+)  # which front's which batch a replica is working on, or (0) was last, in a file beside its socket
 _FIRST = itemgetter(0)
 _PAD = (b"", b"\0" * 7, b"\0" * 6, b"\0" * 5, b"\0" * 4, b"\0" * 3, b"\0" * 2, b"\0")
 MAX_FRAME_BYTES = 2**31

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import msgspec
 
+from tenfold.contract.form import Form
 from tenfold.server.channel import Channel, Message, settle_memory
 from tenfold.server.frames import Frame, Hello
 from tenfold.server.lane import Lane
@@ -42,6 +43,7 @@ from tenfold.spec import Spec
 DRAIN_LIMIT_S = 30.0
 GRACE_S = 0.5
 POLL_S = 0.01
+NO_SERVICE = Form(name="", fields=())  # what requests for no service in particular are counted by
 
 
 class Front:
@@ -63,7 +65,9 @@ class Front:
         self._links: dict[str, Link] = {}  # by the address of the replica
         self._lanes: dict[str, tuple[Lane, Hello]] = {}  # by release, with what a replica of it said
         self._current: dict[str, str] = {}  # the release of each service that is to answer
+        self._troubles: dict[str, str] = {}  # why no replica of a service is started any more
         self._counters: dict[str, Counters] = {}
+        self._others = Counters(run / f"front-{number}..counters", names_for(NO_SERVICE))
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopped = asyncio.Event()
 
@@ -107,14 +111,18 @@ class Front:
     def _readiness(self, connection: Connection, head: Head, body: bytes, started: float) -> None:
         services = {name: site.lane.ready for name, site in self.sites.items()}
         ready = self._ready and len(services) >= self._services and all(services.values())
-        document = encode_json({"ready": ready, "draining": not self._ready, "services": services})
-        connection.send(response(200 if ready else 503, document), head.keep_alive)
+        document = {"ready": ready, "draining": not self._ready, "services": services}
+        if because := {name: why for name, why in self._troubles.items() if not services.get(name)}:
+            document["because"] = because
+        connection.send(response(200 if ready else 503, encode_json(document)), head.keep_alive)
 
     def _unknown(self, connection: Connection, head: Head, body: bytes, started: float) -> None:
         if len(self.sites) >= self._services:
+            self._others.refused("not_found")
             names = ", ".join(f"/{name}/predict" for name in self.sites)
             connection.send(problem("not_found", f"predictions are at {names}"), head.keep_alive)
         else:
+            self._others.refused("not_ready")
             connection.send(problem("not_ready", headers=[("retry-after", "1")]), head.keep_alive)
 
     # Replicas
@@ -235,6 +243,10 @@ class Front:
                 self._choose(message["name"])
             case "end":
                 self._end(message["name"])
+            case "trouble":
+                self._troubles[message["name"]] = message["because"]
+                if message["name"] in self.sites:
+                    self.sites[message["name"]].lane.give_up(message["retry_s"])
             case "unready":
                 self._ready = False
             case "drain":
@@ -266,8 +278,11 @@ class Front:
                 await self._live.empty()
 
     def _tick(self) -> None:
-        """Once a second: the date, and patience with silent clients."""
+        """Once a second: the date, what was refused on the wire, and patience with silent clients."""
         Date.refresh()
+        for code, count in self._live.rejected.items():
+            self._others.add(f"refusal:{code}", count)
+        self._live.rejected.clear()
         now = time.monotonic()
         for connection in list(self._live):
             connection.check_patience(now)

@@ -18,10 +18,12 @@ from pathlib import Path
 from tenfold.batching import next_batch
 from tenfold.contract.form import layout_of
 from tenfold.deadline import Cost, Queue, Refuse, admit
+from tenfold.journal.writer import Writer
 from tenfold.server import frames
 from tenfold.server.frames import Frame, Joiner, decode_notes
 from tenfold.server.link import Batch, Link
-from tenfold.server.metrics import FAILURES, Counters
+from tenfold.server.logs import RequestLog
+from tenfold.server.metrics import FAILURES, ROWS_WITH, Counters
 from tenfold.server.outputs import Outputs
 from tenfold.server.replies import Replies, stages_of
 from tenfold.server.requests import Many, Outcome, Packed, Part, Remarks, Request, Single, by_row
@@ -32,6 +34,7 @@ from tenfold.validation.deadletters import DeadLetters
 WATCH_S = 0.005
 REMEMBER_S = 3600.0  # how long a row that ended two replicas is refused at sight
 STUCK_S = 10.0  # a batch may take so long, or ten times the budget, before its replica counts as stuck
+TRIAL_S = 0.25  # the least that a suspect, tried alone, may take
 MAX_BATCH_BYTES = 64 * 2**20
 PREFETCH = 2
 MAX_SUSPECTS = 1024
@@ -49,9 +52,11 @@ class Lane:
         self.release = release
         self.counters = counters
         self.replies = Replies(release)
+        self.log = RequestLog(release)
         self.fallback = None if spec.deadline.fallback is None else encode_json(spec.deadline.fallback)
         self.budget_s = spec.deadline.budget_s
         self.ease_s = self.budget_s * 0.9
+        self.tight_s = self.budget_s * 0.1
         self._patience_s = max(10 * self.budget_s, STUCK_S)
         self.cost = Cost(spec.batching.max_rows)
         self.links: list[Link] = []
@@ -60,6 +65,7 @@ class Lane:
         self._stuck: set[Link] = set()
         self._came = 0
         self._dead_letters = DeadLetters(home, spec.input)
+        self._journal = Writer(home, spec, release, counters.add) if spec.drift.journal != "off" else None
         self._killers: dict[Packed, float] = {}
         layout = layout_of(spec.input)
         self._is_heavy = bool(layout.own)  # rows of text, pictures or tensors may be of any size
@@ -104,14 +110,22 @@ class Lane:
             link.close()
             self._tell("detached", address=link.address)
 
-    def abandon(self) -> None:
+    def give_up(self, retry_s: float) -> None:
+        """No replica is started for so long: unless one is there, say so to whoever waits, and to whoever comes."""
+        if not self.links:
+            self._back_at = time.monotonic() + retry_s
+            self.abandon("no replica is loaded", retry_s)
+
+    def abandon(self, reason: str = "the release was replaced", retry_s: float = 1.0) -> None:
         """Nobody will answer what waits here any more: say so."""
+        if self._journal is not None:
+            self._journal.close()
         waiting = [*self._queue, *self._suspects]
         self._queue.clear()
         self._suspects.clear()
         self._waiting_rows = 0
         for item in waiting:
-            item.request.decline("not_ready", "the release was replaced", 1.0)
+            item.request.decline("not_ready", reason, retry_s)
 
     def offer(self, request: Single) -> None:
         """Queue a row, or refuse it at once. So little waits, mostly, that no question has to be asked."""
@@ -153,9 +167,9 @@ class Lane:
     def count(self, remarks: Remarks) -> None:
         """Count what validation refused, changed and flagged."""
         add = self.counters.add
-        failed = {violation.row for violation in remarks.violations if violation.code in FAILURES}
-        add("failed", len(failed))
-        add("refused", len({violation.row for violation in remarks.violations} - failed))
+        rows = {violation.row: ROWS_WITH.get(violation.code, "refused") for violation in remarks.violations}
+        for counter in rows.values():
+            add(counter)
         add("changed", len({change.row for change in remarks.changes}))
         add("fallback", len(remarks.fallbacks))
         for violation in remarks.violations:
@@ -164,6 +178,11 @@ class Lane:
             add(f"change:{change.pointer}:{change.action}")
         for flag in remarks.flags:
             add(f"change:{flag.pointer or ''}:{'flag' if flag.pointer else flag.code}")
+
+    def refused(self, request: Request, code: str) -> None:
+        """Count and log a request that got a problem document."""
+        self.counters.refused(code)
+        self.log.refused(request, code)
 
     def keep_aside(self, request: Request, remarks: Remarks) -> None:
         """Write quarantined rows to the dead-letter file."""
@@ -280,6 +299,8 @@ class Lane:
         """Give every request of the batch its rows."""
         now = time.monotonic()
         try:
+            if self._journal is not None:
+                self._journal.add(now, batch.items, frame)
             outcome = self._outcome(batch, frame)
             at = 0
             for item in batch.items:
@@ -292,7 +313,9 @@ class Lane:
         if self._retired:
             self._let_go()
         self._stuck.discard(link)
-        self.cost.observe(batch.rows, now - batch.sent)
+        took_s = now - batch.sent
+        self.counters.predicted(self.cost.peak_s(batch.rows), took_s)
+        self.cost.observe(batch.rows, took_s)
         if self._suspects or self._waiting_rows >= self.cost.max_rows:
             self._dispatch()
         elif self._waiting_rows and not self._dispatching:
@@ -368,7 +391,8 @@ class Lane:
         spare = self.links[-1] if self.links else None
         if spare is not None and not spare.running and self._suspects:
             row, now = self._suspects.popleft(), time.monotonic()
-            spare.send(Batch([row], 1, now, row.due, latest=now + STUCK_S), self._joiner.join(row.packed))
+            patience_s = max(self.budget_s, 10 * self.cost.peak_s(1), TRIAL_S)
+            spare.send(Batch([row], 1, now, row.due, latest=now + patience_s), self._joiner.join(row.packed))
 
     def _watch(self) -> None:
         """Answer 504 to whoever's deadline has passed, wherever the rows are."""
@@ -385,6 +409,7 @@ class Lane:
                 item.request.expire()
         for link in self._all_links():
             self._watch_link(link, now)
+        self.counters.now(self._waiting_rows, sum([len(link.running) for link in self._all_links()]))
         if queue or self._suspects or any(link.running for link in self._all_links()):
             self._loop.call_later(WATCH_S, self._watch)
         else:
@@ -396,6 +421,11 @@ class Lane:
             for item in batch.items:
                 if item.due <= now:
                     item.request.expire()
-        if link.running and link not in self._stuck and now - link.running[0].sent > self._patience_s:
+        if link.running and link not in self._stuck and now > self._given_up(link.running[0]):
             self._stuck.add(link)
             self._tell("stuck", address=link.address)
+
+    def _given_up(self, batch: Batch) -> float:
+        """When a batch has taken too long: a suspect that is tried alone need not be waited for."""
+        is_trial = batch.rows == 1 and batch.items[0].deaths
+        return batch.latest if is_trial else batch.sent + self._patience_s

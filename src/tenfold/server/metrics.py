@@ -1,55 +1,71 @@
-"""Counters that cost next to nothing: one mapped file per front and service, summed by whoever looks.
+"""Counters that cost next to nothing: one mapped file per front and release, which that front alone adds to.
 
-A counter is a 64-bit slot in a memory-mapped file that begins with its names as JSON. A front only ever adds to its own file;
-the file outlives it, so that nothing is lost when a process is killed. Latencies go into a histogram of eight buckets an
-octave (at most 12.5 % wide) from 1 µs to over a minute.
+A counter is a 64-bit slot in a memory-mapped file that begins with its names as JSON. The file outlives its front, so nothing
+is lost when a process is killed; that the front lives is told by its lock on the file. ``server.totals`` sums the files.
+
+Latencies are counted between the bounds of Renard's series R40 (ISO 3): forty a decade, 5 to 7 % wide, from 10 µs to 100 s.
+The bounds that people name (50 µs, 2.5 ms, 75 ms, 1 s) are among them, so that what is exported is counted, not estimated.
 """
 
 from __future__ import annotations
 
+import fcntl
 import mmap
-import os
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from math import ceil
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from tenfold.contract.form import Form, leaves
+from tenfold.errors import CODES
 
 STAGES = ("decode", "queue", "validate", "preprocess", "model", "postprocess")
+# What replicas answered, and how long it took; then what became of rows and requests.
+BATCHES = ("rows", "batches", *(f"stage_ns:{stage}" for stage in STAGES))
 EVENTS = (
-    "came",
-    "rows",
-    "refused",
-    "changed",
-    "failed",
-    "unready",
-    "late",
-    "shed",
-    "fallback",
-    "batches",
-    "deaths",
-    "waited_ns",
+    *("came", "journal_dropped"),  # rows
+    *("deaths", "waited_ns"),  # of replicas at work; of the service's own code, which waited instead of computing
+    *("good", "overdue"),  # requests of one row that the model answered: within their deadline, or not
+    *("many:good", "many:overdue", "many_rows:good", "many_rows:overdue"),  # of many rows, and how many were answered
+    *("refused", "failed", "fallback", "changed"),  # rows
+    *("rows:shed", "rows:unready", "rows:late"),  # rows
+    *("shed", "unready", "late", "requests:fallback"),  # requests
 )
-LATENCY_BUCKETS = 216
-BATCH_BUCKETS = 32
+GAUGES = ("gauge:waiting_rows", "gauge:running_batches")
 FIELD_CODES = (
     *("missing", "wrong_type", "out_of_range", "pattern", "unseen", "non_finite", "duplicate_key", "predicate"),
     *("quarantined", "image_format", "image_too_large", "image_broken", "image_mode"),
 )
 FAILURES = ("model_failed", "output_invalid", "internal", "deadline")
 FIELD_ACTIONS = ("clamp", "impute", "flag")
+ROWS_WITH = dict.fromkeys(("model_failed", "output_invalid", "internal"), "failed")  # the counter of rows with a code;
+ROWS_WITH |= {"deadline": "rows:late", "overloaded": "rows:shed", "not_ready": "rows:unready"}  # any other is refused
+
+R40 = (
+    *(100, 106, 112, 118, 125, 132, 140, 150, 160, 170, 180, 190, 200, 212, 224, 236, 250, 265, 280, 300),
+    *(315, 335, 355, 375, 400, 425, 450, 475, 500, 530, 560, 600, 630, 670, 710, 750, 800, 850, 900, 950),
+)
+BOUNDS_US = [number * 10**decade / 10 for decade in range(7) for number in R40] + [1e8]
+LATENCY_BUCKETS = len(BOUNDS_US) + 1
+BATCH_BUCKETS = 32  # bucket k holds up to 2^k rows
+PREDICTION_BUCKETS = 81
+PREDICTION_STEP = 20  # buckets per unit of actual over predicted time; the last one holds everything from 4 on
+
+_ENDS = [ceil(bound) for bound in BOUNDS_US[:121]]
+_PLACE = b"".join(bytes([k]) * (end - start) for k, (start, end) in enumerate(zip([0, *_ENDS], _ENDS, strict=False)))
+"""The bucket of each whole number of microseconds below 10 ms. It serves for the decades above too, since three digits say
+between which bounds of the series a number lies: 80 buckets further for hundreds of microseconds, and so on."""
 
 
 def names_for(form: Form) -> list[str]:
     """Every counter of a service with this input contract."""
-    names = list(EVENTS)
-    names += [f"stage_ns:{stage}" for stage in STAGES]
+    names = [*BATCHES, *EVENTS, *GAUGES]
     names += [f"latency:{k}" for k in range(LATENCY_BUCKETS)]
     names += [f"batch_rows:{k}" for k in range(BATCH_BUCKETS)]
-    names += ["violation::malformed", "violation::unknown_field", "violation::wrong_type", "violation::other"]
+    names += [f"prediction:{k}" for k in range(PREDICTION_BUCKETS)]
+    names += [f"refusal:{code}" for code in CODES]
+    names += [f"violation::{code}" for code in ("malformed", "unknown_field", "wrong_type", "quarantined", "other")]
     names += [f"violation::{code}" for code in FAILURES]
     for _, _, pointer, _ in leaves(form.fields):
         names += [f"violation:{pointer}:{code}" for code in FIELD_CODES]
@@ -63,28 +79,45 @@ class Counters:
     """A file of named 64-bit counters that this process alone adds to."""
 
     def __init__(self, path: Path, names: Iterable[str]) -> None:
+        """The file appears under its name once it is whole and locked; it stays locked for as long as this process lives."""
         known = list(names)
+        fresh = path.with_suffix(".new")
         header = msgspec.json.encode(known)
         header += b" " * (-len(header) % 8)
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
-        try:
-            os.write(fd, len(header).to_bytes(8, "little") + header)
-            os.ftruncate(fd, 8 + len(header) + 8 * len(known))
-            self._map = mmap.mmap(fd, 0)
-        finally:
-            os.close(fd)
-        self.slots = memoryview(self._map)[8 + len(header) :].cast("Q")
+        with fresh.open("w+b") as file:
+            slots_at = file.write(len(header).to_bytes(8, "little") + header)
+            file.truncate(slots_at + 8 * len(known))
+            file.flush()
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._map = mmap.mmap(file.fileno(), 0)  # has a descriptor of its own, which keeps the lock
+        fresh.replace(path)
+        self.slots = memoryview(self._map)[slots_at:].cast("Q")
         self.place = {name: k for k, name in enumerate(known)}
+        self._good, self._overdue = self.place["good"], self.place["overdue"]
         self._latency = self.place["latency:0"]
         self._batch = self.place["batch_rows:0"]
-        self._totals = [self.place[name] for name in ("rows", "batches", *(f"stage_ns:{stage}" for stage in STAGES))]
+        self._prediction = self.place["prediction:0"]
+        self._batches = [self.place[name] for name in BATCHES]
+        self._gauges = [self.place[name] for name in GAUGES]
 
     def batch(self, rows: int, stage_ns: Sequence[int]) -> None:
         """Count a batch, and the nanoseconds that each of ``STAGES`` took for it."""
         slots = self.slots
-        slots[self._batch + rows.bit_length()] += 1
-        for place, count in zip(self._totals, (rows, 1, *stage_ns), strict=True):
+        slots[self._batch + (rows - 1).bit_length()] += 1
+        for place, count in zip(self._batches, (rows, 1, *stage_ns), strict=True):
             slots[place] += count
+
+    def predicted(self, expected_s: float, took_s: float) -> None:
+        """Count what a batch took against the 99th percentile that was expected of it."""
+        if expected_s > 0:
+            bucket = int(took_s / expected_s * PREDICTION_STEP)
+            self.slots[self._prediction + (bucket if bucket < PREDICTION_BUCKETS else PREDICTION_BUCKETS - 1)] += 1
+
+    def now(self, waiting_rows: int, running_batches: int) -> None:
+        """Say how much waits and runs, until the next time."""
+        waiting, running = self._gauges
+        self.slots[waiting] = waiting_rows
+        self.slots[running] = running_batches
 
     def add(self, name: str, count: int = 1) -> None:
         """Add to a counter by name. A name without a slot counts under its code alone, and else as ``violation::other``."""
@@ -93,93 +126,40 @@ class Counters:
             place = self.place.get(f"violation::{name.rpartition(':')[2]}", self.place["violation::other"])
         self.slots[place] += count
 
-    def latency(self, seconds: float) -> None:
-        """Count one answered request."""
-        microseconds = int(seconds * 1e6)
-        octave = microseconds.bit_length() - 4  # as in bucket_of, without a call
-        bucket = microseconds if octave < 0 else (octave + 1 << 3) + (microseconds >> octave & 7)
-        self.slots[self._latency + (bucket if bucket < LATENCY_BUCKETS else LATENCY_BUCKETS - 1)] += 1
+    def latency(self, taken_s: float) -> None:
+        """Count one request that a replica answered, from complete headers to the answer."""
+        self.slots[self._latency + bucket_of(int(taken_s * 1e6))] += 1
+
+    def answered(self, taken_s: float, left_s: float) -> None:
+        """Count one row that the model answered, ``left_s`` before its deadline: its latency, and whether it was good."""
+        slots, us = self.slots, int(taken_s * 1e6)
+        if us < 10_000:  # as in bucket_of, without a call
+            slots[self._latency + _PLACE[us]] += 1
+        else:
+            slots[self._latency + bucket_of(us)] += 1
+        slots[self._good if left_s >= 0 else self._overdue] += 1
+
+    def answered_many(self, rows: int, left_s: float) -> None:
+        """Count a request of which the model answered so many rows."""
+        word = "good" if left_s >= 0 else "overdue"
+        self.add(f"many:{word}")
+        self.add(f"many_rows:{word}", rows)
+
+    def refused(self, code: str) -> None:
+        """Count a request that was answered with a problem document."""
+        self.add(f"refusal:{code.partition(':')[0]}")
 
 
-def bucket_of(microseconds: int) -> int:
-    """The histogram bucket of a latency."""
-    octave = microseconds.bit_length() - 4
-    if octave < 0:
-        return microseconds
-    return min((octave + 1 << 3) + (microseconds >> octave & 7), LATENCY_BUCKETS - 1)
+def bucket_of(us: int) -> int:
+    """The histogram bucket of a latency in whole microseconds."""
+    if us < 10_000:
+        return _PLACE[us]
+    if us < 1_000_000:
+        return _PLACE[us // 100] + 80
+    return _PLACE[us // 10_000] + 160 if us < 100_000_000 else LATENCY_BUCKETS - 1
 
 
-def bucket_end_us(bucket: int) -> int:
-    """The latency, in microseconds, at which a bucket ends."""
-    if bucket < 8:
-        return bucket + 1
-    octave = (bucket >> 3) - 1
-    return (8 + (bucket & 7) + 1) << octave
-
-
-def read(paths: Iterable[Path]) -> Counter[str]:
-    """The sum of several files of counters."""
-    total: Counter[str] = Counter()
-    for path in paths:
-        total.update(dict(_counters(path)))
-    return total
-
-
-def _counters(path: Path) -> Iterator[tuple[str, int]]:
-    data = path.read_bytes()
-    length = int.from_bytes(data[:8], "little")
-    names = msgspec.json.decode(data[8 : 8 + length], type=list[str])
-    yield from zip(names, memoryview(data)[8 + length :].cast("Q"), strict=True)
-
-
-def quantile_s(counters: Counter[str], share: float) -> float | None:
-    """The latency that this share of answers did not exceed, in seconds; None before the first answer."""
-    counts = [counters[f"latency:{k}"] for k in range(LATENCY_BUCKETS)]
-    wanted = share * sum(counts)
-    seen = 0
-    for bucket, count in enumerate(counts):
-        seen += count
-        if count and seen >= wanted:
-            return bucket_end_us(bucket) / 1e6
-    return None
-
-
-def live(counters: Counter[str]) -> dict[str, Any]:
-    """What a service did, as the answer sheet and the status line read it."""
-    stages = {stage: counters[f"stage_ns:{stage}"] / 1e9 for stage in STAGES}
-    batches = max(counters["batches"], 1)
-    answered = sum(counters[f"latency:{k}"] for k in range(LATENCY_BUCKETS))
-    rows = max(counters["rows"], 1)
-    return {
-        "rows": counters["came"],
-        "answered": answered,
-        "refused": counters["refused"],
-        "late": counters["late"],
-        "shed": counters["shed"],
-        "failed": counters["failed"],
-        "deaths": counters["deaths"],
-        "latency_s": {"p50": quantile_s(counters, 0.5), "p99": quantile_s(counters, 0.99)},
-        "batch_rows": {"p50": _median_batch(counters)},
-        "stage_s": {
-            stage: spent / (rows if stage in ("decode", "queue") else batches) for stage, spent in stages.items()
-        },
-        "violations": {
-            name: n for name, n in _named(counters, "violation:").items() if name.rpartition(":")[2] not in FAILURES
-        },
-        "changes": _named(counters, "change:"),
-    }
-
-
-def _named(counters: Counter[str], prefix: str) -> dict[str, int]:
-    """Counts by "pointer:code", without the prefix and the zeros."""
-    return {name.removeprefix(prefix): n for name, n in counters.items() if n and name.startswith(prefix)}
-
-
-def _median_batch(counters: Counter[str]) -> int | None:
-    counts = [counters[f"batch_rows:{k}"] for k in range(BATCH_BUCKETS)]
-    seen = 0
-    for bucket, count in enumerate(counts):
-        seen += count
-        if count and 2 * seen >= sum(counts):
-            return 1 << max(bucket - 1, 0)
-    return None
+def bucket_end_s(bucket: int) -> float:
+    """The latency at which a bucket ends, in seconds; the last one has no end, and its beginning stands for it."""
+    end_us: float = BOUNDS_US[min(bucket, len(BOUNDS_US) - 1)]
+    return end_us / 1e6

@@ -13,6 +13,7 @@ import faulthandler
 import logging
 import mmap
 import os
+import resource
 import select
 import signal
 import socket
@@ -29,7 +30,7 @@ import numpy as np
 from tenfold import parity
 from tenfold.config import Server, server
 from tenfold.errors import TenfoldError, Violation
-from tenfold.pipeline import Pipeline
+from tenfold.pipeline import Pipeline, Usage
 from tenfold.rows import Answer, Rows
 from tenfold.server import frames
 from tenfold.server.blocks import read_rows, write_rows
@@ -92,7 +93,7 @@ class Replica:
             for frame in reader.feed(data):
                 frames.NOW.pack_into(self._now, 0, peer, frame.number)
                 answer = self.answer(frame)
-                frames.NOW.pack_into(self._now, 0, 0, 0)
+                frames.NOW.pack_into(self._now, 0, 0, frame.number)
                 front.sendall(answer)
         except ConnectionError:
             data = b""
@@ -152,9 +153,15 @@ def _notes(answer: Answer) -> bytes:
 def load(folder: str, env: str) -> tuple[Pipeline, Spec, Rows | None]:
     """The service, started: its model loaded, its tables read, a record answered; and the row that was answered."""
     service = find(folder, env).start()
-    pipeline = Pipeline(service)
+    pipeline = Pipeline(service, usage=thread_usage)
     rows = parity.rehearse(pipeline)
     return pipeline, spec(service), rows
+
+
+def thread_usage() -> Usage:
+    """What this thread used until now (getrusage(2)); on macOS, which does not say it of a thread, no waits."""
+    thread = getattr(resource, "RUSAGE_THREAD", None)
+    return Usage(time.thread_time(), 0 if thread is None else resource.getrusage(thread).ru_nvcsw)
 
 
 def sweep(pipeline: Pipeline, rows: Rows) -> list[tuple[int, float]]:
@@ -174,19 +181,24 @@ def sweep(pipeline: Pipeline, rows: Rows) -> list[tuple[int, float]]:
     return costs
 
 
-def main(channel: int, listen: int, folder: str, env: str, template: bool, idle: bool) -> None:
+def main(channel: int, listen: int, folder: str, env: str, template: bool, haste: str) -> None:
     """Run a replica on inherited descriptors; or, where ``template`` asks for it and it can be, what replicas are forked of.
-    ``idle`` loads only while nobody else wants the processor."""
+
+    ``haste`` is how it loads: before everything else ("first"), "behind" what answers already, or "idle": only while nobody
+    else wants the processor. Once loaded, it stands behind."""
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, signal.SIG_IGN)
     faulthandler.enable()
     faulthandler.register(TELL_WHERE)
     began = time.perf_counter()
     line, listening = Channel.inherited(channel), socket.socket(fileno=listen)
-    opened = open_files()
+    opened = open_files() if template else {}
     end_with_parent(True)
-    if idle:
+    if line.receive() is None:  # it is gone already
+        sys.exit()
+    if haste != "first":
         stand_back()
+    if haste == "idle":
         go_idle()
     try:
         pipeline, described, rows = load(folder, env)

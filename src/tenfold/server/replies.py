@@ -138,12 +138,16 @@ class Replies:
 
 
 def refusal(violations: Sequence[Violation], headers: Headers, extra: Mapping[str, Any] | None = None) -> bytes:
-    """The problem document of rows that were refused; the service's own failures weigh more than the input's."""
-    worst = max(violations, key=lambda violation: status_of(violation.code) >= 500)
+    """The problem document of rows that were refused."""
     more = dict(extra or {})
     if len(violations) > MAX_TOLD:
         more["errors_omitted"] = len(violations) - MAX_TOLD
-    return problem(worst.code, summary(violations), violations[:MAX_TOLD], headers, extra=more)
+    return problem(worst(violations).code, summary(violations), violations[:MAX_TOLD], headers, extra=more)
+
+
+def worst(violations: Sequence[Violation]) -> Violation:
+    """The violation that a whole request is refused for; the service's own failures weigh more than the input's."""
+    return max(violations, key=lambda violation: status_of(violation.code) >= 500)
 
 
 def violation_json(violation: Violation) -> dict[str, Any]:

@@ -11,8 +11,10 @@ import msgspec
 
 from tenfold.errors import Change, Flag, Violation
 from tenfold.server.frames import Notes
-from tenfold.server.metrics import Counters
-from tenfold.server.replies import Replies, fallback_json, refusal, timing_of
+from tenfold.server.logs import RequestLog
+from tenfold.server.metrics import ROWS_WITH, Counters
+from tenfold.server.replies import Replies, fallback_json, refusal, timing_of, worst
+from tenfold.server.tracing import Trace
 from tenfold.server.wire import Connection, Head, problem
 
 Packed = tuple[bytes, ...]
@@ -49,17 +51,23 @@ def by_row(notes: Notes) -> dict[int, Notes]:
 
 
 class Lane(Protocol):
-    """What a request needs of the release that answers it. ``fallback`` is its constant answer as JSON."""
+    """What a request needs of the release that answers it. ``fallback`` is its constant answer as JSON; an answer that has
+    less than ``tight_s`` left may be worth a line in the log."""
 
     counters: Counters
     replies: Replies
+    log: RequestLog
     fallback: bytes | None
+    tight_s: float
 
     def came(self, rows: int) -> None:
         """Count rows that came in and will not be queued."""
 
     def count(self, remarks: Remarks) -> None:
         """Count what validation refused, changed and flagged."""
+
+    def refused(self, request: Request, code: str) -> None:
+        """Count and log a request that got a problem document."""
 
     def keep_aside(self, request: Request, remarks: Remarks) -> None:
         """Write quarantined rows to the dead-letter file."""
@@ -124,6 +132,11 @@ class Request(msgspec.Struct, gc=False, eq=False):
         return self.head.trace_id or self.id
 
     @property
+    def trace(self) -> Trace | None:
+        """The trace of its caller."""
+        return self.head.trace
+
+    @property
     def abandoned(self) -> bool:
         """Whether nobody waits for the answer any more."""
         return self.done or self.connection.transport is None
@@ -131,6 +144,8 @@ class Request(msgspec.Struct, gc=False, eq=False):
     def headers(self, timing: bytes = b"") -> list[tuple[str, str]]:
         """The headers that every answer carries."""
         named = [("x-request-id", self.trace_id.decode("latin-1"))]
+        if self.head.trace is not None:
+            named.append(("traceresponse", self.head.trace.response(self.id)))
         return [*named, ("server-timing", timing.decode())] if timing else named
 
     def timing(self, sent: float, stages: bytes) -> bytes:
@@ -145,6 +160,7 @@ class Request(msgspec.Struct, gc=False, eq=False):
 
     def refuse(self, code: str, detail: str, retry_after_s: float | None = None) -> None:
         """Answer that there will be no answer."""
+        self.lane.refused(self, code)
         headers = self.headers()
         if retry_after_s is not None:
             headers.append(("retry-after", str(max(1, round(retry_after_s)))))
@@ -166,16 +182,20 @@ class Single(Request, gc=False, eq=False):
         connection, lane = self.connection, self.lane
         if self.done or connection.transport is None:
             return
-        output = outcome.outputs[at]
-        lane.counters.latency(now - self.started)
-        if output is None or outcome.notes is not None or self.remarks is not None:
+        output, head = outcome.outputs[at], self.head
+        if output is None or outcome.notes is not None or self.remarks is not None or head.trace is not None:
+            lane.counters.latency(now - self.started)
             self.remarks = self.remarks or Remarks()
             if outcome.notes is not None:
                 self.remarks.add(outcome.notes.get(at), 0)
             self.conclude(output, self.timing(outcome.sent, outcome.timing))
             return
         self.done = True
-        head, decoded = self.head, self.decoded
+        left_s = self.due - now
+        lane.counters.answered(now - self.started, left_s)
+        if left_s < lane.tight_s:
+            lane.log.answered(self, now)
+        decoded = self.decoded
         plain = lane.replies.plain(
             self.id, head.trace_id or self.id, decoded - self.started, outcome.sent - decoded, outcome.timing, output
         )
@@ -193,9 +213,17 @@ class Single(Request, gc=False, eq=False):
             output = self.lane.fallback
         if output is None:
             violations = remarks.violations or [Violation(0, "", "internal", "the row was lost")]
+            self.lane.refused(self, worst(violations).code)
             self.finish(refusal(violations, self.headers(timing)))
             return
         fallback = fallback_json(because) if because else None
+        if because:
+            self.lane.counters.add("requests:fallback")
+        else:
+            now = time.monotonic()
+            self.lane.counters.add("good" if now <= self.due else "overdue")
+            if self.due - now < self.lane.tight_s or self.trace is not None:
+                self.lane.log.answered(self, now)
         self.finish(
             self.lane.replies.one(
                 self.id,
@@ -214,6 +242,7 @@ class Single(Request, gc=False, eq=False):
             return
         self.lane.counters.add(DECLINED[code])
         if self.lane.fallback is None:
+            self.lane.counters.add(ROWS_WITH[code])
             self.refuse(code, detail, retry_after_s)
         else:
             self.remarks = Remarks(fallbacks={0: code}, key=self.remarks.key if self.remarks else None)
@@ -286,6 +315,7 @@ class Many(Request, gc=False, eq=False):
         for place in remarks.fallbacks:
             if self.outputs[place] is None:
                 self.outputs[place] = self.lane.fallback
+        self._count(remarks)
         self.finish(
             self.lane.replies.many(
                 self.id,
@@ -299,12 +329,26 @@ class Many(Request, gc=False, eq=False):
             )
         )
 
+    def _count(self, remarks: Remarks) -> None:
+        """The request is what its best row is; unless it is ``strict``, where one row that is refused spoils the others."""
+        rows = len(self.outputs) - self.outputs.count(None) - len(remarks.fallbacks)
+        if remarks.violations and (self.strict or rows + len(remarks.fallbacks) == 0):
+            self.lane.counters.add("refused", rows)
+            self.lane.refused(self, worst(remarks.violations).code)
+        elif rows or not remarks.fallbacks:
+            now = time.monotonic()
+            self.lane.counters.answered_many(rows, self.due - now)
+            self.lane.log.answered(self, now)
+        else:
+            self.lane.counters.add("requests:fallback")
+
     def decline(self, code: str, detail: str, retry_after_s: float | None = None) -> None:
         """There is no time for these rows, or no replica: give the constant fallback where there is one, else say so."""
         if self.abandoned:
             return
         self.lane.counters.add(DECLINED[code])
         if self.lane.fallback is None and not any(self.outputs):
+            self.lane.counters.add(ROWS_WITH[code], len(self.outputs))
             self.refuse(code, detail, retry_after_s)
         else:
             self._give_up(code, detail)

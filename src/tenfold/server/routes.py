@@ -100,6 +100,7 @@ class Site:
 
     def _refuse(self, code: str, detail: str) -> Handler:
         def refuse(connection: Connection, head: Head, body: bytes, started: float) -> None:
+            self.lane.counters.refused(code)
             connection.send(problem(code, detail), head.keep_alive)
 
         return refuse
@@ -192,6 +193,7 @@ class Site:
         request = Many(lane, connection, head, _next_id(started), started, _now(), started + head.budget_s, body)
         if checked.malformed:
             lane.counters.add("violation::malformed")
+            lane.refused(request, "malformed")
             request.finish(refusal(checked.malformed, request.headers()))
             return
         if checked.total > MAX_ROWS:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
@@ -20,6 +21,7 @@ import httptools
 
 from tenfold.errors import CODES
 from tenfold.server.responses import HTML, JSON, Date, encode_json, fitted, problem, problem_document, response
+from tenfold.server.tracing import parse
 
 __all__ = ["HTML", "JSON", "Date", "encode_json", "problem", "problem_document", "response"]
 
@@ -52,7 +54,8 @@ class Head:
     """
 
     __slots__ = (
-        "budget_s", "expects", "handler", "headers", "keep_alive", "length", "max_body", "method", "path", "query", "trace_id"
+        "budget_s", "expects", "handler", "headers", "keep_alive", "length",
+        "max_body", "method", "path", "query", "trace", "trace_id",
     )  # fmt: skip
 
     def __init__(self, method: str, target: bytes, headers: dict[str, str], keep_alive: bool) -> None:
@@ -67,6 +70,7 @@ class Head:
         self.trace_id = headers.get("x-request-id", "").encode("ascii", "ignore")
         if not (len(self.trace_id) <= 128 and self.trace_id.isascii() and self.trace_id.decode().isprintable()):
             self.trace_id = b""
+        self.trace = parse(headers["traceparent"]) if "traceparent" in headers else None
         self.max_body = 0
         self.budget_s = 0.0
         self.handler: Handler
@@ -398,6 +402,7 @@ class Connection(asyncio.Protocol):
         if transport is None:
             return
         self._rejected = True
+        self._live.rejected[code] += 1
         transport.write(fitted(problem(code, detail), only_head=False, last=True))
         if transport.can_write_eof():
             transport.write_eof()
@@ -454,10 +459,11 @@ class Connection(asyncio.Protocol):
 
 
 class Live(set[Connection]):
-    """The connections that are open."""
+    """The connections that are open. ``rejected`` counts requests that were refused before any handler saw them."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.rejected: Counter[str] = Counter()
         self._emptied: asyncio.Event | None = None
 
     def discard(self, connection: object) -> None:

@@ -1,0 +1,77 @@
+"""Keys: created, listed, revoked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from difflib import get_close_matches
+from typing import NamedTuple
+
+from tenfold.auth import SCOPES, fresh
+from tenfold.control.stores import opened, who
+from tenfold.errors import NotFound, UsageError
+from tenfold.store.records import Key
+from tenfold.units import seconds
+
+__all__ = ["Key"]
+
+
+class Created(NamedTuple):
+    """A new key, with its text, which is shown once and kept nowhere."""
+
+    key: Key
+    text: str
+
+
+def create(name: str, scopes: Sequence[str] = ("predict",), expires: str = "", place: str = "") -> Created:
+    """Make a key for ``name`` with these scopes, which runs out after ``expires`` ("90 days") if that is said."""
+    unknown = [scope for scope in scopes if scope not in SCOPES]
+    if unknown or not scopes:
+        raise UsageError(f"{unknown[0] if unknown else 'nothing'!r} is no scope", f"the scopes are {', '.join(SCOPES)}")
+    if not name.strip() or not name.isprintable():
+        raise UsageError(f"{name!r} cannot be the name of a key", "say who it is for: tenfold keys create laboratory")
+    with opened(place, create=True) as store:
+        now = store.clock()
+        made = fresh(store.entropy)
+        key = Key(
+            id=made.id,
+            name=name,
+            digest=made.digest,
+            scopes=tuple(scope for scope in SCOPES if scope in scopes),
+            at=now,
+            who=who(),
+            expires=now + timedelta(seconds=_duration(expires)) if expires else None,
+        )
+        store.keys.add(key)
+        return Created(key, made.text)
+
+
+def listed(place: str = "") -> Sequence[Key]:
+    """Every key that was ever made, the oldest first."""
+    with opened(place) as store:
+        return store.keys.list()
+
+
+def revoke(which: str, place: str = "") -> Key:
+    """Let a key, by its id or the name that no other has, allow nothing any more."""
+    with opened(place) as store:
+        keys = [key for key in store.keys.list() if which in (key.id, key.name)]
+        live = [key for key in keys if not key.revoked] or keys
+        if len(live) > 1:
+            raise UsageError(
+                f"{len(live)} keys are named {which!r}", f"name one by its id: {', '.join(k.id for k in live)}"
+            )
+        if not live:
+            names = {word for key in store.keys.list() for word in (key.id, key.name)}
+            near = get_close_matches(which, names, 1)
+            raise NotFound(f"there is no key {which!r}", f"did you mean {near[0]}?" if near else "tenfold keys list")
+        revoked = store.keys.revoke(live[0].id, who())
+        assert revoked is not None  # it was there a moment ago, and keys are never deleted
+        return revoked
+
+
+def _duration(text: str) -> float:
+    try:
+        return seconds(text)
+    except ValueError as error:
+        raise UsageError(f"--expires: {error}", "tenfold keys create --help") from None

@@ -1,0 +1,146 @@
+"""Stores: which one is meant, who acts on it, and its care: backup, restore, migration, collection."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from tenfold.errors import Conflict, NotFound, UsageError
+from tenfold.store import Act, Store, archive, folder_of, open_store
+from tenfold.store.database import migrate as take_steps
+from tenfold.store.database import schema
+from tenfold.store.opening import EMBEDDED
+from tenfold.store.sqlite import SQLite
+from tenfold.store.sweep import Swept, sweep
+from tenfold.units import seconds
+
+__all__ = ["Swept"]
+
+
+class Migrated(NamedTuple):
+    """A store whose schema is the newest now, and the steps that it took."""
+
+    place: str
+    steps: Sequence[str]
+
+
+class Restored(NamedTuple):
+    """A store that was read from an archive, and what is in it."""
+
+    place: str
+    services: Sequence[str]
+    releases: int
+    events: int
+
+
+class About(NamedTuple):
+    """A store in figures: where and of which engine it is, and what is in it."""
+
+    place: str
+    engine: str
+    schema: int
+    services: Sequence[str]
+    releases: int
+    events: int
+    blobs: int
+    bytes: int
+
+
+def describe(place: str = "") -> About:
+    """What a store is, and how much is in it."""
+    with opened(place) as store:
+        sizes = [blob.size for blob in store.blobs.each()]
+        last = store.events.list(most=1)
+        return About(
+            place=store.place,
+            engine=store.database.about,
+            schema=schema(store.database),
+            services=store.releases.services(),
+            releases=len(store.releases.list()),
+            events=last[0].n if last else 0,
+            blobs=len(sizes),
+            bytes=sum(sizes),
+        )
+
+
+def place_of(place: str, target: str = ".") -> str:
+    """The store that is meant: ``place`` if it is said, else the one within the folder of ``target``, a service's folder or
+    file, or NAME@N where NAME is such a folder; else the one here."""
+    if place:
+        return place
+    named = [Path(word) for word in (target, target.partition("@")[0], target.rpartition(":")[0]) if word]
+    path = next((path for path in named if path.exists()), Path())
+    return str((path if path.is_dir() else path.parent) / EMBEDDED)
+
+
+def within(store: Store, name: str) -> str:
+    """A person's NAME or NAME@N as the store knows it: a folder is named for the services in its store."""
+    service, at, which = name.partition("@")
+    return at + which if service not in store.releases.services() and Path(service).is_dir() else name
+
+
+@contextmanager
+def opened(place: str, target: str = ".", *, create: bool = False) -> Iterator[Store]:
+    """The store that is meant (``place_of``), closed afterwards."""
+    store = open_store(place_of(place, target), create=create)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def who() -> str:
+    """Whoever runs this command, for the record: anna@laptop."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container may run as a number without a name
+        user = f"uid-{os.getuid()}"
+    return f"{user}@{socket.gethostname()}"
+
+
+def backup(file: Path, place: str = "") -> int:
+    """Write a store to an archive; its size in bytes."""
+    if file.exists():
+        raise Conflict(f"{file} exists already", "name a new file; nothing is overwritten")
+    with opened(place) as store:
+        return archive.backup(store, file)
+
+
+def restore(file: Path, place: str = "") -> Restored:
+    """Make a store of an archive, where there is none yet."""
+    if not file.is_file():
+        raise NotFound(f"there is no file {file}", "tenfold store backup FILE writes one")
+    place = place_of(place)
+    archive.unpack(file, folder_of(place))
+    migrate(place)
+    with opened(place) as store:
+        with store.transaction():
+            last = store.events.append(Act(who(), "restore", f"from {file.name}"))
+        return Restored(place, store.releases.services(), len(store.releases.list()), last.n)
+
+
+def migrate(place: str = "") -> Migrated:
+    """Bring a store's schema up to date, all steps or none."""
+    store = open_store(place_of(place), any_schema=True)
+    try:
+        return Migrated(store.place, [step.name for step in take_steps(store.database)])
+    finally:
+        store.close()
+
+
+def collect(place: str = "", *, grace: str = "24 h", keep: int = 0) -> Swept:
+    """Remove what nothing refers to for ``grace``; with ``keep``, the files of all but the newest releases, too."""
+    try:
+        grace_s = seconds(grace)
+    except ValueError as error:
+        raise UsageError(f"--grace: {error}", "tenfold store gc --help") from None
+    with opened(place) as store:
+        swept = sweep(store, who(), grace_s=grace_s, keep=keep)
+        if isinstance(store.database, SQLite):
+            store.database.checkpoint()
+        return swept

@@ -1,0 +1,119 @@
+"""Answered rows as the blocks that are counted: the bridge from a contract's columns to those of a profile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tenfold.drift.columns import Column, Floats
+from tenfold.layout import Column as Field
+from tenfold.layout import Layout
+from tenfold.rows import Array, Rows
+
+SECONDS = {"datetime": 1e-6, "date": 86400.0}  # of a unit of what a block holds
+
+
+class Block(NamedTuple):
+    """What a ``Counter`` takes: values (n, k) in the order of the profile's columns, and where they are missing."""
+
+    values: Floats
+    missing: NDArray[np.bool_]
+
+
+class Numbers(NamedTuple):
+    """Columns of numbers that stand in one block: their places among the profile's columns, and in the block."""
+
+    block: str
+    places: slice | list[int]
+    within: slice | list[int]
+    factors: Floats | None
+
+
+class Named(NamedTuple):
+    """A column of categories: where its values come from, and how they become codes."""
+
+    place: int
+    field: Field
+    read: Callable[[Array], Floats]
+
+
+class Side:
+    """The columns of a profile that one side of a contract has: what was asked, or what was answered."""
+
+    def __init__(self, columns: Sequence[Column], layout: Layout, answers: bool) -> None:
+        found = [
+            (place, column, layout.by_name[column.name])
+            for place, column in enumerate(columns)
+            if (column.role in ("prediction", "score")) == answers and column.name in layout.by_name
+        ]
+        self.places = [place for place, _, _ in found]
+        self._numbers = list(_numbers([(place, field) for place, column, field in found if column.kind == "number"]))
+        self._named = [
+            Named(p, field, _codes(column, field)) for p, column, field in found if column.kind == "category"
+        ]
+        self._optional = [place for place, _, field in found if field.bit >= 0]
+        self._bits = [field.bit for _, _, field in found if field.bit >= 0]
+
+    def fill(self, block: Block, rows: Rows) -> None:
+        """Put the values of rows into a block."""
+        blocks, bits, own = rows.parts()
+        values, missing = block
+        for name, places, within, factors in self._numbers:
+            stored = blocks[name][:, within]
+            values[:, places] = stored if factors is None else stored * factors
+        for place, field, read in self._named:
+            values[:, place] = read(blocks[field.block][:, field.index] if field.block else own[field.index])
+        if self._optional:
+            missing[:, self._optional] = bits[:, self._bits]
+            np.copyto(values, np.nan, where=missing)  # a missing whole number is 0 in its block
+
+
+class Reader:
+    """Reads rows and the answers to them; made once for a profile and the layouts of a contract's two sides.
+
+    Columns that the contract does not have stay missing: a profile may know more than is served.
+    """
+
+    def __init__(self, columns: Sequence[Column], given: Layout, answered: Layout) -> None:
+        self._given = Side(columns, given, answers=False)
+        self._answered = Side(columns, answered, answers=True)
+        self._absent = np.ones(len(columns), dtype=bool)
+        self._absent[[*self._given.places, *self._answered.places]] = False
+
+    def block(self, rows: Rows, answers: Rows) -> Block:
+        """The block of rows and their answers, which are as many."""
+        values = np.full((len(rows), len(self._absent)), np.nan)
+        missing = np.empty(values.shape, dtype=bool)
+        missing[:] = self._absent
+        block = Block(values, missing)
+        self._given.fill(block, rows)
+        self._answered.fill(block, answers)
+        return block
+
+
+def _numbers(columns: Sequence[tuple[int, Field]]) -> Iterator[Numbers]:
+    for block in dict.fromkeys(field.block for _, field in columns if field.block):
+        here = [(place, field) for place, field in columns if field.block == block]
+        factors = np.array([SECONDS.get(field.kind, 1.0) for _, field in here])
+        plain = bool((factors == 1).all())
+        places, within = _run([place for place, _ in here]), _run([field.index for _, field in here])
+        yield Numbers(block, places, within, None if plain else factors)
+
+
+def _run(places: list[int]) -> slice | list[int]:
+    """Neighbours as a slice, which is copied several times as fast."""
+    run = list(range(places[0], places[0] + len(places)))
+    return slice(run[0], run[-1] + 1) if places == run else places
+
+
+def _codes(column: Column, field: Field) -> Callable[[Array], Floats]:
+    """How the stored values of a field become the codes of a category."""
+    codes, unseen = column.codes(), column.unseen
+    if field.kind in ("category", "bool"):
+        names = ("false", "true") if field.kind == "bool" else tuple(map(str, field.categories))
+        table = np.array([*(codes.get(name, unseen) for name in names), np.nan])  # a missing category is -1
+        return lambda stored: table[stored]
+    return lambda stored: np.array([np.nan if text is None else codes.get(text, unseen) for text in stored])

@@ -1,0 +1,93 @@
+"""The declared answer: when do labels come, how much change matters, and how seldom may an alarm be false?"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from tenfold.options import Option
+from tenfold.units import duration, ratio, seconds, size_bytes
+
+
+class Drift(Option, frozen=True):
+    """What is known about the truth, what change is worth a verdict, and how rarely a verdict may be wrong."""
+
+    labels_after: Annotated[
+        str | None,
+        Meta(description='the time from an answer to its label, such as "30 days"; None where none ever comes'),
+    ] = None
+    window: Annotated[
+        str | None,
+        Meta(description='rows are judged in windows of this time, such as "1 h"; None lets tenfold choose'),
+    ] = None
+    loss_tolerance: Annotated[
+        str, Meta(description="the loss may grow by this share of the loss on the reference before that is harm")
+    ] = "10 %"
+    drift_tolerance: Annotated[
+        str, Meta(description="this share of the rows of a field may move elsewhere before that is drift")
+    ] = "10 %"
+    segments: Annotated[
+        tuple[str, ...], Meta(description='fields whose values are watched one by one, such as ("region",)')
+    ] = ()
+    false_alarm_probability: Annotated[
+        float, Meta(gt=0, le=0.5, description="how likely one false alarm is, ever, while nothing changes")
+    ] = 0.01
+    mean_windows_between_false_alarms: Annotated[
+        Annotated[int, Meta(ge=2)] | None,
+        Meta(description="alarms that renew themselves: a false one in so many windows, instead of ever"),
+    ] = None
+    journal: Annotated[
+        Literal["outputs", "inputs", "off"],
+        Meta(description="what is kept of each prediction: its output, its input as well, or nothing"),
+    ] = "outputs"
+    keep: Annotated[str, Meta(description='predictions are deleted after this time, such as "90 days"')] = "90 days"
+    keep_at_most: Annotated[
+        str, Meta(description='of more bytes of predictions than these, such as "1 GiB", the oldest are deleted')
+    ] = "1 GiB"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _ = self.labels_after_s, self.window_s, self.loss_share, self.drift_share  # a wrong unit is an error here
+        if self.keep_s <= 0:
+            raise self.fault("keep", 'what is kept for no time is not kept: write journal="off"')
+        if self.keep_at_most_bytes < 2**20:
+            raise self.fault("keep_at_most", "the journal needs 1 MiB")
+
+    @property
+    def labels_after_s(self) -> float | None:
+        """The time from an answer to its label in seconds."""
+        return None if self.labels_after is None else self.quantity("labels_after", seconds)
+
+    @property
+    def window_s(self) -> float | None:
+        """The length of a window in seconds."""
+        return None if self.window is None else self.quantity("window", seconds)
+
+    @property
+    def loss_share(self) -> float:
+        """The tolerated growth of the loss, as a share of one."""
+        return self.quantity("loss_tolerance", ratio)
+
+    @property
+    def drift_share(self) -> float:
+        """The tolerated share of moved rows, of one."""
+        return self.quantity("drift_tolerance", ratio)
+
+    @property
+    def keep_s(self) -> float:
+        """How long predictions are kept, in seconds."""
+        return self.quantity("keep", seconds)
+
+    @property
+    def keep_at_most_bytes(self) -> int:
+        """How many bytes of predictions are kept."""
+        return self.quantity("keep_at_most", size_bytes)
+
+    @property
+    def threshold(self) -> float:
+        """What the evidence against "nothing changed" has to reach: an alarm by chance is at most 1/threshold likely."""
+        return float(self.mean_windows_between_false_alarms or 1 / self.false_alarm_probability)
+
+    def describe(self) -> str:
+        return "no labels" if self.labels_after_s is None else f"labels after {duration(self.labels_after_s)}"

@@ -1,0 +1,106 @@
+"""What a process asks of its kernel: a name of its own, a place behind others, whose orphans become its children.
+
+Each is a favour: where a kernel (or a container) does not grant it, the process does without, and says so by what it returns.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+BEHIND = 10  # how nice a replica is: the front, which refuses and answers, comes first on a busy machine
+TELL_WHERE = signal.SIGUSR1  # a replica answers it by writing down where each of its threads is, even while it hangs
+FORK_SAFE = {"jemalloc_bg_thd"}  # of pyarrow's allocator, which stops it before a fork and starts it again after
+
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+_ARG_START, _ARG_END = 45, 46  # fields of /proc/PID/stat, counted from the state
+
+
+def adopt_orphans() -> bool:
+    """Be the parent of whatever process a descendant leaves behind, so that its end is heard of here."""
+    return _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def end_with_parent(wanted: bool) -> None:
+    """Be killed when the parent goes, or not any more."""
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL if wanted else 0)
+
+
+def _prctl(option: int, value: int) -> bool:
+    if sys.platform != "linux":
+        return False
+    return bool(ctypes.CDLL(None).prctl(option, value, 0, 0, 0) == 0)
+
+
+def rename(former: str, role: str) -> None:
+    """Have this process, started as a ``former`` of some folder, listed as another role of it: a fork has the command line of
+    what it was forked from."""
+    at = sys.orig_argv.index(former)
+    words = [*sys.orig_argv[:at], role, sys.orig_argv[at + 1]]
+    with contextlib.suppress(OSError, ValueError):
+        fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+        start, size = int(fields[_ARG_START]), int(fields[_ARG_END]) - int(fields[_ARG_START])
+        line = b"\0".join(map(os.fsencode, words))[: size - 1].ljust(size, b"\0")
+        with Path("/proc/self/mem").open("r+b", buffering=0) as memory:
+            memory.seek(start)
+            memory.write(line)
+
+
+def stand_back() -> None:
+    """Let the front go first."""
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, max(BEHIND, os.getpriority(os.PRIO_PROCESS, 0)))
+
+
+def go_idle() -> None:
+    """Let everything else go first, where there is a way back from that."""
+    if _may_return():
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+
+
+def come_back() -> None:
+    """Be idle no more."""
+    if hasattr(os, "SCHED_IDLE") and os.sched_getscheduler(0) == os.SCHED_IDLE:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+
+
+def _may_return() -> bool:
+    """Whether a thread that went idle may come back: it takes CAP_SYS_NICE, or a limit (RLIMIT_NICE) that allows this
+    niceness. Tried in a thread of its own, since each has its own priority."""
+    came_back = []
+
+    def go_and_return() -> None:
+        with contextlib.suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+            os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+            came_back.append(True)
+
+    if hasattr(os, "SCHED_IDLE"):
+        thread = threading.Thread(target=go_and_return)
+        thread.start()
+        thread.join()
+    return bool(came_back)
+
+
+def threads() -> list[str]:
+    """The names of this process's further threads that a fork would miss."""
+    found = []
+    for task in Path("/proc/self/task").iterdir():
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            if int(task.name) != os.getpid():
+                found.append((task / "comm").read_text().strip())
+    return [name for name in found if name not in FORK_SAFE]
+
+
+def open_files() -> dict[int, str]:
+    """What this process has open, by descriptor: a fork would share it, place in the file and all."""
+    found = {}
+    for entry in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):  # that of the listing itself
+            found[int(entry.name)] = str(entry.readlink())
+    return found

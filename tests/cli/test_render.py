@@ -1,0 +1,110 @@
+"""``tenfold render grafana``: files that another system takes as they are."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tenfold.cli.render import TARGETS
+from tenfold.console.metrics import FAMILIES
+from tenfold.control import renders
+from tenfold.control.alerts import rules_file
+from tenfold.control.grafana import WIDTH, dashboard
+from tenfold.deadline import Deadline
+from tenfold.scaling import Scaling
+from tests.answers.examples import spec
+from tests.cli.conftest import Run
+from tests.server.running import write_service
+
+
+@pytest.fixture(scope="module")
+def panels() -> list[dict[str, Any]]:
+    """The panels of a service's dashboard."""
+    found: list[dict[str, Any]] = dashboard(spec())["panels"]
+    return found
+
+
+def test_files_are_written_and_named(tmp_path: Path, run: Run) -> None:
+    """The command says what it wrote and what to do with it; written again, the files are the same."""
+    service = write_service(tmp_path / "echoes")
+    done = run("render", "grafana", service, "-o", tmp_path / "out" / "grafana", "--json")
+    assert done.code == 0, done.err
+    files = [Path(file) for file in done.json()["files"]]
+    assert [file.name for file in files] == ["echoes-dashboard.json", "echoes-rules.yml"]
+    before = [file.read_bytes() for file in files]
+    done = run("render", "grafana", service, "-o", tmp_path / "out" / "grafana")
+    assert "wrote" in done.out
+    assert "rule_files of prometheus.yml" in done.out
+    assert [file.read_bytes() for file in files] == before
+
+
+def test_a_file_is_no_folder(tmp_path: Path, run: Run) -> None:
+    """A mistaken -o is one message, and overwrites nothing."""
+    (tmp_path / "out").write_text("mine")
+    done = run("render", "grafana", write_service(tmp_path / "echoes"), "-o", tmp_path / "out")
+    assert done.code == 2
+    assert "out is a file" in done.err
+    assert (tmp_path / "out").read_text() == "mine"
+
+
+def test_the_command_line_knows_every_target() -> None:
+    """What can be rendered can be asked for."""
+    assert list(renders.TARGETS) == TARGETS
+
+
+def test_panels_fill_the_page(panels: list[dict[str, Any]]) -> None:
+    """No panel lies over another, and no row is left half empty."""
+    taken: dict[tuple[int, int], str] = {}
+    for panel in panels:
+        place = panel["gridPos"]
+        for x in range(place["x"], place["x"] + place["w"]):
+            for y in range(place["y"], place["y"] + place["h"]):
+                assert taken.setdefault((x, y), panel["title"]) == panel["title"]
+    assert {x for x, _ in taken} == set(range(WIDTH))
+    assert len(taken) == WIDTH * (1 + max(y for _, y in taken))
+    assert [panel["id"] for panel in panels] == list(range(1, len(panels) + 1))
+
+
+def test_panels_say_what_they_show(panels: list[dict[str, Any]]) -> None:
+    """Each panel has a title, a sentence, a unit, and queries of this service alone; the data source is chosen at import."""
+    for panel in panels:
+        if panel["type"] == "row":
+            continue
+        assert panel["title"]
+        assert panel["description"].endswith(".")
+        assert panel["fieldConfig"]["defaults"]["unit"]
+        for target in panel["targets"]:
+            assert target["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
+            names = re.findall(r"tenfold_\w+(\{[^}]*\})?", target["expr"])
+            server_wide = "http_refusals" in target["expr"] or "build_info" in target["expr"]
+            assert server_wide or all(spec().name in selector for selector in names), target["expr"]
+
+
+def test_every_metric_is_used_and_every_used_metric_exists(panels: list[dict[str, Any]]) -> None:
+    """The dashboard and the rules draw and watch exactly what is exported."""
+    asked = set(re.findall(r"tenfold_\w+", json.dumps(panels) + rules_file(spec())))
+    exported = {family.exported for family in FAMILIES if family.kind != "histogram"}
+    stems = {family.name for family in FAMILIES if family.kind == "histogram"}
+    assert {name for name in asked if not name.endswith(("_bucket", "_sum", "_count"))} == exported
+    assert {re.sub("_(bucket|sum|count)$", "", name) for name in asked - exported} == stems
+
+
+def test_rules_know_what_was_declared() -> None:
+    """Slow is measured by the service's own deadline, few by its own scaling, much by its own promise."""
+    slow = spec(deadline=Deadline("80 ms"), scaling=Scaling(min_replicas=3, max_replicas=8))
+    text = rules_file(slow)
+    assert "> 0.072'" in text
+    assert "< 3'" in text
+    assert "TenfoldFewReplicas" not in rules_file(spec(scaling=Scaling(min_replicas=1, max_replicas=8)))
+    assert ("TenfoldBeyondPromise" in text) == (spec().capacity.rows_per_s is not None)
+
+
+def test_long_names_stay_apart() -> None:
+    """Grafana knows dashboards by at most 40 characters; two services with the same beginning are two dashboards."""
+    uids = [dashboard(spec(name=f"{'a' * 50}{k}"))["uid"] for k in range(2)]
+    assert len(set(uids)) == 2
+    assert all(len(uid) <= 40 for uid in uids)
