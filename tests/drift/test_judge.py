@@ -108,6 +108,7 @@ def test_harm_that_is_estimated_from_afar_needs_labels() -> None:
     assert "hardly knew" in said.because
 
 
+@pytest.mark.slow
 def test_noise_that_nobody_can_learn_wont_be_helped_by_an_update() -> None:
     """Labels became a coin's throw: the model is worse, and so would be any other."""
     random = np.random.default_rng(6)

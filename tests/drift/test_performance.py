@@ -37,9 +37,9 @@ def test_the_area_is_that_of_everybody() -> None:
 
 def test_the_error_of_the_area_is_what_resampling_finds() -> None:
     """DeLong's standard error agrees with the bootstrap."""
-    again = [RANDOM.integers(0, 4000, 4000) for _ in range(200)]
+    again = [RANDOM.integers(0, 4000, 4000) for _ in range(100)]
     spread = np.std([roc_auc_score(LABELS[rows], SCORES[rows]) for rows in again])
-    assert measure(RANKING, outcomes_of(RANKING, UNKNOWN, LABELS)).error == pytest.approx(spread, rel=0.15)
+    assert measure(RANKING, outcomes_of(RANKING, UNKNOWN, LABELS)).error == pytest.approx(spread, rel=0.2)
 
 
 def test_a_continuous_score_loses_less_than_its_noise() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tenfold.drift.profile import pack
@@ -25,6 +25,7 @@ def sampled(index: np.ndarray, rows: int, block: int) -> Sample:
     return found
 
 
+@settings(max_examples=30)
 @given(seed=st.integers(0, 999), replicas=st.integers(1, 4), block=st.integers(1, 900), rows=st.sampled_from([10, 300]))
 def test_samples_of_parts_make_the_sample_of_the_whole(seed: int, replicas: int, block: int, rows: int) -> None:
     """Whichever replica answered a row, it is in the sample of the window or it isn't."""

@@ -182,7 +182,9 @@ def _names(column: Any, missing: Any) -> Raw:
         column = column.cast(arrow.string()).dictionary_encode()
     codes = np.full(len(column), -1, dtype=np.int64)
     codes[~missing] = column.indices.drop_null().to_numpy(zero_copy_only=False)
-    return Raw.of_names(codes, [str(name) for name in column.dictionary.to_pylist()])
+    names = [str(name) for name in column.dictionary.to_pylist()]
+    truths = {"True", "False"}.issuperset(names)  # as pandas writes what is true and false elsewhere
+    return Raw.of_names(codes, [name.lower() for name in names] if truths else names)
 
 
 def _pyarrow(module: str) -> Any:

@@ -74,7 +74,7 @@ def judge(
     final = report(profile, policy, state, around, at)
     reasons = [*_differences(before, now, known), *known.remarks, *remarks, *plan.remarks, *more, *_few(windows)]
     replay = _replay(reference, current, labels, asked, policy)
-    return Judged(msgspec.structs.replace(final, reasons=tuple(reasons), replay=replay), profile, state)
+    return Judged(msgspec.structs.replace(final, reasons=(*final.reasons, *reasons), replay=replay), profile, state)
 
 
 def judge_files(given: Mapping[str, Any], say: Callable[[str], object] = lambda _: None) -> Report:

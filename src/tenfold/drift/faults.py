@@ -23,7 +23,7 @@ ALIKE = 0.1  # largest difference of two distribution functions that are called 
 UNLIKE = 0.25
 LONGEST_CYCLE = 5  # columns that are exchanged in a ring
 MOST_SPREAD = 3.0  # times, by which a field may come to vary more or less without being another
-NEAR = 0.05  # of a known factor, as a logarithm
+NEAR, VERY_NEAR = 0.05, 0.02  # of a known factor, as a logarithm
 FREE_FACTOR = 5.0  # from which on a scaled feed is called so, whatever the factor
 
 TURNED = "the sign is turned"
@@ -45,12 +45,12 @@ FACTORS = {  # what one unit is in another
     "bytes and KiB": 1024.0,
     "radians and degrees": 57.29578,
 }
-SCALES = (  # what is said, by what the values of today have to be multiplied, and what is then to be added
-    ("°F instead of °C", 5 / 9, -160 / 9),
-    ("°C instead of °F", 1.8, 32.0),
-    ("K instead of °C", 1.0, -273.15),
-    ("°C instead of K", 1.0, 273.15),
-    (TURNED, -1.0, 0.0),
+SCALES = (  # what is said; by what values of today are multiplied, what is added; where those of the reference may lie
+    ("°F instead of °C", 5 / 9, -160 / 9, (-90.0, 60.0)),
+    ("°C instead of °F", 1.8, 32.0, (-130.0, 140.0)),
+    ("K instead of °C", 1.0, -273.15, (-90.0, 60.0)),
+    ("°C instead of K", 1.0, 273.15, (180.0, 340.0)),
+    (TURNED, -1.0, 0.0, (-np.inf, np.inf)),
 )
 
 
@@ -116,16 +116,17 @@ def _renamed(column: Column, now: Ints, strangers: Mapping[str, int]) -> str | N
 
 def _unit(was: Floats, is_: Floats, rows: int) -> str | None:
     """A factor or a known scale that makes the values of today those of the reference."""
-    alike = ALIKE + 1 / math.sqrt(rows)
+    alike, very = ALIKE + 1 / math.sqrt(rows), ALIKE / 2 + 1 / math.sqrt(rows)
     if not np.isfinite(was).all() or not np.isfinite(is_).all() or _difference(is_, was) < UNLIKE:
         return None
-    for said, factor, shift in SCALES:
-        if _difference(np.sort(is_ * factor + shift), was) <= alike:
+    for said, factor, shift, (low, high) in SCALES:
+        if low <= was[0] and was[-1] <= high and _difference(np.sort(is_ * factor + shift), was) <= very:
             return said
     ratio = _ratio(was, is_)
     for said, factor in FACTORS.items():
+        near, enough = (NEAR, alike) if factor >= FREE_FACTOR else (VERY_NEAR, very)  # prices may double by themselves
         for known in (factor, 1 / factor):
-            if abs(np.log(ratio / known)) < NEAR and _difference(is_ / known, was) <= alike:
+            if abs(math.log(ratio / known)) < near and _difference(is_ / known, was) <= enough:
                 return f"{known:.4g} times what it was ({said})"
     far = ratio >= FREE_FACTOR or ratio <= 1 / FREE_FACTOR
     return f"{ratio:.3g} times what it was" if far and _difference(is_ / ratio, was) <= alike else None

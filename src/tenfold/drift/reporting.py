@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from tenfold.drift.columns import Ints, group_titles
-from tenfold.drift.effects import regroup
+from tenfold.drift.effects import Baseline, regroup
 from tenfold.drift.eprocess import confidence_sequence
 from tenfold.drift.judge import Circumstances, Findings, find
 from tenfold.drift.monitor import FEWEST_ROWS as FEWEST_IN_WINDOW
@@ -50,6 +50,7 @@ def report(profile: Profile, policy: Drift, state: State, around: Circumstances,
         deployed=found.deployed,
         labels_needed=labels,
         ruled_out=tuple(_ruled_out(profile, state, found, around)),
+        reasons=tuple(_restless(profile, policy, found, features)),
         control=_control(policy),
         source=profile.source,
     )
@@ -260,6 +261,19 @@ def _ruled_out(profile: Profile, state: State, found: Findings, around: Circumst
         words.append("a release: none was deployed when it began")
     if profile.task is not None and state.gap[0] > 0:
         words += _concept(profile.task, state)
+    return words
+
+
+def _restless(profile: Profile, policy: Drift, found: Findings, features: Sequence[Feature]) -> list[str]:
+    """What moved far, and moves as far between windows of the reference."""
+    proven = {*found.moved, *found.answers}
+    words = []
+    for feature in features:
+        usual = profile.baselines.get(feature.name, Baseline()).mean
+        if feature.name not in proven and feature.share > policy.drift_share and usual > policy.drift_share / 2:
+            words.append(
+                f"{feature.name} moved by {feature.share:.0%} of its rows, as between windows of the reference ({usual:.0%})"
+            )
     return words
 
 
