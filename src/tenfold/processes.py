@@ -37,6 +37,7 @@ def run(role: str, arguments: Sequence[str]) -> None:
             parser.add_argument("--local", type=int, required=True)
             parser.add_argument("--run", required=True)
             parser.add_argument("--metrics", type=int, default=-1)
+            parser.add_argument("--store", default="")
             from tenfold.server.process import stand_back
 
             stand_back()  # before the imports: a service that starts beside it comes first

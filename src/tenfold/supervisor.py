@@ -22,13 +22,15 @@ from tenfold.config import single_threaded
 from tenfold.engines.children import Children
 from tenfold.engines.crew import STOP_LIMIT_S, Crew, Say
 from tenfold.engines.health import LOOK_S, SAMPLE_S, Deaths
+from tenfold.engines.keyring import LOOK_S as KEYS_S
+from tenfold.engines.keyring import Keyring, is_loopback
 from tenfold.engines.local import Child, address_of, ended, listen, listen_unix, remove
 from tenfold.engines.plan import Plan
 from tenfold.engines.rounds import Rounds
 from tenfold.errors import Conflict, ServiceError, TenfoldError
 from tenfold.server.channel import Message
 
-__all__ = ["Message", "Plan", "Supervisor", "ended"]
+__all__ = ["Message", "Plan", "Supervisor", "ended", "is_loopback"]
 
 WATCH_S = 0.5
 
@@ -58,6 +60,7 @@ class Supervisor:
         self._metrics = listen(*plan.metrics_address, "--metrics") if plan.metrics_address else None
         self._children = Children(self._run, single_threaded(), self._heard, self._died)
         self._crews = {folder: Crew(folder, plan, self._children, self._say) for folder in plan.folders}
+        self._keys = Keyring(plan.store, plan.anonymous)
         self._rounds = Rounds(time.monotonic(), self._children.end_hanging, self._outgrown)
         for ending in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(ending, self._signalled)
@@ -67,7 +70,7 @@ class Supervisor:
             for _ in range(plan.fronts):
                 self._start_front()
             self._start_admin()
-            for regular in (self._watch_files, self._look, self._tell_admin_again):
+            for regular in (self._watch_files, self._watch_keys, self._look, self._tell_admin_again):
                 regular()
             await self._finished.wait()
         finally:
@@ -101,6 +104,7 @@ class Supervisor:
             *("--services", str(len(self._crews)), "--log", self._plan.log),
         ]
         front = self._children.start("front", arguments, [self._public])
+        front.channel.send(do="access", access=self._keys.access(self._plan.host))
         for crew in self._crews.values():
             crew.introduce(front)
         if self._stopping:
@@ -110,13 +114,14 @@ class Supervisor:
     def _start_admin(self) -> None:
         arguments = [
             *("--listen", str(self._admin.fileno()), "--local", str(self._admin_local.fileno())),
-            *("--run", str(self._run), "--log", self._plan.log),
+            *("--run", str(self._run), "--log", self._plan.log, "--store", self._plan.store),
         ]
         sockets = [self._admin, self._admin_local]
         if self._metrics is not None:
             arguments += ["--metrics", str(self._metrics.fileno())]
             sockets.append(self._metrics)
-        self._children.start("admin", arguments, sockets)
+        admin = self._children.start("admin", arguments, sockets)
+        admin.channel.send(do="access", access=self._keys.access(self._plan.admin_host))
         self._tell_admin()
 
     def _tell_admin(self) -> None:
@@ -254,6 +259,13 @@ class Supervisor:
                 self._say("reloading", {"folder": crew.folder})
                 crew.begin()
         asyncio.get_running_loop().call_later(WATCH_S, self._watch_files)
+
+    def _watch_keys(self) -> None:
+        """Several times a second: was a key created or revoked?"""
+        if self._keys.has_changed():
+            self._children.tell("front", do="access", access=self._keys.access(self._plan.host))
+            self._children.tell("admin", do="access", access=self._keys.access(self._plan.admin_host))
+        asyncio.get_running_loop().call_later(KEYS_S, self._watch_keys)
 
     # Stopping
 

@@ -6,14 +6,15 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from ipaddress import ip_address
 from pathlib import Path
 
 import click
 
 from tenfold.cli import screen
+from tenfold.cli.store import store_option
+from tenfold.control import keys, stores
 from tenfold.errors import NotFound, UsageError
-from tenfold.supervisor import Message, Plan, Supervisor, ended
+from tenfold.supervisor import Message, Plan, Supervisor, ended, is_loopback
 
 PORT = click.IntRange(0, 65535)
 
@@ -32,23 +33,29 @@ PORT = click.IntRange(0, 65535)
 @click.option("--drain-delay", default="0 s", show_default=True, help="Keep serving so long after SIGTERM.")
 @click.option("--log", default="text", show_default=True, type=click.Choice(["text", "json"]), help="Form of the log.")
 @click.option("--anonymous", is_flag=True, help="Answer anybody who reaches an address other than loopback.")
+@store_option
 @screen.json_option
 def serve(
-    services: Sequence[str], host: str, admin_host: str, anonymous: bool, as_json: bool, **options: object
+    services: Sequence[str], host: str, admin_host: str, anonymous: bool, place: str, as_json: bool, **options: object
 ) -> None:
     """Serve SERVICES: folders, or file.py[:Class]; without any, the folder that you are in.
 
     SIGTERM (or Ctrl-C) says "not ready" at once, answers what is in progress and exits 0; a second one ends at once.
     """
+    asked = folders(services)
+    place = stores.place_of(place, asked[0] if len(asked) == 1 else ".")
     for address in (host, admin_host):
-        if not (anonymous or is_loopback(address)):
+        if not (anonymous or is_loopback(address) or keys.are_held(place)):
             raise UsageError(
-                f"{address} can be reached by others, and there are no keys", "add --anonymous to allow it"
+                f"{address} can be reached by others, and no key is held for the store {place}",
+                f"tenfold keys create NAME --store {place} makes one; or add --anonymous to allow anybody",
             )
     plan = Plan(
-        folders=folders(services),
+        folders=asked,
         host=host,
         admin_host=admin_host,
+        store=place,
+        anonymous=anonymous,
         **options,  # type: ignore[arg-type]
     )
     teller = Teller(as_json or plan.log == "json")
@@ -67,14 +74,6 @@ def folders(services: Sequence[str]) -> list[str]:
     if len(set(services)) < len(services):
         raise UsageError("a service is named twice", "name each service once; --replicas N starts more processes")
     return list(services)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach the address."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 class Teller:

@@ -22,6 +22,7 @@ EXTRAS = {
     "sklearn": {"scikit-learn": "sklearn", "skops": "skops", "joblib": "joblib"},
     "onnx": {"onnxruntime": "onnxruntime"},
     "image": {"pillow": "PIL"},
+    "sign": {"cryptography": "cryptography"},
     "batch": {"pandas": "pandas", "pyarrow": "pyarrow"},
 }
 SERVICE = '''\

@@ -52,6 +52,16 @@ def listed(place: str = "") -> Sequence[Key]:
         return store.keys.list()
 
 
+def are_held(place: str = "") -> bool:
+    """Whether somebody has a key that holds; nobody has one to a store that is not there."""
+    try:
+        with opened(place) as store:
+            now = store.clock()
+            return any(not key.revoked and (key.expires is None or key.expires > now) for key in store.keys.list())
+    except NotFound:
+        return False
+
+
 def revoke(which: str, place: str = "") -> Key:
     """Let a key, by its id or the name that no other has, allow nothing any more."""
     with opened(place) as store:

@@ -11,7 +11,8 @@ from tenfold.units import seconds
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to run. ``fronts`` processes answer on one socket; each of ``folders`` gets ``replicas`` processes."""
+    """What to run. ``fronts`` processes answer on one socket; each of ``folders`` gets ``replicas`` processes.
+    ``store`` is the place of the store whose keys are asked for, if there is one; ``anonymous`` asks nobody for a key."""
 
     folders: Sequence[str]
     host: str = "127.0.0.1"
@@ -25,6 +26,8 @@ class Plan:
     reload: bool = False
     metrics: str = ""
     log: str = "text"
+    store: str = ""
+    anonymous: bool = False
 
     def __post_init__(self) -> None:
         self.drain_delay_s  # noqa: B018 -- read once, so that a wrong unit is an error now and not at the end

@@ -7,6 +7,7 @@ handed to it as ``Views``, since pages and answer sheets are made on higher floo
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import socket
@@ -16,16 +17,20 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tenfold.auth import Access
+from tenfold.errors import TenfoldError
 from tenfold.server.channel import Channel, Message
 from tenfold.server.history import Recorder
 from tenfold.server.responses import JSON, Date, problem, response
 from tenfold.server.totals import Totals, live
 from tenfold.server.usage import Usage, Used, Whose
-from tenfold.server.wire import Connection, Handler, Head, Heads, Live, refuse_method
+from tenfold.server.wire import Connection, Handler, Head, Heads, Live, refuse_key, refuse_method
+from tenfold.store.opening import checkpoint
 
 WINDOW_S = 3600.0  # what "live" is about
 SNAPSHOT_S = 10.0
 RATE_S = 60.0  # what a rate is taken over
+CHECKPOINT_S = 60.0
 LAST_LOOK_S = 600.0  # a release that was replaced is shown for so long, so that its last counts are seen
 
 Past = deque[tuple[float, Counter[str]]]
@@ -57,11 +62,13 @@ View = Callable[["Admin", Head], Page]
 
 
 class Admin:
-    """The fleet, and the routes that show it."""
+    """The fleet, and the routes that show it. Whatever is no reading needs a key that may ``operate``, and so does reading
+    where others could."""
 
     max_body_bytes = 1 << 16
 
-    def __init__(self, channel: Channel, run: Path, views: Mapping[str, View]) -> None:
+    def __init__(self, channel: Channel, run: Path, views: Mapping[str, View], store: str = "") -> None:
+        """``store`` is the place of the store that this server looks after; "" for none."""
         self.draining = False
         self.heads = Heads(self)
         self.fleet: list[Mapping[str, Any]] = []
@@ -76,6 +83,9 @@ class Admin:
         self._recorder = Recorder(run, self._totals.of, time.time())
         self._past: dict[str, Past] = {}
         self._former: dict[str, tuple[float, Mapping[str, Any]]] = {}
+        self._store = store
+        self._gate = Access(required=("operate",)).gate()  # until the supervisor says who may do what
+        self._reading_needs_key = False
         self._stopped = asyncio.Event()
 
     def served(self) -> list[Served]:
@@ -131,6 +141,16 @@ class Admin:
             del self._former[release]
 
     def _told(self, message: Message) -> None:
+        if message["do"] == "access":
+            access = Access.of(message["access"].encode())
+            self._gate, self._reading_needs_key = (
+                access.gate(),
+                "predict" in access.required,
+            )  # as where others reach it
+        else:
+            self._take(message)
+
+    def _take(self, message: Message) -> None:
         """The supervisor says how its fleet is now."""
         now = time.monotonic()
         current = {about["release"] for about in message["services"]}
@@ -148,6 +168,21 @@ class Admin:
         return Connection(self, self.heads, self.live)
 
     def resolve(self, head: Head) -> Handler:
+        """The handler of a request. Its key is looked at whenever it comes: keys run out and are revoked."""
+        handler = self.route(head)
+
+        def guarded(connection: Connection, head: Head, body: bytes, started: float) -> None:
+            code = self._refusal(head)
+            (refuse_key(code) if code else handler)(connection, head, body, started)
+
+        return guarded
+
+    def _refusal(self, head: Head) -> str:
+        if head.method in ("GET", "HEAD") and not self._reading_needs_key:
+            return ""
+        return self._gate.refusal(head.headers.get("authorization", ""), "operate", time.time())
+
+    def route(self, head: Head) -> Handler:
         """The view of the longest matching route."""
         path = head.path.rstrip("/") or "/"
         name = max(
@@ -180,10 +215,12 @@ class Admin:
         loop = asyncio.get_running_loop()
         loop.add_reader(self._channel.fileno(), self._hear)
         await loop.create_server(self.connection, sock=listening)
-        await loop.create_unix_server(self.connection, sock=local)
+        await loop.create_unix_server(Keyless(self).connection, sock=local)
         if metrics is not None:
-            await loop.create_server(Alone(self, "/metrics").connection, sock=metrics)
+            await loop.create_server(Keyless(self, "/metrics").connection, sock=metrics)
         self._tick()
+        if self._store:
+            self._checkpoint()
         await self._stopped.wait()
 
     def _tick(self) -> None:
@@ -197,14 +234,28 @@ class Admin:
             connection.check_patience(now)
         asyncio.get_running_loop().call_later(1.0, self._tick)
 
+    def _checkpoint(self) -> None:
+        """Once a minute, aside: the log of the store's database is moved into it. Only this process does so."""
+        loop = asyncio.get_running_loop()
+        loop.run_in_executor(None, _checkpoint, self._store)
+        loop.call_later(CHECKPOINT_S, self._checkpoint)
 
-class Alone:
-    """One route of the admin process and no other, for a port that more may reach than should see the rest."""
+
+def _checkpoint(place: str) -> None:
+    try:
+        checkpoint(place)
+    except TenfoldError as error:
+        logging.getLogger("tenfold").warning("%s", error.message)
+
+
+class Keyless:
+    """The routes as they are without a key: one of them alone, for a port that more may reach than should see the rest; or
+    all, for the fronts of this server."""
 
     max_body_bytes = 0
     draining = False
 
-    def __init__(self, admin: Admin, path: str) -> None:
+    def __init__(self, admin: Admin, path: str = "") -> None:
         self._admin = admin
         self._path = path
         self._heads = Heads(self)
@@ -214,8 +265,8 @@ class Alone:
         return Connection(self, self._heads, self._admin.live)
 
     def resolve(self, head: Head) -> Handler:
-        """The handler of the one route."""
-        return self._admin.resolve(head) if head.path == self._path else _not_here
+        """The handler of the one route, or of each."""
+        return self._admin.route(head) if self._path in ("", head.path) else _not_here
 
 
 def _not_here(connection: Connection, head: Head, body: bytes, started: float) -> None:
@@ -229,13 +280,15 @@ def _not_found(connection: Connection, head: Head, body: bytes, started: float) 
     )
 
 
-def main(channel: int, listen: int, local: int, run: str, views: Mapping[str, View], metrics: int = -1) -> None:
+def main(
+    channel: int, listen: int, local: int, run: str, views: Mapping[str, View], metrics: int = -1, store: str = ""
+) -> None:
     """Run the admin process on inherited descriptors."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
     async def serve() -> None:
-        admin = Admin(Channel.inherited(channel), Path(run), views)
+        admin = Admin(Channel.inherited(channel), Path(run), views, store)
         alone = socket.socket(fileno=metrics) if metrics >= 0 else None
         await admin.serve(socket.socket(fileno=listen), socket.socket(fileno=local), alone)
 

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import signal
 import socket
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
+from tenfold.auth import Access, Scope
 from tenfold.contract.form import Form
 from tenfold.server.channel import Channel, Message, settle_memory
 from tenfold.server.frames import Frame, Hello
@@ -35,6 +38,7 @@ from tenfold.server.wire import (
     Live,
     encode_json,
     problem,
+    refuse_key,
     refuse_method,
     response,
 )
@@ -43,6 +47,7 @@ from tenfold.spec import Spec
 DRAIN_LIMIT_S = 30.0
 GRACE_S = 0.5
 POLL_S = 0.01
+REFUSED_BYTES = 8 * 2**20  # of a body without a key are read, so that the answer to it is heard
 NO_SERVICE = Form(name="", fields=())  # what requests for no service in particular are counted by
 
 
@@ -70,6 +75,8 @@ class Front:
         self._others = Counters(run / f"front-{number}..counters", names_for(NO_SERVICE))
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopped = asyncio.Event()
+        self._gate = Access().gate()  # the supervisor says first thing who may do what
+        self._lapses_s = math.inf
 
     def connection(self) -> Connection:
         """A new client's protocol."""
@@ -78,7 +85,22 @@ class Front:
     # Routes
 
     def resolve(self, head: Head) -> Handler:
-        """The handler of a request, by its path and method."""
+        """The handler of a request, by its path and method; a refusal where its key does not allow that."""
+        scope = _scope(head)
+        code = self._gate.refusal(head.headers.get("authorization", ""), scope, time.time()) if scope else ""
+        return self._refuse(head, code) if code else self._route(head)
+
+    def _refuse(self, head: Head, code: str) -> Handler:
+        head.max_body = REFUSED_BYTES
+        refuse = refuse_key(code)
+
+        def counted(connection: Connection, head: Head, body: bytes, started: float) -> None:
+            self._others.refused(code)
+            refuse(connection, head, body, started)
+
+        return counted
+
+    def _route(self, head: Head) -> Handler:
         match head.path.strip("/").split("/"):
             case [""]:
                 return self._only(head, self._index, "GET", "HEAD")
@@ -247,6 +269,10 @@ class Front:
                 self._troubles[message["name"]] = message["because"]
                 if message["name"] in self.sites:
                     self.sites[message["name"]].lane.give_up(message["retry_s"])
+            case "access":
+                self._gate = Access.of(message["access"].encode()).gate()
+                self._lapses_s = self._gate.lapses_s(time.time())
+                self.heads.clear()
             case "unready":
                 self._ready = False
             case "drain":
@@ -280,6 +306,9 @@ class Front:
     def _tick(self) -> None:
         """Once a second: the date, what was refused on the wire, and patience with silent clients."""
         Date.refresh()
+        if time.time() >= self._lapses_s:  # what was decided about heads may not hold any more
+            self._lapses_s = self._gate.lapses_s(time.time())
+            self.heads.clear()
         for code, count in self._live.rejected.items():
             self._others.add(f"refusal:{code}", count)
         self._live.rejected.clear()
@@ -287,6 +316,13 @@ class Front:
         for connection in list(self._live):
             connection.check_patience(now)
         asyncio.get_running_loop().call_later(1.0, self._tick)
+
+
+def _scope(head: Head) -> Scope | Literal[""]:
+    """What a request wants to do: to read pages, health and contracts is nobody's secret."""
+    if head.method in ("GET", "HEAD", "OPTIONS"):
+        return ""
+    return "feedback" if head.path.rstrip("/").endswith("/feedback") else "predict"
 
 
 def main(channel: int, listen: int, run: str, number: int, services: int) -> None:

@@ -486,3 +486,13 @@ def refuse_method(*allowed: str) -> Handler:
         connection.send(problem("method_not_allowed", headers=[("allow", ", ".join(allowed))]), head.keep_alive)
 
     return refuse
+
+
+def refuse_key(code: str) -> Handler:
+    """A handler for a request without a key (``unauthorized``), or with one of other scopes (``forbidden``)."""
+    challenge = [("www-authenticate", 'Bearer realm="tenfold"')] if code == "unauthorized" else []
+
+    def refuse(connection: Connection, head: Head, body: bytes, started: float) -> None:
+        connection.send(problem(code, headers=challenge), head.keep_alive)
+
+    return refuse

@@ -40,6 +40,7 @@ from tenfold.store.releases import NumberedReleases
 from tenfold.store.sqlite import FILE, SQLite
 
 EMBEDDED = ".tenfold"
+CHECKPOINT_BUSY_S = 1.0  # somebody who reads for long is not waited for: the next checkpoint comes in a minute
 
 
 @dataclass
@@ -139,6 +140,19 @@ def open_store(
         database.close()
         raise
     return Store(database, Files(file.parent / "blobs"), file.parent, clock, entropy)
+
+
+def checkpoint(place: str) -> None:
+    """Move what was written from the log of an embedded database into the database itself. For the admin process, which
+    alone may; where there is no such database (yet), nothing is done."""
+    try:
+        database = SQLite(_file(place), busy_s=CHECKPOINT_BUSY_S)
+    except NotFound:
+        return
+    try:
+        database.checkpoint()
+    finally:
+        database.close()
 
 
 def folder_of(place: str) -> Path:
