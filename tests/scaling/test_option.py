@@ -22,3 +22,20 @@ def test_bounds_that_contradict_each_other_are_an_error() -> None:
         Scaling(min_replicas=2, max_replicas=1)
     with pytest.raises(ServiceError, match=r"\[production.scaling\]: .* fewer than min_replicas=9"):
         Scaling(1, 8).override({"min_replicas": 9}, "[production.scaling]")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "fault"),
+    [
+        ({"min_replicas": 0}, "a service that stops when it is idle needs max_replicas"),
+        ({"min_replicas": 0, "max_replicas": 0}, "fewer than min_replicas=1"),
+        ({"headroom": "10"}, "'10' has no unit"),
+        ({"scale_in_after": "soon"}, "'soon' is not a quantity"),
+        ({"drain_backlog_in": "0 s"}, "no number of replicas answers what waits in no time"),
+        ({"share": 0.0}, "share"),
+    ],
+)
+def test_criteria_that_cannot_be_followed_are_an_error(wrong: dict[str, object], fault: str) -> None:
+    """A slip is said when the class is read, and not when the traffic rises."""
+    with pytest.raises(ServiceError, match=fault):
+        Scaling().override(wrong, "[scaling]")

@@ -65,9 +65,10 @@ def _gone(spec: Spec) -> Iterator[Rule]:
     ready, name = f"tenfold_ready_replicas{{{selector(spec)}}}", spec.name
     summary = f"nobody serves {name}: its server is gone, or Prometheus does not reach it"
     yield Rule("TenfoldGone", f"absent({ready})", "2m", "page", summary, "tenfold serve; curl HOST:PORT/metrics")
-    summary, fix = f"{name} has no replica that is loaded", "the log of tenfold serve says why; tenfold check"
-    yield Rule("TenfoldNoReplica", f"sum({ready}) == 0", "1m", "page", summary, fix)
     fewest, _ = spec.scaling.bounds
+    if fewest:
+        summary, fix = f"{name} has no replica that is loaded", "the log of tenfold serve says why; tenfold check"
+        yield Rule("TenfoldNoReplica", f"sum({ready}) == 0", "1m", "page", summary, fix)
     if fewest > 1:
         summary = f"{name} has {{{{ $value }}}} of at least {fewest} replicas"
         fix = f"tenfold serve --replicas {fewest}"
