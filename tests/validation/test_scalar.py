@@ -150,6 +150,18 @@ def test_a_flagged_category_is_missing_to_the_model(decoder: Decoder) -> None:
     assert outcomes.parts[0][2] == struct.pack("<i", -1)
 
 
+def test_a_number_that_no_batch_can_hold_is_refused_where_others_are_flagged() -> None:
+    """Of a list of numbered categories, an unknown one is flagged, and one beyond 64 bits refuses its row."""
+    ward = Field(name="", wire="", kind="category", categories=(1, 2, 3))
+    wards = Field(name="wards", wire="wards", kind="list", item=ward, on_invalid=Action("flag"))
+    decoder = Decoder(Form(name="Visits", fields=(wards,)))
+    flagged = decoder.one_slow(b'{"wards": [1, 9]}')
+    assert [(flag.pointer, flag.code) for flag in flagged.flags] == [("/wards/1", "unseen")]
+    assert flagged.parts
+    for number in (2**63, -(2**63) - 1, 10**30):
+        assert slow(decoder, b'{"wards": [1, %d]}' % number) == [("/wards/1", "unseen")]
+
+
 def test_a_whole_number_written_as_a_decimal_is_an_integer(decoder: Decoder) -> None:
     """JavaScript's 3.0 is 3, and no digit is lost."""
     assert decoder.one_slow(body(count=3.0)).parts == [decoder.one(body(count=3))]

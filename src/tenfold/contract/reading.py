@@ -78,7 +78,7 @@ def reader(field: Field, name: str) -> Reader:
     """The function that reads a value of this field; ``name`` is what its sentences call the field."""
     if field.kind == "list":
         assert field.item is not None  # the declaration gives every list its items
-        return _list_reader(field, name, reader(field.item, f"an item of {name}"))
+        return _list_reader(field, name, _item_reader(field.item, f"an item of {name}"))
     if field.kind == "tensor":
         return _tensor_reader(field, name)
     return partial(_READERS[field.kind], field=field, name=name)
@@ -215,6 +215,21 @@ def _list_reader(field: Field, name: str, read_item: Reader) -> Reader:
         return stored
 
     return read_list
+
+
+def _item_reader(item: Field, name: str) -> Reader:
+    """Of numbered categories, a list keeps the numbers themselves. One beyond 64 bits cannot be kept, flagged or not."""
+    read = reader(item, name)
+    if item.kind != "category" or isinstance(item.categories[0], str):
+        return read
+
+    def read_number(value: Any) -> int:
+        number: int = read(value)
+        if not INT64[0] <= number <= INT64[1]:
+            raise Unfit("unseen", f"{name} must be {words.one_of(item.categories)}, found another value")
+        return number
+
+    return read_number
 
 
 def _tensor_reader(field: Field, name: str) -> Reader:
