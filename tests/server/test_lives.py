@@ -236,12 +236,13 @@ def test_reload(tmp_path: Path) -> None:
         assert server.ask("/predict", GOOD).json["output"]["x"] == 2.0
 
 
-PLUS_ONE = SERVICE.replace('"x": x,', '"x": x + 1,')
+PATIENT = SERVICE.replace('Deadline("10 s")', 'Deadline("5 min")')  # the slow request is begun long before it ends
+PATIENT_PLUS_ONE = PATIENT.replace('"x": x,', '"x": x + 1,')
 
 
 def test_reload_under_load(tmp_path: Path) -> None:
     """Requests that wait, run, or are still being sent while releases change are all answered, each by one release."""
-    folder = write_service(tmp_path / "service")
+    folder = write_service(tmp_path / "service", PATIENT)
     with (
         serve(folder, "--reload", "--replicas", "2", log=tmp_path / "log") as server,
         ThreadPoolExecutor(16) as clients,
@@ -264,13 +265,14 @@ def test_reload_under_load(tmp_path: Path) -> None:
 
         asking = [clients.submit(ask, client) for client in range(16)]
         try:
-            for source, x in ((PLUS_ONE, 2.0), (SERVICE, 1.0), (PLUS_ONE, 2.0)):
+            for source, x in ((PATIENT_PLUS_ONE, 2.0), (PATIENT, 1.0), (PATIENT_PLUS_ONE, 2.0)):
                 write_service(folder, source)
                 until(partial(lambda x: answered() == x, x), "the other release")
                 until(lambda: len(server.pids("replica")) == 2, "the end of the old replicas")
         finally:
             stop.set()
         assert set().union(*(client.result() for client in asking)) == {(200, 1.0), (200, 2.0)}
+        slow.settimeout(60)
         slow.sendall(body[5:])
         assert b'"x":8.0' in slow.recv(10_000)
 

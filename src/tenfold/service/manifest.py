@@ -17,7 +17,8 @@ import msgspec
 
 from tenfold.contract.form import Form
 from tenfold.model import Trusted
-from tenfold.service.reference import FILE as REFERENCE
+
+REFERENCE = "reference.json"  # see tenfold.service.reference
 
 CODE = (".py", ".toml")
 ENVIRONMENT = ("pyproject.toml", "uv.lock", "pylock.toml", "requirements.txt", "requirements.lock", ".python-version")

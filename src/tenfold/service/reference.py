@@ -30,10 +30,10 @@ from tenfold.contract.form import Action, Field, Form, leaves
 from tenfold.contract.reading import written
 from tenfold.errors import ContractError, InvalidInput, ServiceError
 from tenfold.rows import Array, Rows
+from tenfold.service.manifest import REFERENCE as FILE
 from tenfold.validation import block
 from tenfold.validation.actions import asked, resolve
 
-FILE = "reference.json"
 FLAG = Action("flag")
 ORDERED = ("float", "int", "datetime", "date")
 MEASURED = (*ORDERED, "bool", "category")
