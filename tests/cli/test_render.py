@@ -1,14 +1,18 @@
-"""``tenfold render grafana``: files that another system takes as they are."""
+"""``tenfold render``: files that another system takes as they are."""
 
 from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tenfold.answers import Startup, keep
+from tenfold.answers.evidence import Capacity as Measured
+from tenfold.capacity.card import Card
 from tenfold.cli.render import TARGETS
 from tenfold.console.metrics import FAMILIES
 from tenfold.control import renders
@@ -16,6 +20,8 @@ from tenfold.control.alerts import rules_file
 from tenfold.control.grafana import WIDTH, dashboard
 from tenfold.deadline import Deadline
 from tenfold.scaling import Scaling
+from tenfold.service import find
+from tenfold.service import spec as read_spec
 from tests.answers.examples import spec
 from tests.cli.conftest import Run
 from tests.server.running import write_service
@@ -54,6 +60,69 @@ def test_a_file_is_no_folder(tmp_path: Path, run: Run) -> None:
 def test_the_command_line_knows_every_target() -> None:
     """What can be rendered can be asked for."""
     assert list(renders.TARGETS) == TARGETS
+
+
+# -- kubernetes and the like: what is written is looked at in tests/render ------------------------------------------------
+
+
+def test_what_was_measured_is_what_is_written(tmp_path: Path, run: Run) -> None:
+    """Numbers come from the evidence beside the service, as long as it is about this very release."""
+    service = write_service(tmp_path / "echoes")
+    (service / "tenfold.toml").write_text('[production.releases]\nsteps = "external"\n[scaling]\nmax_replicas = 3\n')
+    stated = read_spec(find(service, "production"))
+    card = Card(rows_per_s=800.0, deadline_s=10.0, replicas=2)
+    keep(service, stated, datetime.now(UTC), Startup(seconds=50.0), Measured(card=card))
+    done = run("render", "kubernetes", service, "--env", "production", "-o", tmp_path / "out", "--json")
+    assert done.code == 0, done.err
+    texts = {Path(file).name: Path(file).read_text("utf-8") for file in done.json()["files"]}
+    assert texts.keys() == {"echoes.yaml", "echoes-custom.yaml"}
+    assert 'averageValue: "300"' in texts["echoes.yaml"]
+    assert "failureThreshold: 100" in texts["echoes.yaml"]
+    assert f"image: echoes:{stated.release[:12]}" in texts["echoes.yaml"]
+    assert '- "--env"\n            - production' in texts["echoes.yaml"]
+    (service / "more.py").write_text("x = 1\n")
+    done = run("render", "kubernetes", service, "--env", "production", "-o", tmp_path / "out")
+    assert done.code == 6
+    assert "nobody has measured" in done.err
+
+
+def test_a_refusal_writes_nothing(tmp_path: Path, run: Run) -> None:
+    """A canary that Kubernetes would leave out is refused, with two ways on, and no folder is made."""
+    done = run("render", "kubernetes", write_service(tmp_path / "echoes"), "-o", tmp_path / "out")
+    assert done.code == 3
+    assert "Releases(steps=" in done.err
+    assert "--store-secret" in done.err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["grafana", "--image", "a:1"], "render grafana has no use for --image"),
+        (["kserve", "--hostname", "a.example"], "render kserve has no use for --hostname"),
+        (["kubernetes", "--base", "python:3"], "render kubernetes has no use for --base"),
+        (["dockerfile", "--store-secret", "x"], "render dockerfile has no use for --store-secret"),
+        (["kubernetes", "--start", "8"], "--start: '8' has no unit"),
+        (["kubernetes", "--memory", "much"], "--memory: 'much' is not a quantity"),
+        (["kubernetes", "--rate-per-replica", "9 rows"], "--rate-per-replica: '9 rows'"),
+    ],
+)
+def test_options_that_mean_nothing_are_refused(tmp_path: Path, run: Run, words: list[str], said: str) -> None:
+    """What one target takes and another does not is said, as is a quantity without its unit."""
+    target, *options = words
+    done = run("render", target, write_service(tmp_path / "echoes"), "-o", tmp_path / "out", *options)
+    assert done.code == 2
+    assert said in done.err
+
+
+def test_an_image_is_written(tmp_path: Path, run: Run) -> None:
+    """A folder whose pyproject.toml names its libraries and its Python needs no more."""
+    service = write_service(tmp_path / "echoes")
+    (service / "pyproject.toml").write_text('[project]\nrequires-python = ">=3.12"\ndependencies = ["tenfold"]\n')
+    done = run("render", "dockerfile", service, "-o", tmp_path / "out")
+    assert done.code == 0, done.err
+    assert "docker build" in done.out
+    assert "FROM python:3.12-slim" in (tmp_path / "out" / "Dockerfile").read_text("utf-8")
 
 
 def test_panels_fill_the_page(panels: list[dict[str, Any]]) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from tenfold.cli import screen
 
-TARGETS = ["grafana"]  # as control.renders has them; named here so that --help waits for no library
+TARGETS = ["grafana", "kubernetes", "kserve", "dockerfile"]  # as control.renders has them; --help waits for no library
 
 
 @click.command()
@@ -18,16 +19,38 @@ TARGETS = ["grafana"]  # as control.renders has them; named here so that --help 
     *("-o", "--out"), metavar="DIR", required=True, type=click.Path(path_type=Path), help="The folder to write to."
 )
 @click.option("--env", default="", help="Options of this environment in tenfold.toml.")
+@click.option("--image", default="", metavar="REF", help="The image; the service's name and release by default.")
+@click.option("--base", default="", metavar="REF", help="dockerfile: the image with Python to build on.")
+@click.option("--namespace", default="", help="The namespace; that of kubectl by default.")
+@click.option("--hostname", default="", help="kubernetes: a route from outside, for this name…")
+@click.option("--gateway", default="", metavar="[NAMESPACE/]NAME", help="…through this gateway.")
+@click.option("--prometheus", default="", metavar="URL", help="Scale by KEDA, which asks this Prometheus.")
+@click.option("--secret", multiple=True, metavar="NAME", help="A Secret whose keys become environment variables.")
+@click.option(
+    "--store-secret", default="", metavar="NAME", help="Serve what a store deploys: a Secret with TENFOLD_STORE."
+)
+@click.option("--egress", is_flag=True, help="kubernetes: let it ask other addresses.")
+@click.option("--memory", default="", metavar="SIZE", help='Memory of a pod, such as "2 GiB"; a guess by default.')
+@click.option(
+    "--rate-per-replica", default="", metavar="RATE", help='"240 rows/s", where tenfold bench did not measure.'
+)
+@click.option("--start", default="", metavar="TIME", help='"8 s" for a start, where tenfold check did not measure.')
 @screen.json_option
-def render(target: str, service: str, out: Path, env: str, as_json: bool) -> None:
-    """Write what TARGET needs of a SERVICE into a folder.
+def render(target: str, service: str, out: Path, env: str, as_json: bool, **said: Any) -> None:
+    r"""Write what TARGET needs of a SERVICE into a folder.
 
-    grafana: a dashboard, and alert rules for Prometheus, about the metrics that tenfold serve exports.
+    \b
+    grafana     a dashboard, and alert rules for Prometheus, about what tenfold serve exports
+    kubernetes  Deployment, Service, autoscaler, disruption budget, network policy, monitor, route
+    kserve      an InferenceService
+    dockerfile  an image: libraries in one stage, served in another, without rights
+
+    What a target cannot do of what the service declares is refused.
     """
     from tenfold.control import renders
 
-    written = renders.render(target, service, out, env)
-    then = renders.TARGETS[target].next
+    written = renders.render(target, service, out, env, renders.wanted(**said))
+    then = renders.TARGETS[target].next.replace("DIR", str(out)).replace("SERVICE", service)
     if as_json:
         screen.print_json({"target": target, "files": [str(path) for path in written], "next": then})
         return

@@ -1,47 +1,141 @@
 """What the next system needs of a service, written as files: one target for each such system.
 
-A target is a function from the ten answers to texts by file name. It starts nothing and asks nobody, so that what it writes
-can be kept in git, and only changes when the service does.
+A target is a function from the ten answers, and what was measured, to texts by file name. It starts nothing and asks nobody,
+so that what it writes can be kept in git, and only changes when the service does.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
+from tenfold.answers import Evidence
+from tenfold.config import server
 from tenfold.control import grafana
+from tenfold.engines.crew import STOP_LIMIT_S
 from tenfold.errors import UsageError
-from tenfold.service import find, spec
-from tenfold.spec import Spec
+from tenfold.render import Asked, Image, Measured, Wanted, dockerfile, kserve, kubernetes
+from tenfold.server.front import DRAIN_LIMIT_S
+from tenfold.service import Service, Spec, find, spec
+from tenfold.units import rows_per_s, seconds, size_bytes
+
+__all__ = ["TARGETS", "render", "wanted"]
+
+PINS = ("uv.lock", "pylock.toml", "requirements.lock", "requirements.txt", "pyproject.toml")
+POD = frozenset(
+    ["image", "namespace", "prometheus", "secret", "store_secret", "memory", "rate_per_replica", "start"]
+)  # what is said of a pod, wherever it is
+UNITS: Mapping[str, Callable[[str], float]] = {"memory": size_bytes, "rate_per_replica": rows_per_s, "start": seconds}
 
 
 class Target(NamedTuple):
-    """A system: what is written for it, how, and what a person does with that."""
+    """A system: what is written for it, how, what a person does with that, and which options it takes."""
 
     about: str
-    files: Callable[[Spec], Mapping[str, str]]
+    files: Callable[[Asked], Mapping[str, str]]
     next: str
+    takes: frozenset[str] = frozenset()
 
 
 TARGETS = {
     "grafana": Target(
         "a dashboard for Grafana and alert rules for Prometheus",
-        grafana.files,
+        lambda asked: grafana.files(asked.spec),
         "import the dashboard in Grafana; name the rules in rule_files of prometheus.yml",
-    )
+    ),
+    "kubernetes": Target(
+        "what a cluster needs to run and scale it",
+        kubernetes.files,
+        "kubectl apply -f DIR; -custom.yaml needs the Prometheus operator, and KEDA or a gateway where they are used",
+        POD | {"hostname", "gateway", "egress"},
+    ),
+    "kserve": Target("an InferenceService for KServe", kserve.files, "kubectl apply -f DIR", POD),
+    "dockerfile": Target(
+        "an image of it",
+        dockerfile.files,
+        "docker build --tag NAME:TAG --file DIR/Dockerfile SERVICE; --image NAME:TAG is what render kubernetes runs",
+        frozenset(["image", "base"]),
+    ),
 }
 
 
-def render(target: str, service: str, folder: Path, env: str = "") -> list[Path]:
+def wanted(**said: str | bool | tuple[str, ...]) -> Wanted:
+    """What was said on the command line, quantities read. Raises ``UsageError`` for one that cannot be read."""
+    values: dict[str, object] = dict(said)
+    for name, read in UNITS.items():
+        text = str(said.get(name) or "")
+        try:
+            values[name] = read(text) if text else 0
+        except ValueError as error:
+            raise UsageError(f"--{name.replace('_', '-')}: {error}", "tenfold render --help") from None
+    return msgspec.convert(values, Wanted)
+
+
+def render(target: str, service: str, folder: Path, env: str = "", place: Wanted | None = None) -> list[Path]:
     """Write what ``target`` needs of a service into a folder, over what stands there under the same names."""
-    stated = spec(find(service, env))
+    chosen, place = TARGETS[target], place or Wanted()
+    usual = Wanted()
+    for name in Wanted.__struct_fields__:
+        if name not in chosen.takes and getattr(place, name) != getattr(usual, name):
+            takes = ", ".join(sorted(f"--{one.replace('_', '-')}" for one in chosen.takes)) or "none of its like"
+            raise UsageError(f"render {target} has no use for --{name.replace('_', '-')}", f"it takes {takes}")
+    found = find(service, env)
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file", "-o DIR names a folder, which is made where there is none")
+    texts = chosen.files(_asked(found, spec(found), service, env, place))
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    for name, text in TARGETS[target].files(stated).items():
+    for name, text in texts.items():
         path = folder / name
         path.write_text(text, "utf-8")
         written.append(path)
     return written
+
+
+def _asked(service: Service, stated: Spec, target: str, env: str, place: Wanted) -> Asked:
+    """A service with what was measured of it, and what stands beside it."""
+    limits = server(service.folder, env)
+    named = target.rpartition("/")[2]
+    return Asked(
+        spec=stated,
+        target=named if ".py" in named else ".",
+        wanted=place,
+        measured=_measured(service, stated),
+        image_of=Image(_pins(service.folder), _python(service.folder)),
+        env=env,
+        drain_delay_s=limits.drain_delay_s,
+        memory_bytes=limits.memory_bytes,
+        drain_limit_s=DRAIN_LIMIT_S,
+        stop_limit_s=STOP_LIMIT_S,
+    )
+
+
+def _measured(service: Service, stated: Spec) -> Measured:
+    """Only what was measured of this very release counts."""
+    evidence = Evidence.read(service.folder).of(stated)
+    model = service.folder / stated.model
+    return Measured(
+        rows_per_s=evidence.capacity.card.per_replica if evidence.capacity else None,
+        start_s=evidence.startup.seconds if evidence.startup else None,
+        model_bytes=model.stat().st_size if stated.model and model.is_file() else 0,
+    )
+
+
+def _pins(folder: Path) -> str:
+    """The file that pins the libraries, the surest of those that are there."""
+    return next((name for name in PINS if (folder / name).is_file()), "")
+
+
+def _python(folder: Path) -> str:
+    """The oldest Python that the service asks for, which is one that it was made with."""
+    project = folder / "pyproject.toml"
+    said = (
+        re.search(r'requires-python\s*=\s*"[~>=]=\s*(3\.\d+)', project.read_text("utf-8"))
+        if project.is_file()
+        else None
+    )
+    return said[1] if said else Image().python
