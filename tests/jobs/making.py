@@ -25,8 +25,8 @@ from tenfold import (
     rule,
 )
 
-KILLS, HANGS, RAISES, LEAVES = 66.0, 77.0, 88.0, 55.0
-ONCE = Path(__file__).parent / "once"
+KILLS, HANGS, RAISES, LEAVES, UNLUCKY = 66.0, 77.0, 88.0, 55.0, 44.0
+ONCE, SLOW = Path(__file__).parent / "once", Path(__file__).parent / "slow"
 
 
 class Row(Contract):
@@ -65,7 +65,9 @@ class Doubled(Service):
             raise ValueError("this is no number to double")
         if (rows.x == HANGS).any():
             time.sleep(1000)
-        if ONCE.exists():
+        if SLOW.exists():
+            time.sleep(0.2)
+        if (rows.x == UNLUCKY).any() and ONCE.exists():
             ONCE.unlink()
             os.kill(os.getpid(), signal.SIGKILL)
         return rows.x + rows.y + rows.z

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from resource import RLIMIT_FSIZE, setrlimit
@@ -21,7 +22,8 @@ from pyarrow import csv
 
 from tests.jobs.making import content, digests, read, rows, service, write
 
-pytestmark = pytest.mark.slow
+LONG_S = 300.0  # on a machine that many share
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(LONG_S + 60)]
 COMMAND = [sys.executable, "-m", "tenfold", "batch"]
 OPTIONS = ["--keep", "note", "--workers", "2"]
 
@@ -46,8 +48,8 @@ class Job:
 
     def run(self, *arguments: object, code: int = 0, **options: Any) -> tuple[str, str]:
         """Run it to its end, which has to be this one; what it printed."""
-        job = self.begin(*arguments, **options)
-        out, err = job.communicate(timeout=100)
+        with ended(self.begin(*arguments, **options)) as job:
+            out, err = job.communicate(timeout=LONG_S)
         assert job.returncode == code, out + err
         return out, err
 
@@ -56,13 +58,23 @@ class Job:
         return write(self.folder / name, rows(n, **changed))
 
 
+@contextmanager
+def ended(job: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
+    """A process that is gone at the end, whatever becomes of the test."""
+    with job:
+        try:
+            yield job
+        finally:
+            job.kill()
+
+
 @pytest.fixture
 def job(tmp_path: Path) -> Job:
     """One in a folder of its own."""
     return Job(tmp_path)
 
 
-def until(holds: Callable[[], bool], seconds: float = 60.0) -> None:
+def until(holds: Callable[[], bool], seconds: float = LONG_S) -> None:
     """Wait for something that another process does."""
     limit = time.monotonic() + seconds
     while not holds():
@@ -167,12 +179,12 @@ def test_a_job_that_is_killed_at_any_point_goes_on(long: Job, whole: dict[str, s
 
 def begin_and_kill(job: Job, out: Path, at: int, later_s: float) -> None:
     """Run the job until it has kept so many parts, and a little longer; its workers have to end by themselves."""
-    killed = job.begin("in.parquet", "-o", out, "--shard-rows", 40, *OPTIONS)
-    until(partial(has_come_to, killed, out, at))
-    time.sleep(later_s)
-    workers = list(children(killed.pid))
-    killed.kill()
-    killed.communicate()
+    with ended(job.begin("in.parquet", "-o", out, "--shard-rows", 40, *OPTIONS)) as killed:
+        until(partial(has_come_to, killed, out, at))
+        time.sleep(later_s)
+        workers = list(children(killed.pid))
+        killed.kill()
+        killed.communicate()
     until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
 
 
@@ -180,12 +192,13 @@ def test_workers_that_are_killed_are_replaced(long: Job, whole: dict[str, str]) 
     """A worker is no more than its work: others take it over, and nothing shows."""
     chance = random.Random(7)
     out = long.folder / "workers"
-    running = long.begin("in.parquet", "-o", out, "--shard-rows", 40, *OPTIONS)
-    for at in (3, 15, 30):
-        until(partial(has_come_to, running, out, at))
-        for pid in list(children(running.pid))[: chance.randint(1, 2)]:
-            os.kill(pid, signal.SIGKILL)
-    _, err = running.communicate(timeout=100)
+    with ended(long.begin("in.parquet", "-o", out, "--shard-rows", 40, *OPTIONS)) as running:
+        for at in (3, 15, 30):
+            until(partial(has_come_to, running, out, at))
+            for pid in list(children(running.pid))[: chance.randint(1, 2)]:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        _, err = running.communicate(timeout=LONG_S)
     assert running.returncode == 0, err
     assert digests(out) == whole
 
@@ -193,10 +206,12 @@ def test_workers_that_are_killed_are_replaced(long: Job, whole: dict[str, str]) 
 def test_ctrl_c_keeps_what_is_in_work_and_says_how_to_go_on(long: Job, whole: dict[str, str]) -> None:
     """Once finishes what was begun; the same command then finishes the job."""
     out = long.folder / "asked"
-    running = long.begin("in.parquet", "-o", out, "--shard-rows", 40, *OPTIONS)
-    until(lambda: parts(out) >= 2)
-    running.send_signal(signal.SIGINT)
-    said, err = running.communicate(timeout=100)
+    (long.service / "slow").touch()
+    with ended(long.begin("in.parquet", "-o", out, "--shard-rows", 40, *OPTIONS)) as running:
+        until(lambda: parts(out) >= 2)
+        running.send_signal(signal.SIGINT)
+        said, err = running.communicate(timeout=LONG_S)
+    (long.service / "slow").unlink()
     assert running.returncode == 130, said + err
     assert "stopping" in err
     assert "the same command goes on from here" in said

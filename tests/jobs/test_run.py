@@ -58,7 +58,7 @@ class Here:
         if self._deaths and self._chance.random() < 0.5:
             self._deaths -= 1
             piece = (task.first, min(task.first + task.size, task.stop)) if task.verb == "probe" else None
-            return [] if piece else [Ended(task.number, "signal SIGKILL", False, piece)]
+            return [Ended(task.number, "signal SIGKILL", False, piece)]
         if task.verb == "probe":
             return [Done(task.number, {}, b"")]
         done = self._answers.answer(

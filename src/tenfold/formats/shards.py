@@ -10,7 +10,7 @@ import msgspec
 from tenfold.errors import UsageError
 
 SHARD_ROWS = 100_000
-SHARD_BYTES = 32 * 2**20
+SHARD_BYTES = 24 * 2**20
 LONGEST_BYTES = 256 * 2**20
 
 

@@ -1,8 +1,9 @@
 """Which rows end the process of the model, or keep it busy for ever: found without losing their neighbours.
 
 A shard whose process ended is tried once more as it is: the process may have been killed for nothing of its own. If it
-ends again, its rows are probed in ever smaller pieces, whose answers are thrown away; a single row that ends the
-process twice is guilty. Then the shard is answered without the guilty, in the very composition that it always had.
+ends again, or if it was ended for taking too long, its rows are probed in ever smaller pieces, whose answers are thrown
+away; a single row that ends the process twice is guilty. Then the shard is answered without the guilty, in the very
+composition that it always had.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ class Suspects:
     def died(self, how: str, *, late: bool = False) -> None:
         """The process ended while it answered the whole shard; ``late`` where it was ended for taking too long."""
         self._deaths, self._how, self._late = self._deaths + 1, how, late
-        if self._deaths == TRIES and not self._probed and self.rows:
+        if (late or self._deaths == TRIES) and not self._probed and self.rows:
             self._deaths, self._probed = 0, True
             self._ranges = [(0, self.rows)]
 

@@ -1,11 +1,12 @@
 """A worker: a process that holds one service and answers one shard after the other, until its job hangs up.
 
-It says hello once the service is loaded, and what it begins before it begins it, so that the job knows which rows a
-process died of. Whatever the user's code prints goes to standard error: standard output is the job's.
+It says hello once the service is loaded and has answered a row, and what it begins before it begins it, so that the job
+knows which rows a process died of. Whatever the user's code prints goes to standard error: standard output is the job's.
 """
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import signal
@@ -16,9 +17,11 @@ import msgspec
 
 from tenfold.errors import TenfoldError
 from tenfold.formats.batches import Content, Reading, unpack
+from tenfold.formats.shards import Layout, arrow, pack
 from tenfold.jobs.answering import Answering, Order
 from tenfold.jobs.line import Line, Message, contents, parcel_of
 from tenfold.jobs.tasks import Setup, Task
+from tenfold.parity import rehearse
 from tenfold.pipeline import Failure, Pipeline, log
 from tenfold.service import find, spec
 
@@ -42,8 +45,12 @@ class Worker:
                     self._try(msgspec.convert(message["task"], Task, strict=False), parcel)
 
     def _prepare(self, setup: Setup) -> None:
+        """Be ready for rows, and warm: the time that rows may take is theirs, and no import's."""
         self._reading = Reading(self._pipeline.form, setup.keep, setup.dialect)
         self._answering = Answering(self._pipeline, self._spec, self._reading, setup)
+        nothing = io.BytesIO()
+        pack(arrow().table({name: [] for name in setup.keep}), nothing)
+        self._answering.answer(unpack(nothing.getvalue(), Layout("table"), self._reading), Order("", 0, 0, 0, {}))
 
     def _try(self, task: Task, parcel: int) -> None:
         """Do it, or say what is wrong with the service or with us: a row alone raises nothing here."""
@@ -108,6 +115,7 @@ def main(folder: str, channel: int, alive: int, env: str) -> None:
     job = Line.inherited(channel)
     try:
         pipeline = Pipeline(find(folder, env).start(), report=Told())
+        rehearse(pipeline)
         worker = Worker(pipeline, job)
     except TenfoldError as error:
         job.send({"failed": _told(error)})
