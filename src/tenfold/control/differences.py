@@ -15,9 +15,9 @@ import msgspec
 
 from tenfold.contract.changes import Difference, compare
 from tenfold.contract.form import Form
-from tenfold.control.libraries import Library, libraries
 from tenfold.control.releases import as_written, gather
 from tenfold.control.stores import opened, within
+from tenfold.environment.libraries import Library, libraries
 from tenfold.spec import Spec
 from tenfold.store import Store, resolve, trees
 from tenfold.store.records import Release

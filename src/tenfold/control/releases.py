@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from tenfold.control.libraries import FROZEN, bill, frozen, libraries
 from tenfold.control.stores import opened, place_of, who, within
+from tenfold.environment.libraries import FROZEN, bill, frozen, libraries
 from tenfold.errors import Conflict, ModelError, ServiceError
 from tenfold.model import Trusted
 from tenfold.models.files import PICKLES, examine

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from tenfold import environment
 from tenfold.errors import Conflict, NotFound, UsageError
 from tenfold.store import Act, Store, archive, folder_of, open_store
 from tenfold.store.database import migrate as take_steps
@@ -78,6 +79,15 @@ def place_of(place: str, target: str = ".") -> str:
     return str((path if path.is_dir() else path.parent) / EMBEDDED)
 
 
+def are_there(names: Sequence[str] = ()) -> bool:
+    """Whether there is a store here, and in it all of these services."""
+    try:
+        with opened("") as store:
+            return set(names) <= {*store.releases.services()}
+    except NotFound:
+        return False
+
+
 def within(store: Store, name: str) -> str:
     """A person's NAME or NAME@N as the store knows it: a folder is named for the services in its store."""
     service, at, which = name.partition("@")
@@ -141,6 +151,7 @@ def collect(place: str = "", *, grace: str = "24 h", keep: int = 0) -> Swept:
         raise UsageError(f"--grace: {error}", "tenfold store gc --help") from None
     with opened(place) as store:
         swept = sweep(store, who(), grace_s=grace_s, keep=keep)
+        environment.tidy(store, store.clock().timestamp() - grace_s)
         if isinstance(store.database, SQLite):
             store.database.checkpoint()
         return swept

@@ -1,0 +1,219 @@
+"""Environments below the store: found again by what they are made of, made one at a time, whole or not at all.
+
+    environments/KEY/        a virtual environment, and in it ``tenfold.json``: what it was made of
+    environments/KEY.here    what runs here has all of it: how its libraries looked when that was seen
+
+KEY is a digest of the files that the release names, the versions that they were resolved to, the interpreter, and the
+tenfold that is installed beside them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import platform
+import shutil
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Iterator, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from tenfold.environment import uv, wheel
+from tenfold.environment.libraries import Library, libraries, resolved
+from tenfold.errors import ServiceError, TenfoldError
+from tenfold.store import Store, trees
+from tenfold.store.records import Release
+
+FOLDER = "environments"
+MARK = "tenfold.json"
+RESOLUTION = "resolution"  # the kind of evidence that says which versions files without a lock were resolved to first
+PYTHON = ".python-version"
+
+
+class Asked(NamedTuple):
+    """The environment that a release asks for: the digest of its part, its files, and their ``resolution`` as a
+    requirements file ("" before there is one)."""
+
+    digest: str
+    files: Mapping[str, bytes]
+    resolution: str
+
+    @property
+    def is_locked(self) -> bool:
+        """Whether its files alone say every version."""
+        return any(name in self.files for name in uv.LOCKS)
+
+    @property
+    def key(self) -> str:
+        """What the environment is found again by."""
+        here = [sys.implementation.name, platform.python_version(), sysconfig.get_platform()]
+        said = msgspec.json.encode([self.digest, self.resolution, wheel.digest(), *here])
+        return hashlib.sha256(said).hexdigest()[:32]
+
+
+def python_of(store: Store, release: Release) -> Path:
+    """The interpreter that a release runs in, made where it is not there yet: that takes as long as its libraries take to be
+    fetched. Whoever else asks for the same meanwhile waits for it.
+
+    Raises ``ServiceError`` where the files name what cannot be had, and ``TenfoldError`` without uv.
+    """
+    if found := ready(store, release):
+        return found
+    asked = _asked(store, release)
+    with tempfile.TemporaryDirectory(prefix="tenfold-environment-") as name:
+        work = Path(name)
+        try:
+            if _is_here(asked, work):
+                _remember(store, release, asked)
+                return Path(sys.executable)
+            with _alone(store.folder / FOLDER, asked.digest):
+                return ready(store, release) or _make(store, release, _asked(store, release), work)
+        except ServiceError as error:
+            raise ServiceError(f"the environment of {release.name}: {error.message}", error.hint) from None
+
+
+def ready(store: Store, release: Release) -> Path | None:
+    """The interpreter that a release runs in, None where it has to be made, or looked for, first."""
+    if "environment" not in release.parts:
+        return Path(sys.executable)
+    asked = _asked(store, release)
+    made = store.folder / FOLDER / asked.key
+    if (made / MARK).is_file():
+        return made / "bin" / "python"
+    with contextlib.suppress(FileNotFoundError):
+        if made.with_suffix(".here").read_text() == _looks():
+            return Path(sys.executable)
+    return None
+
+
+def tidy(store: Store, before_s: float) -> int:
+    """Remove the environments that no release asks for any more, and what was left of making others, where nothing was done
+    to them since a moment in seconds of Unix time; how many."""
+    wanted = {one.parts.get("environment") for one in store.releases.list() if not one.collected}
+    removed = 0
+    for folder in (store.folder / FOLDER).glob("*"):
+        if folder.is_dir() and folder.stat().st_mtime < before_s and _made_of(folder) not in wanted:
+            shutil.rmtree(folder, ignore_errors=True)
+            removed += 1
+    return removed
+
+
+def _made_of(folder: Path) -> str:
+    """The digest of the files that an environment was made of; "" for half of one."""
+    try:
+        return str(msgspec.json.decode((folder / MARK).read_bytes())["environment"])
+    except (OSError, msgspec.MsgspecError, KeyError, TypeError):
+        return ""
+
+
+def _asked(store: Store, release: Release) -> Asked:
+    digest = release.parts["environment"]
+    files = {name: store.blobs.read(content) for name, content in trees.files(store.blobs, digest).items()}
+    return Asked(digest, files, _resolution(store, release))
+
+
+def _resolution(store: Store, release: Release) -> str:
+    """What the files of this environment were resolved to first, for whichever release of the service."""
+    same = [
+        one
+        for one in store.releases.list(release.service)
+        if one.parts.get("environment") == release.parts["environment"]
+    ]
+    kept = (found for one in same for found in store.evidence.of(one.service, one.id, RESOLUTION))
+    return next((str(found.content["requirements"]) for found in kept), "")
+
+
+def _is_here(asked: Asked, work: Path) -> bool:
+    """Whether what runs here has all that is asked for. Without uv that is said only where each version is named."""
+    wanted = asked.files.get(PYTHON, b"").decode("ascii", "replace").strip()
+    if wanted and not f"{platform.python_version()}.".startswith(f"{wanted}."):
+        return False
+    _lay_out(asked, work)
+    if uv.found():
+        return uv.has(Path(sys.executable), work, uv.requirements(work))
+    return all(map(_has, (library for name, library in libraries(asked.files).items() if name != wheel.NAME)))
+
+
+def _has(library: Library) -> bool:
+    try:
+        return library.version == f"=={version(library.name)}"
+    except PackageNotFoundError:
+        return False
+
+
+def _lay_out(asked: Asked, work: Path) -> None:
+    for name, content in asked.files.items():
+        (work / name).write_bytes(content)
+    if asked.resolution:
+        (work / uv.PINS).write_text(asked.resolution, "utf-8")
+
+
+def _remember(store: Store, release: Release, asked: Asked) -> None:
+    """Note that nothing has to be made. A store that may only be read is served from, too."""
+    if not asked.is_locked and not asked.resolution:
+        named = resolved(libraries(asked.files).values())
+        lines = sorted(f"{library.name}{library.version}\n" for name, library in named.items() if name != wheel.NAME)
+        asked = asked._replace(resolution="".join(lines))
+    with contextlib.suppress(OSError, TenfoldError):
+        _keep(store, release, asked)
+        made = store.folder / FOLDER / asked.key
+        made.parent.mkdir(parents=True, exist_ok=True)
+        made.with_suffix(".here").write_text(_looks())
+
+
+def _make(store: Store, release: Release, asked: Asked, work: Path) -> Path:
+    """Make the environment aside, and give it its name once it is whole."""
+    folder = store.folder / FOLDER
+    for left in folder.glob(f".{asked.digest[:12]}-*"):  # by somebody who was killed: we hold the lock
+        shutil.rmtree(left, ignore_errors=True)
+    fresh = Path(tempfile.mkdtemp(prefix=f".{asked.digest[:12]}-", dir=folder))
+    try:
+        wanted = asked.files.get(PYTHON, b"").decode("ascii", "replace").strip()
+        uv.create(fresh / "made", wanted or sys.executable, work, uv.requirements(work))
+        if not asked.is_locked and not asked.resolution:
+            asked = asked._replace(resolution=uv.freeze(fresh / "made" / "bin" / "python", work))
+            _keep(store, release, asked)
+        about = {"environment": asked.digest, "tenfold": wheel.digest(), "resolution": asked.resolution}
+        (fresh / "made" / MARK).write_bytes(msgspec.json.format(msgspec.json.encode(about)))
+        shutil.rmtree(folder / asked.key, ignore_errors=True)  # one that somebody took the mark from
+        (fresh / "made").rename(folder / asked.key)
+    except OSError as error:
+        raise TenfoldError(
+            f"{folder} cannot be written: {error.strerror}", f"df -h {folder} shows what is free"
+        ) from None
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    return folder / asked.key / "bin" / "python"
+
+
+def _keep(store: Store, release: Release, asked: Asked) -> None:
+    if asked.resolution and not _resolution(store, release):
+        store.evidence.put(release.service, release.id, RESOLUTION, {"requirements": asked.resolution})
+
+
+def _looks() -> str:
+    """Of the libraries that are installed here, what changes whenever one is installed or removed."""
+    places = sorted({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")})
+    return "\n".join([sys.executable, *(f"{place} {Path(place).stat().st_mtime_ns}" for place in places)])
+
+
+@contextlib.contextmanager
+def _alone(folder: Path, digest: str) -> Iterator[None]:
+    """One at a time makes an environment of these files. A process that dies gives way to the next."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = os.open(folder / f"{digest[:32]}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        raise TenfoldError(f"{folder} cannot be written: {error.strerror}", "look at who may write to it") from None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(file)
