@@ -15,6 +15,7 @@ from tenfold.console.charts import chart
 from tenfold.console.exposition import document
 from tenfold.console.metrics import Counted, measured
 from tenfold.console.pages import overview
+from tenfold.console.watching import Watching
 from tenfold.errors import status_of
 from tenfold.server.admin import Admin, Page, Served, View
 from tenfold.server.history import MINUTES
@@ -83,6 +84,24 @@ def _minute(minute: int, seconds: float, **figures: Any) -> dict[str, Any]:
     return {"at": at, "seconds": round(seconds, 3), "rows_per_s": rate, **figures}
 
 
+def drift(admin: Admin, head: Head) -> Page:
+    """``/api/drift/NAME``: does the model need an update? As JSON or, where a browser asks, as a page."""
+    name = head.path.rstrip("/").rpartition("/")[2]
+    found = next((about for about in admin.fleet if about["service"]["name"] == name), None)
+    if found is None:
+        return _no_service(name)
+    monitor = admin.aside.of(found["release"]) if isinstance(admin.aside, Watching) else None
+    if monitor is None:
+        return _problem("not_ready", f"{name} is not watched, or not yet")
+    from tenfold.control import driftpages
+
+    judged = monitor.report()
+    if "text/html" in head.headers.get("accept", ""):
+        return Page(driftpages.render(judged).encode(), HTML)
+    document = {"schema": 1, "service": name, "release": found["release"], **judged.to_dict()}
+    return Page(encode_json(document))
+
+
 def metrics(admin: Admin, head: Head) -> Page:
     """``/metrics``: everything for Prometheus, in the format that it prefers."""
     releases = [_counted(admin, about) for about in admin.shown()]
@@ -129,5 +148,6 @@ VIEWS: dict[str, View] = {
     "/metrics": metrics,
     "/api/status": status,
     "/api/answers": answers,
+    "/api/drift": drift,
     "/api/history": history,
 }

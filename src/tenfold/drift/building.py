@@ -170,6 +170,19 @@ def _add_performance(profile: Profile, reference: Reference, answers: Answers) -
     profile.importance = (profile.importance + _explained(profile)) / 2
 
 
+def with_labels(profile: Profile, task: Task, windows: Sequence[Outcomes]) -> Profile:
+    """The profile, with the performance of its model as the first labels that came show it; the same where they cannot."""
+    total = windows[0]
+    for outcomes in windows[1:]:
+        total = total.merge(outcomes)
+    whole = measure(task, total)
+    if not np.isfinite(whole.value):
+        return profile
+    baselines = profile.baselines | {REALISED: _metric_baseline([measure(task, some) for some in windows], whole)}
+    known = {"task": task, "realised": (whole.value, whole.error), "labelled": whole.rows, "ranks": total.ranks}
+    return msgspec.structs.replace(profile, baselines=baselines, **known)
+
+
 def _metric_baseline(windows: Sequence[Measured], whole: Measured) -> Baseline:
     """The baseline around the value of the whole reference, which windows of a ranking only scatter about."""
     found = baseline(np.array([w.value for w in windows]), np.array([w.error for w in windows]))

@@ -8,12 +8,46 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tenfold.drift.columns import Column, Floats
+from tenfold.contract.form import Field as Declared
+from tenfold.contract.form import Form, leaves
+from tenfold.drift.columns import Column, Floats, Role, named_column
 from tenfold.layout import Column as Field
 from tenfold.layout import Layout
 from tenfold.rows import Array, Rows
 
 SECONDS = {"datetime": 1e-6, "date": 86400.0}  # of a unit of what a block holds
+NUMBERS, NAMES = ("float", "int", "date", "datetime"), ("category", "bool")
+TRUTHS = ("false", "true")
+
+
+def watched(given: Form, answered: Form) -> list[Column]:
+    """The columns that rows are compared by, before a reference has given bins to those of numbers.
+
+    Keys, and what is Private, are left out; so are text, lists, tensors and pictures, which have no bins.
+    """
+    asked = [_column(wire, field, "input") for wire, field in _comparable(given)]
+    names = {column.name for column in asked}
+    said = [(wire, field) for wire, field in _comparable(answered) if wire not in names]
+    score = _score(said)
+    return asked + [_column(wire, field, "score" if wire == score else "prediction") for wire, field in said]
+
+
+def _comparable(form: Form) -> list[tuple[str, Declared]]:
+    found = ((wire, field) for _, wire, _, field in leaves(form.fields))
+    return [
+        (wire, field) for wire, field in found if field.kind in NUMBERS + NAMES and not (field.key or field.private)
+    ]
+
+
+def _column(wire: str, field: Declared, role: Role) -> Column:
+    if field.kind in NAMES:
+        return named_column(wire, TRUTHS if field.kind == "bool" else tuple(map(str, field.categories)), (), role)
+    return Column(name=wire, kind="number", role=role, edges=(0.0,))
+
+
+def _score(said: Sequence[tuple[str, Declared]]) -> str | None:
+    """The probability that goes with an answer: the first number between 0 and 1, beside a label or alone."""
+    return next((wire for wire, field in said if field.kind == "float" and (field.ge, field.le) == (0, 1)), None)
 
 
 class Block(NamedTuple):
@@ -113,7 +147,7 @@ def _codes(column: Column, field: Field) -> Callable[[Array], Floats]:
     """How the stored values of a field become the codes of a category."""
     codes, unseen = column.codes(), column.unseen
     if field.kind in ("category", "bool"):
-        names = ("false", "true") if field.kind == "bool" else tuple(map(str, field.categories))
+        names = TRUTHS if field.kind == "bool" else tuple(map(str, field.categories))
         table = np.array([*(codes.get(name, unseen) for name in names), np.nan])  # a missing category is -1
         return lambda stored: table[stored]
     return lambda stored: np.array([np.nan if text is None else codes.get(text, unseen) for text in stored])

@@ -95,7 +95,7 @@ def observe(profile: Profile, policy: Drift, state: State, window: Window) -> St
         number=state.number,
         start=window.start,
         end=window.end,
-        rows=window.counts.rows,
+        rows=window.rows,
         cells=window.counts.cells,
         quantiles=quantiles_of(window.sample["values"]) if window.sample is not None else np.zeros((0, 0)),
         moved={name: share for name, (share, _) in found.items()},
@@ -207,7 +207,7 @@ def _steps(profile: Profile, state: State, window: Window) -> dict[str, tuple[fl
 def _volume(profile: Profile, window: Window) -> float:
     """By how many standard deviations the rows of a window are more than twice as many or as few as usual."""
     base = profile.baselines[ROWS]
-    off = abs(math.log(max(window.counts.rows, 1)) - base.mean) - math.log(2)
+    off = abs(math.log(max(window.rows, 1)) - base.mean) - math.log(2)
     return score(off, math.sqrt(2 / math.exp(base.mean)), base.spread, base.windows, base.persistence)
 
 

@@ -28,7 +28,8 @@ class Window(msgspec.Struct):
 
     ``sample`` has the arrays ``values`` (n, k) in the order of the profile's columns, ``predicted`` (n,) and ``actual`` (n,),
     NaN where unknown. ``strangers`` are examples of categories that the reference never had, by column, with their rows.
-    ``whole`` is false where rows of its time may be missing.
+    ``whole`` is false where rows of its time may be missing; ``answered`` is how many rows there were, where only some were
+    counted.
     """
 
     start: float
@@ -38,6 +39,12 @@ class Window(msgspec.Struct):
     sample: Sample | None = None
     strangers: dict[str, dict[str, int]] = {}
     whole: bool = True
+    answered: int | None = None
+
+    @property
+    def rows(self) -> int:
+        """How many rows were answered."""
+        return self.counts.rows if self.answered is None else self.answered
 
 
 class Profile(msgspec.Struct, kw_only=True):
@@ -142,6 +149,8 @@ def unpack(data: bytes, kind: type[Any]) -> Any:
 def _array_out(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return value.dtype.str, value.shape, np.ascontiguousarray(value).tobytes()
+    if isinstance(value, np.generic):
+        return value.item()
     raise NotImplementedError(f"{type(value).__name__} is not kept")
 
 

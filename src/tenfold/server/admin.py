@@ -15,7 +15,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from tenfold.auth import Access
 from tenfold.errors import TenfoldError
@@ -31,6 +31,7 @@ WINDOW_S = 3600.0  # what "live" is about
 SNAPSHOT_S = 10.0
 RATE_S = 60.0  # what a rate is taken over
 CHECKPOINT_S = 60.0
+MOST_TOLD_BYTES = 64 << 20  # at once, by a front
 LAST_LOOK_S = 600.0  # a release that was replaced is shown for so long, so that its last counts are seen
 
 Past = deque[tuple[float, Counter[str]]]
@@ -59,6 +60,22 @@ class Page(NamedTuple):
 
 
 View = Callable[["Admin", Head], Page]
+Deed = Callable[[Mapping[str, Any], bytes], Page]  # given the service, as the supervisor tells of it, and a body
+
+
+class Aside(Protocol):
+    """What is done besides showing. It hears of the fleet once a second; ``deeds`` are what fronts may ask for, by route,
+    each done in a thread, since it may take long."""
+
+    deeds: Mapping[str, Deed]
+
+    def tick(self, fleet: Sequence[Mapping[str, Any]]) -> None:
+        """A second has passed."""
+        ...
+
+    def known(self, release: str) -> Mapping[str, Any]:
+        """What is to be said of a release besides what it did."""
+        ...
 
 
 class Admin:
@@ -67,7 +84,9 @@ class Admin:
 
     max_body_bytes = 1 << 16
 
-    def __init__(self, channel: Channel, run: Path, views: Mapping[str, View], store: str = "") -> None:
+    def __init__(
+        self, channel: Channel, run: Path, views: Mapping[str, View], store: str = "", aside: Aside | None = None
+    ) -> None:
         """``store`` is the place of the store that this server looks after; "" for none."""
         self.draining = False
         self.heads = Heads(self)
@@ -84,6 +103,7 @@ class Admin:
         self._past: dict[str, Past] = {}
         self._former: dict[str, tuple[float, Mapping[str, Any]]] = {}
         self._store = store
+        self.aside = aside
         self._gate = Access(required=("operate",)).gate()  # until the supervisor says who may do what
         self._reading_needs_key = False
         self._stopped = asyncio.Event()
@@ -99,6 +119,7 @@ class Admin:
             done = live(counters - before)
             done["since"] = time.time() - (now - began)
             done["rows_per_s"] = rate(past, now, counters)
+            done |= self.aside.known(about["release"]) if self.aside is not None else {}
             found.append(Served(about, done | {"replicas": about["replicas"]}))
         return found
 
@@ -188,11 +209,31 @@ class Admin:
         name = max(
             (route for route in self._views if path == route or path.startswith(f"{route}/")), key=len, default=""
         )
+        if head.method == "POST" and self.aside is not None and (deed := self._deed(path)):
+            head.max_body = MOST_TOLD_BYTES
+            return deed
         if not name:
             return _not_found
         if head.method not in ("GET", "HEAD"):
             return refuse_method("GET", "HEAD")
         return self._show(self._views[name])
+
+    def _deed(self, path: str) -> Handler | None:
+        """What is to be done for a service at ``route/NAME``; None where there is no such route."""
+        route, _, name = path.rpartition("/")
+        deed = self.aside.deeds.get(route) if self.aside is not None else None
+        return None if deed is None else self._do(deed, name)
+
+    def _do(self, deed: Deed, name: str) -> Handler:
+        def do(connection: Connection, head: Head, body: bytes, started: float) -> None:
+            about = next((about for about in self.fleet if about["service"]["name"] == name), None)
+            if about is None:
+                connection.send(problem("not_found", f"no service {name} is running"), head.keep_alive)
+                return
+            page = asyncio.get_running_loop().run_in_executor(None, deed, about, body)
+            page.add_done_callback(lambda done: _answer(connection, head, done))
+
+        return do
 
     def _show(self, view: View) -> Handler:
         def show(connection: Connection, head: Head, body: bytes, started: float) -> None:
@@ -230,6 +271,8 @@ class Admin:
         self._look()
         self._remember(now)
         self._recorder.tick(time.time(), self.fleet)
+        if self.aside is not None:
+            self.aside.tick(self.fleet)
         for connection in list(self.live):
             connection.check_patience(now)
         asyncio.get_running_loop().call_later(1.0, self._tick)
@@ -269,26 +312,42 @@ class Keyless:
         return self._admin.route(head) if self._path in ("", head.path) else _not_here
 
 
+def _answer(connection: Connection, head: Head, done: asyncio.Future[Page]) -> None:
+    if error := done.exception():
+        logging.getLogger("tenfold").error("%s failed", head.path, exc_info=error)
+        connection.send(problem("internal"), head.keep_alive)
+    else:
+        page = done.result()
+        connection.send(response(page.status, page.body, page.media_type), head.keep_alive)
+
+
 def _not_here(connection: Connection, head: Head, body: bytes, started: float) -> None:
     connection.send(problem("not_found", "this port has /metrics alone"), head.keep_alive)
 
 
 def _not_found(connection: Connection, head: Head, body: bytes, started: float) -> None:
     connection.send(
-        problem("not_found", "the routes are /, /metrics, /api/status, /api/answers/NAME and /api/history/NAME"),
+        problem("not_found", "the routes are /, /metrics, /api/status, and /api/answers/NAME, drift and history"),
         head.keep_alive,
     )
 
 
 def main(
-    channel: int, listen: int, local: int, run: str, views: Mapping[str, View], metrics: int = -1, store: str = ""
+    channel: int,
+    listen: int,
+    local: int,
+    run: str,
+    views: Mapping[str, View],
+    aside: Aside | None = None,
+    metrics: int = -1,
+    store: str = "",
 ) -> None:
     """Run the admin process on inherited descriptors."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
     async def serve() -> None:
-        admin = Admin(Channel.inherited(channel), Path(run), views, store)
+        admin = Admin(Channel.inherited(channel), Path(run), views, store, aside)
         alone = socket.socket(fileno=metrics) if metrics >= 0 else None
         await admin.serve(socket.socket(fileno=listen), socket.socket(fileno=local), alone)
 

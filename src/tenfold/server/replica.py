@@ -35,6 +35,7 @@ from tenfold.rows import Answer, Rows
 from tenfold.server import frames
 from tenfold.server.blocks import read_rows, write_rows
 from tenfold.server.channel import Channel, Message, settle_memory
+from tenfold.server.counting import Counting
 from tenfold.server.frames import Frame, Hello, Notes, Reader, encode_notes
 from tenfold.server.process import TELL_WHERE, come_back, end_with_parent, go_idle, open_files, stand_back
 from tenfold.server.template import Birth, fork_replicas, run_apart, unfit
@@ -50,6 +51,8 @@ class Replica:
 
     def __init__(self, pipeline: Pipeline, hello: Hello, channel: Channel, listening: socket.socket) -> None:
         self._pipeline = pipeline
+        described = msgspec.json.decode(hello.service, type=Spec)
+        self._counting = Counting(pipeline.service.folder, hello.release, described)
         self._layout = pipeline.layout
         self._hello = hello
         self._channel = channel
@@ -65,7 +68,10 @@ class Replica:
         self._poll.register(self._listening, select.POLLIN)
         hung_up = False
         while self._fronts or not hung_up:
-            for fd, _ in self._poll.poll():
+            heard = self._poll.poll(self._counting.patience_ms)
+            if not heard:
+                self._counting.rest()
+            for fd, _ in heard:
                 if fd in self._fronts:
                     self._hear(fd)
                 elif fd == self._listening.fileno():
@@ -77,6 +83,7 @@ class Replica:
                     end = threading.Timer(ORPHAN_S, os._exit, (1,))
                     end.daemon = True
                     end.start()
+        self._counting.close()
 
     def _welcome(self) -> None:
         front, _ = self._listening.accept()
@@ -107,7 +114,10 @@ class Replica:
         if time.monotonic_ns() > frame.due_ns:
             return refuse_all(frame, "deadline", "no answer before the deadline")
         try:
-            return write_answer(frame, self._pipeline.run(read_rows(self._layout, frame.rows, frame.parts)))
+            rows = read_rows(self._layout, frame.rows, frame.parts)
+            answer = self._pipeline.run(rows)
+            self._counting.saw(rows, answer)  # which only takes note: rows are counted when nobody waits
+            return write_answer(frame, answer)
         except Exception:
             logging.getLogger("tenfold").exception("a batch of %d rows could not be answered", frame.rows)
             return refuse_all(frame, "internal", "the batch could not be answered")

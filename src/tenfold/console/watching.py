@@ -1,0 +1,47 @@
+"""What the admin process does besides showing: it watches for drift, and takes labels.
+
+NumPy is imported when the first service is known, so that a server whose services start is not held up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tenfold.server.admin import Deed, Page
+
+if TYPE_CHECKING:
+    from tenfold.control.driftwatch import Monitor, Watch
+
+
+class Watching:
+    """The monitors of a server's releases, and the joining of labels."""
+
+    def __init__(self) -> None:
+        self.deeds: Mapping[str, Deed] = {"/api/feedback": feedback}
+        self._watch: Watch | None = None
+
+    def tick(self, fleet: Sequence[Mapping[str, Any]]) -> None:
+        """Look after the services that answer."""
+        if self._watch is None and fleet:
+            from tenfold.control.driftwatch import Watch
+
+            self._watch = Watch()
+        if self._watch is not None:
+            self._watch.tick(fleet)
+
+    def known(self, release: str) -> Mapping[str, Any]:
+        """The verdict on a release in short, for its answer sheet."""
+        monitor = self.of(release)
+        return {"drift": monitor.figures()} if monitor is not None else {}
+
+    def of(self, release: str) -> Monitor | None:
+        """What watches a release; None where nothing does."""
+        return self._watch.of(release) if self._watch is not None else None
+
+
+def feedback(about: Mapping[str, Any], body: bytes) -> Page:
+    """Join labels to what was predicted, and keep them."""
+    from tenfold.control.feedback import take
+
+    return Page(*take(about, body))

@@ -1,0 +1,247 @@
+"""Watching the services of a server: what replicas counted becomes windows, and these a verdict, which outlives a restart.
+
+Belongs to the admin process. All that is known is below ``.tenfold/drift`` of a service's folder (``tenfold.drift.folder``),
+so that the verdict can be read where no server runs.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tenfold.control import labelfiles
+from tenfold.drift import following
+from tenfold.drift.deltas import Delta
+from tenfold.drift.folder import PROFILE, folder_of, profile_in, replace, spool_in
+from tenfold.drift.following import Following, Release
+from tenfold.drift.judge import Circumstances, Deployment
+from tenfold.drift.live import watched
+from tenfold.drift.options import Drift
+from tenfold.drift.profile import Profile, pack, unpack
+from tenfold.drift.reporting import report
+from tenfold.drift.verdicts import Report, Verdict
+from tenfold.errors import NotFound
+from tenfold.spec import Spec
+
+KEEP_S = 30.0  # pieces stay where replicas left them for so long; then they are kept together
+MOST_PIECES = 256
+
+log = logging.getLogger("tenfold")
+
+
+class Kept(msgspec.Struct):
+    """What is written down: what is known, under which policy, and the pieces that are in it and may still lie in the
+    spool."""
+
+    now: Following
+    policy: Drift
+    taken: list[str] = []
+
+
+class Monitor:
+    """One release of a service, watched."""
+
+    def __init__(self, home: Path, release: str, spec: Spec, clock: Callable[[], float] = time.time) -> None:
+        """``home`` is the service's folder."""
+        self.home, self.name, self.release = home, spec.name, release
+        self._clock = clock
+        self._folder = folder_of(home, release)
+        kept = _read(self._folder / "state", Kept)
+        self._now = kept.now if kept else Following(began=clock())
+        self._taken: list[str] = kept.taken if kept else []
+        self._written = clock()
+        self._figures: dict[str, Any] | None = None
+        self.profile: Profile | None = _read(profile_in(self._folder), Profile)
+        training = _read(home / PROFILE, Profile)
+        former = folder_of(home, release).parent.is_dir() and any(
+            other.name != release for other in folder_of(home, release).parent.iterdir()
+        )
+        around = Circumstances((Deployment(self._now.began, release),) if former else ())
+        self._about = Release(spec.drift, watched(spec.input, spec.output), training, around)
+        if self.profile is None and training is not None and any(column.role != "input" for column in training.columns):
+            self._adopt(training)
+        if kept is None:
+            self._write()
+
+    def tick(self) -> None:
+        """Take what replicas left, judge the windows that are over, and look for labels that should have come."""
+        self._figures = None
+        now, time_s = self._now, self._clock()
+        for path in self._pieces():
+            delta = _read(path, Delta)
+            self._taken.append(path.name)
+            if delta is not None:
+                following.add(now, self.profile, self._about, delta, time_s)
+        if self.profile is None:
+            made = following.begin(now, self._about, time_s)
+            if made is not None:
+                self._adopt(made)
+        changed = False
+        if self.profile is not None:
+            changed = following.close(now, self.profile, self._about, time_s)
+            changed = self._label(self.profile, time_s) or changed
+        if changed or (self._taken and (time_s - self._written > KEEP_S or len(self._taken) >= MOST_PIECES)):
+            self._write()
+
+    def _pieces(self) -> Iterator[Path]:
+        spool = spool_in(self._folder)
+        taken = set(self._taken)
+        found = sorted(spool.iterdir()) if spool.is_dir() else []
+        return (path for path in found if path.name not in taken and not path.name.startswith("."))
+
+    def _label(self, profile: Profile, time_s: float) -> bool:
+        done = False
+        for window in following.due(self._now, self._about.policy, time_s):
+            found = labelfiles.between(self.home, window.start, window.end, self.release)
+            if not found and self._about.policy.labels_after is None and time_s < window.end + 30 * 86_400:
+                continue  # nobody said when labels come, or that any do
+            pairs = [(label.said, label.true) for label in found.values()]
+            learnt = following.label(self._now, profile, self._about, window, pairs)
+            if learnt is not profile:
+                profile = learnt
+                self._adopt(learnt)
+            done = True
+        return done
+
+    def _adopt(self, profile: Profile) -> None:
+        self.profile = profile
+        self._folder.mkdir(parents=True, exist_ok=True)
+        replace(profile_in(self._folder), pack(profile))
+
+    def _write(self) -> None:
+        """Keep what is known; only then the pieces that are in it go. Whenever this ends, no row counts twice or not."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        replace(self._folder / "state", pack(Kept(self._now, self._about.policy, self._taken)))
+        for name in self._taken:
+            (spool_in(self._folder) / name).unlink(missing_ok=True)
+        self._taken, self._written = [], self._clock()
+
+    def report(self) -> Report:
+        """The verdict as it is now."""
+        return report_of(self._now, self.profile, self._about, self.name, self._clock())
+
+    def figures(self) -> dict[str, Any]:
+        """The verdict in short, and how much it rests on, for sheets and metrics."""
+        if self._figures is None:
+            self._figures = self._measured()
+        return self._figures
+
+    def _measured(self) -> dict[str, Any]:
+        now, profile = self._now, self.profile
+        found = self.report()
+        seen = now.state.seen[-1] if now.state.seen else None
+        return {
+            "verdict": str(found.verdict),
+            "because": found.because,
+            "next": found.next,
+            "since": found.since,
+            "source": profile.source if profile else "",
+            "windows": now.state.number,
+            "rows": now.answered,
+            "labelled": now.labelled,
+            "labels_due": now.judged,
+            "moved": seen.moved if seen else {},
+            "estimated": seen.estimated.value if seen and seen.estimated else None,
+            "realised": next((one.realised.value for one in reversed(now.state.seen) if one.realised), None),
+            "reference": profile.realised[0] if profile and profile.realised else None,
+            "evidence": {name: wealth.evidence(False) for name, wealth in now.state.wealth.items()},
+        }
+
+
+def report_of(now: Following, profile: Profile | None, about: Release, name: str, time_s: float) -> Report:
+    """The verdict on a release that is watched, and what is to be said besides."""
+    if profile is None or not now.state.seen:
+        waiting = sum(some.answered for some in now.opened)
+        because = (
+            f"{waiting:,} rows in the first window" if profile is None else f"{waiting:,} rows, no window is over yet"
+        )
+        source = profile.source if profile else "nothing yet: the first live window becomes the reference"
+        found = Report(
+            verdict=Verdict.HEALTHY,
+            since=None,
+            because=because,
+            next="wait for a window to be over",
+            windows=(),
+            source=source,
+        )
+    else:
+        found = report(profile, about.policy, now.state, about.around, moment)
+    reasons = [*found.reasons, *_besides(now, profile, about, time_s)]
+    return msgspec.structs.replace(found, reasons=tuple(reasons), replay=f"tenfold drift {name}")
+
+
+def _besides(now: Following, profile: Profile | None, about: Release, time_s: float) -> Iterator[str]:
+    yield from now.remarks
+    if now.counted < now.answered:
+        yield f"{now.counted:,} of {now.answered:,} rows were counted, chosen by a hash: they came too fast for all"
+    if now.late:
+        yield f"{now.late:,} rows are of windows that were over: a clock went back, or a piece came late"
+    if now.strange:
+        yield f"{now.strange:,} rows are dated in the future: a clock jumped"
+    if now.judged:
+        yield f"{now.labelled:,} of {now.judged:,} rows whose label is due have one"
+    if about.policy.labels_after is None and not now.labelled:
+        yield "no label has come, and nobody says when one does: Drift(labels_after=…)"
+    if profile is not None and now.last_row and time_s - now.last_row > 3 * (about.policy.window_s or 3600.0):
+        yield f"no row since {moment(now.last_row)}"
+
+
+def moment(time_s: float) -> str:
+    """A time as ISO 8601 has it."""
+    return datetime.fromtimestamp(time_s, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _read(path: Path, kind: type[Any]) -> Any:
+    """What ``pack`` wrote to a file; None where there is none, or one that this version cannot read."""
+    try:
+        return unpack(path.read_bytes(), kind)
+    except OSError:
+        return None
+    except (msgspec.MsgspecError, ValueError) as error:
+        log.warning("%s cannot be read, and is begun anew: %s", path, error)
+        return None
+
+
+class Watch:
+    """All releases that answer, each with its monitor."""
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._monitors: dict[str, Monitor | None] = {}
+
+    def tick(self, fleet: Sequence[Mapping[str, Any]]) -> None:
+        """Look after what the supervisor tells of. A fault in one service is not one of the others."""
+        for about in fleet:
+            release = about["release"]
+            try:
+                if release not in self._monitors:
+                    spec = msgspec.convert(about["service"], Spec)
+                    self._monitors[release] = Monitor(Path(about["home"]), release, spec, self._clock)
+                monitor = self._monitors[release]
+                if monitor is not None:
+                    monitor.tick()
+            except Exception:
+                log.exception("%s is no longer watched for drift", release)
+                self._monitors[release] = None
+        here = {about["release"] for about in fleet}
+        self._monitors = {release: monitor for release, monitor in self._monitors.items() if release in here}
+
+    def of(self, release: str) -> Monitor | None:
+        """The monitor of a release; None where it is not watched."""
+        return self._monitors.get(release)
+
+
+def kept(home: Path, name: str) -> Report:
+    """The verdict that was reached last in a service's folder, whether a server runs or not. Raises ``NotFound``."""
+    folders = sorted((home / ".tenfold" / "drift").glob("*/state"), key=lambda path: path.stat().st_mtime)
+    found = _read(folders[-1], Kept) if folders else None
+    if found is None:
+        raise NotFound(f"{home} has not been watched", f"tenfold serve {home} counts the rows that it answers")
+    profile = _read(profile_in(folders[-1].parent), Profile)
+    return report_of(found.now, profile, Release(found.policy, ()), name, time.time())

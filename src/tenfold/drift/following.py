@@ -1,0 +1,282 @@
+"""Following one release while it answers: pieces of counts become windows, windows become evidence, labels come later.
+
+All of it is a value that can be kept, and time is given: the same pieces make the same verdict, in whatever order they come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+
+from tenfold.drift.building import with_labels
+from tenfold.drift.columns import Column, Floats, cells_of
+from tenfold.drift.counting import Counts
+from tenfold.drift.deltas import COLLECTED, SAMPLED, WINDOW_S, Delta
+from tenfold.drift.effects import SIGMAS, moved, regroup
+from tenfold.drift.judge import Circumstances, find, step
+from tenfold.drift.making import Known, as_trained, counts_of, profile_of, with_fields_of
+from tenfold.drift.monitor import State, mature
+from tenfold.drift.options import Drift
+from tenfold.drift.performance import Outcomes
+from tenfold.drift.profile import FEWEST_LABELS, Profile, Window, split
+from tenfold.drift.sampling import Sample
+from tenfold.drift.truth import Said, outcomes_of, task_of, value_of
+
+GRACE_S = 5.0  # after the end of a window, for pieces that are on their way
+FEWEST_ROWS = 500  # in a window, where nobody says how long one is
+LONGEST_S = 86_400.0  # that such a window may go on
+FIRST_LABELS = 200  # that the performance of the first windows is told by, where the reference has none
+MOST_LABELLED = 0.95  # of a window's rows, from which on they are as good as all
+FUTURE = 2  # windows ahead, beyond which a piece is of a clock that jumped
+
+
+class Open(msgspec.Struct):
+    """A window that is not over. ``counts`` and the sample are by the profile's columns, or without counts as they were
+    collected before there was one."""
+
+    start: float
+    end: float
+    answered: int = 0
+    counts: Counts | None = None
+    sample: Sample | None = None
+
+
+class Waiting(msgspec.Struct):
+    """A window whose labels are not complete, or have not been looked at."""
+
+    number: int
+    start: float
+    end: float
+    rows: int
+
+
+class Following(msgspec.Struct, kw_only=True):
+    """What is known of a release besides its profile. ``until`` is when the last closed window ended, ``late`` counts rows
+    of windows that are closed, ``strange`` those of times that have not come; ``first`` are the outcomes of the first
+    labelled windows, until they tell how good the model is."""
+
+    began: float
+    state: State = msgspec.field(default_factory=State)
+    opened: list[Open] = []
+    until: float = -1e18
+    answered: int = 0
+    counted: int = 0
+    late: int = 0
+    strange: int = 0
+    last_row: float = 0.0
+    waiting: list[Waiting] = []
+    labelled: int = 0
+    judged: int = 0
+    first: list[Outcomes] = []
+    remarks: list[str] = []
+
+
+class Release(NamedTuple):
+    """What a release is followed by. ``columns`` are those of its contract (see ``live.watched``), ``training`` the profile
+    of the fields that it was trained on, where there is one."""
+
+    policy: Drift
+    columns: Sequence[Column]
+    training: Profile | None = None
+    around: Circumstances = Circumstances()
+
+
+def add(now: Following, profile: Profile | None, release: Release, delta: Delta, time: float) -> None:
+    """Put a piece into its window."""
+    length = delta.end - delta.start
+    if delta.end <= now.until or delta.start > time + FUTURE * length:
+        if delta.end <= now.until:
+            now.late += delta.answered
+        else:
+            now.strange += delta.answered
+        return
+    found = next((some for some in now.opened if some.start <= delta.start < some.end), None)
+    if found is None:
+        found = Open(delta.start, delta.end)
+        now.opened = sorted([*now.opened, found], key=lambda some: some.start)
+    values, counts = delta.values, delta.counts
+    if profile is not None and counts is None:
+        values = arranged(values, release.columns, profile.columns)
+        counts = counts_of(profile.columns, values)
+    now.answered += delta.answered
+    now.counted += counts.rows if counts is not None else len(values)
+    if len(delta.times):
+        now.last_row = max(now.last_row, float(delta.times.max()))
+    found.answered += delta.answered
+    _merge(found, counts, Sample(delta.keys, {"values": values, "time": delta.times}))
+
+
+def _merge(found: Open, counts: Counts | None, sample: Sample) -> None:
+    if counts is not None:
+        found.counts = counts if found.counts is None else found.counts.merge(counts)
+    if len(sample):
+        both = [sample] if found.sample is None else [found.sample, sample]
+        found.sample = Sample.merge(both, SAMPLED if counts is not None else COLLECTED)
+
+
+def arranged(values: Floats, given: Sequence[Column], wanted: Sequence[Column]) -> Floats:
+    """Values (n, k) by the columns that are ``wanted``; NaN where there is no such column, or no such category."""
+    places = {column.name: k for k, column in enumerate(given)}
+    found = np.full((len(values), len(wanted)), np.nan)
+    for k, column in enumerate(wanted):
+        if column.name not in places:
+            continue
+        found[:, k] = values[:, places[column.name]]
+        names = given[places[column.name]].names
+        if column.kind == "category" and names != column.names:
+            codes = column.codes()
+            table = np.array([*(codes.get(name, column.unseen) for name in names), column.unseen, np.nan])
+            known = np.isfinite(found[:, k])
+            found[known, k] = table[found[known, k].astype(np.intp)]
+    return found
+
+
+def begin(now: Following, release: Release, time: float) -> Profile | None:
+    """The profile that the first window makes, once it is over and has rows enough; else None."""
+    if not now.opened or not _is_over(now, time, release.policy.window_s or WINDOW_S, grows=True):
+        return None
+    first = now.opened[0]
+    if first.sample is None:
+        return None
+    order = np.argsort(first.sample["time"], kind="stable")
+    values = first.sample["values"][order]
+    trained = release.training.columns if release.training else ()
+    columns = as_trained(release.columns, trained) if release.training else release.columns
+    known = Known(columns, arranged(values, release.columns, columns))
+    made, remarks = profile_of(known, f"the first {len(values):,} live rows", release.policy.segments)
+    now.remarks = remarks
+    if made is None:
+        now.opened = now.opened[1:]
+        return None
+    for some in now.opened:
+        if some.sample is not None:
+            shown = arranged(some.sample["values"], release.columns, made.columns)
+            some.counts = counts_of(made.columns, shown)
+            some.sample = Sample(some.sample.keys, {"values": shown, "time": some.sample["time"]})
+    if release.training is None:  # it is the reference itself
+        now.opened = now.opened[1:]
+        now.until = first.end
+        return made
+    return with_fields_of(made, release.training)
+
+
+def close(now: Following, profile: Profile, release: Release, time: float) -> bool:
+    """Judge the windows that are over; whether there was one."""
+    closed = False
+    grows = release.policy.window_s is None
+    while now.opened and _is_over(now, time, release.policy.window_s or WINDOW_S, grows):
+        first, *now.opened = now.opened
+        now.until = max(now.until, first.end)
+        if first.counts is None:
+            continue
+        number = now.state.number
+        window = Window(
+            first.start, first.end, first.counts, None, _sample(profile, first.sample), {}, True, first.answered
+        )
+        now.state = step(profile, release.policy, now.state, window, release.around)
+        now.waiting = [*now.waiting, Waiting(number, first.start, first.end, first.answered)]
+        closed = True
+    return closed
+
+
+def _is_over(now: Following, time: float, length: float, grows: bool) -> bool:
+    """Whether the oldest window is over. One that ``grows`` takes in the next as long as it has few rows."""
+    first = now.opened[0]
+    if time < first.end + GRACE_S:
+        return False
+    if not grows or first.answered >= FEWEST_ROWS or first.end - first.start >= LONGEST_S:
+        return True
+    if len(now.opened) > 1 and now.opened[1].start <= first.end:
+        second = now.opened.pop(1)
+        first.end, first.answered = second.end, first.answered + second.answered
+        if second.sample is not None:
+            _merge(first, second.counts, second.sample)
+    else:
+        first.end += length
+    return _is_over(now, time, length, grows)
+
+
+def _sample(profile: Profile, sample: Sample | None) -> Sample | None:
+    if sample is None:
+        return None
+    unknown = np.full(len(sample), np.nan)
+    predicted = unknown
+    place = next((k for k, c in enumerate(profile.columns) if c.role == "prediction"), None)
+    if place is not None and profile.task is not None:
+        predicted = _as_said(profile, sample["values"][:, place], profile.columns[place])
+    return Sample(sample.keys, {"values": sample["values"], "predicted": predicted, "actual": unknown})
+
+
+def _as_said(profile: Profile, values: Floats, column: Column) -> Floats:
+    """Answers as the codes of the task's classes."""
+    if profile.task is None or not profile.task.classes or column.kind != "category":
+        return values
+    classes = profile.task.classes
+    table = np.array(
+        [float(classes.index(name)) if name in classes else np.nan for name in column.names] + [np.nan] * 2
+    )
+    return np.where(np.isfinite(values), table[np.nan_to_num(values, nan=-1).astype(np.intp)], np.nan)
+
+
+# -- labels ---------------------------------------------------------------------------------------------------
+
+
+def due(now: Following, policy: Drift, time: float) -> list[Waiting]:
+    """The windows whose labels should have come by now."""
+    return [some for some in now.waiting if time >= some.end + (policy.labels_after_s or 0.0) + GRACE_S]
+
+
+def label(
+    now: Following, profile: Profile, release: Release, window: Waiting, pairs: Sequence[tuple[Said, Said]]
+) -> Profile:
+    """Judge a window by its labels: what was said of each labelled row, and what is true. Gives the profile, which learns
+    from the first labels where the reference had none."""
+    numbers = np.array([_size(truth) for _, truth in pairs] or [np.nan])
+    task = profile.task or task_of(profile.columns, numbers)
+    now.waiting = [some for some in now.waiting if some.number != window.number]
+    now.judged += window.rows
+    now.labelled += len(pairs)
+    if task is None or not pairs:
+        return profile
+    outcomes = outcomes_of(task, profile.columns, pairs)
+    if profile.realised is None:
+        if outcomes.rows >= FEWEST_LABELS:
+            now.first = [*now.first, outcomes]
+        if sum(some.rows for some in now.first) >= FIRST_LABELS:
+            profile = with_labels(profile, task, now.first)
+            now.remarks = [*now.remarks, f"how good the model is was learnt from its first {profile.labelled:,} labels"]
+            now.first = []
+        return profile
+    now.state = _compared(profile, now.state, window, [said for said, _ in pairs])
+    now.state = mature(profile, release.policy, now.state, window.number, outcomes)
+    verdict = find(profile, release.policy, now.state, release.around).verdict
+    seen = now.state.seen
+    last = msgspec.structs.replace(seen[-1], verdict=verdict)
+    now.state = msgspec.structs.replace(now.state, seen=(*seen[:-1], last))
+    return profile
+
+
+def _compared(profile: Profile, state: State, window: Waiting, said: Sequence[Said]) -> State:
+    """The state, in which the window knows by how much its labelled rows differ from all in what was answered."""
+    index = next((k for k, seen in enumerate(state.seen) if seen.number == window.number), None)
+    if index is None or len(said) > MOST_LABELLED * window.rows:
+        return state
+    seen, shares = state.seen[index], [0.0]
+    places = [k for k, column in enumerate(profile.columns) if column.role in ("prediction", "score")]
+    cells = split(profile.columns, seen.cells)
+    for k in places:
+        column, group = profile.columns[k], profile.groups[k]
+        values = np.array([value_of(column, answer.get(column.name)) for answer in said])
+        labelled = np.bincount(cells_of([column], values[:, None])[:, 0], minlength=column.cells)
+        share, error = moved(regroup(cells[k], group), regroup(labelled, group))
+        shares.append(share - SIGMAS * error)
+    found = msgspec.structs.replace(seen, selected=max(shares))
+    return msgspec.structs.replace(state, seen=(*state.seen[:index], found, *state.seen[index + 1 :]))
+
+
+def _size(truth: Said) -> float:
+    value = next(iter(truth.values()), None)
+    return abs(float(value)) if isinstance(value, int | float) and not isinstance(value, bool) else np.nan
