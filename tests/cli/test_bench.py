@@ -37,7 +37,9 @@ def test_a_folder_is_searched_and_what_was_found_is_kept(folder: Path, run: Run)
     assert ElementTree.parse(found["svg"]).getroot().tag.endswith("svg")
     assert Path(found["svg"]) == folder / ".tenfold" / "capacity.svg"
     answers = run("answers", folder, "--json").json()["answers"]
-    assert (answers[6]["state"], answers[6]["measured"]["rows_per_s"]) == ("broken", found["rows_per_s"])
+    assert answers[6]["state"] in ("broken", "open")  # open where our own generator was the limit
+    assert answers[6]["because"].startswith("900,000 rows/s are promised")
+    assert answers[6]["measured"]["rows_per_s"] == found["rows_per_s"]
     assert "rows/s" in answers[5]["measured"]["text"]
 
 

@@ -43,7 +43,8 @@ class Bench:
         alone = self._alone()
         if alone.p50_s > self._deadline_s:
             return self._measured(alone, Found(None, None))
-        first = promised or 0.5 * self._rows_each / alone.p50_s
+        one_by_one = self._rows_each / alone.p50_s
+        first = min(promised, 2 * one_by_one) if promised else 0.5 * one_by_one
         plan = Plan(first, alone.p50_s, show_s, self._rows_each, promised)
         while isinstance(step := next_try(plan, self._tried), Try):
             self._try(step)

@@ -77,7 +77,7 @@ def facts(found: Benched, target: str, rate: bool) -> Iterator[tuple[str, str]]:
         yield "note", screen.paint(remark, "yellow")
     if found.picture:
         yield "curve", str(found.picture)
-    yield "next", f"tenfold answers {target}" if not found.broken else "tenfold bench --help says what may be varied"
+    yield "next", found.mend or (f"tenfold answers {target}" if not found.broken else "tenfold bench --help")
 
 
 def line(trial: Trial) -> str:
@@ -104,7 +104,7 @@ def rows(per_s: float) -> str:
 
 def milliseconds(seconds: float) -> str:
     """A latency to three digits."""
-    return f"{seconds * 1000:.3g} ms"
+    return f"{seconds * 1000:,.0f} ms" if seconds >= 0.1 else f"{seconds * 1000:.3g} ms"
 
 
 def replicas(count: int) -> str:

@@ -68,7 +68,8 @@ class Subject:
 @dataclass(frozen=True, slots=True)
 class Benched:
     """What was found of a subject. ``trials`` are those of each rate in one, from the lowest rate to the highest, and
-    ``shown`` the one that counts, None where no rate was kept. ``broken`` says what was not kept, "" where all was."""
+    ``shown`` the one that counts, None where no rate was kept. ``broken`` says what was not kept, "" where all was, and
+    ``mend`` what the answer sheet would have one do next."""
 
     subject: Subject
     card: Card
@@ -77,6 +78,7 @@ class Benched:
     machine: str
     remarks: tuple[str, ...]
     broken: str = ""
+    mend: str = ""
     picture: Path | None = None
 
 
@@ -211,7 +213,7 @@ def _mend(error: Unanswered, subject: Subject) -> str:
 
 
 def _not_kept(subject: Subject, measured: Measured, rate: float | None) -> str:
-    """What was not kept, in words: the rate that was asked for, or any at all; and a promise that somebody else made."""
+    """What was not kept, in words: the rate that was asked for, any at all, or the promised one."""
     shown, missed, deadline = measured.found.shown, measured.found.missed, duration(subject.deadline_s)
     if rate and missed:
         because = f"{percent(missed.missed_share)} missed {deadline}" if missed.missed_share > DOUBT else "a queue grew"
@@ -219,8 +221,9 @@ def _not_kept(subject: Subject, measured: Measured, rate: float | None) -> str:
     if not shown:
         alone = f"one request alone takes {duration(measured.alone.p50_s)}"
         return f"at no rate are 99 of 100 requests answered within {deadline}; {alone}"
-    if not rate and not subject.folder and subject.promised and shown.rate < subject.promised:
-        return f"{throughput(subject.promised)} are promised, {throughput(shown.rate)} are carried"
+    if not rate and subject.promised and shown.rate < subject.promised:
+        by = f"{subject.replicas} replica{'s' * (subject.replicas != 1)}"
+        return f"{throughput(subject.promised)} are promised, {throughput(shown.rate)} were carried by {by}"
     return ""
 
 
@@ -263,7 +266,7 @@ def _judged(found: Benched, stated: Spec, target: str, rate: float | None) -> Be
         picture.write_text(render_curve(found.card, stated.name), "utf-8")
         found = replace(found, picture=picture)
     answer = sheet(stated, evidence=kept, target=target).answers[6]
-    return replace(found, broken=found.broken or (answer.because if answer.state == "broken" and rate is None else ""))
+    return replace(found, mend=answer.next)
 
 
 # -- quantities --------------------------------------------------------------------------------------------------------
