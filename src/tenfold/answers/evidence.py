@@ -16,6 +16,7 @@ import msgspec
 
 from tenfold.capacity.card import Card
 from tenfold.model import Facts
+from tenfold.scaling import Scaling
 from tenfold.spec import Spec
 
 PLACE = Path(".tenfold") / "evidence.json"
@@ -79,6 +80,27 @@ class Capacity(Piece, frozen=True, kw_only=True):
     traffic: str = ""
 
 
+class Simulation(Piece, frozen=True, kw_only=True):
+    """What ``tenfold simulate`` found for the declared scaling: the cost of a traffic against that of somebody who knew it,
+    the shares of its rows that were late and refused, and why no number of replicas would do ("" where one does)."""
+
+    trace: str
+    scaling: Scaling
+    seconds: int
+    rows: float
+    cost_ratio: float
+    late_ratio: float
+    refused_ratio: float
+    changes_per_day: float
+    most_replicas: int
+    broken: str = ""
+
+    @property
+    def missed_ratio(self) -> float:
+        """The share of rows that were not answered in time."""
+        return self.late_ratio + self.refused_ratio
+
+
 class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """All that was measured; a piece is None until somebody measures it."""
 
@@ -87,6 +109,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     latency: Latency | None = None
     startup: Startup | None = None
     capacity: Capacity | None = None
+    simulation: Simulation | None = None
 
     @classmethod
     def read(cls, folder: Path) -> Evidence:
@@ -109,7 +132,9 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return [(name, piece) for name, piece in msgspec.structs.asdict(self).items() if piece is not None]
 
 
-def keep(folder: Path, spec: Spec, now: datetime, *pieces: Fit | Golden | Latency | Startup | Capacity) -> Evidence:
+def keep(
+    folder: Path, spec: Spec, now: datetime, *pieces: Fit | Golden | Latency | Startup | Capacity | Simulation
+) -> Evidence:
     """Put new pieces of evidence about this release over the old ones of their kind, and return all of it."""
     stamped = {}
     for piece in pieces:

@@ -13,6 +13,7 @@ from typing import Any
 from tenfold.answers.capacity import at_a_rate, capacity
 from tenfold.answers.case import Case, Found
 from tenfold.answers.evidence import Fit, Golden
+from tenfold.answers.scaling import scaling
 from tenfold.contract.form import leaves
 from tenfold.model import Facts
 from tenfold.spec import Spec
@@ -216,20 +217,6 @@ def _latency_now(case: Case) -> dict[str, Any]:
     late, shed = case.live["late"], case.live["shed"]
     text = "no answer yet" if case.p99_s is None else f"p99 {duration(case.p99_s)}, {late + shed:,} late"
     return {"text": text, "p99_s": case.p99_s, "late": late, "shed": shed, "deadline_s": case.budget_s}
-
-
-def scaling(case: Case) -> Found:
-    """As many replicas run as were declared."""
-    low, high = case.spec.scaling.bounds
-    count = case.live.get("replicas")
-    live = {"text": f"{count} replica{'s' * (count != 1)}", "replicas": count} if count is not None else {}
-    if count is not None and count < low:
-        because = f"{count} of at least {low} replicas run"
-        return Found("broken", because, f"{case.command('serve')} --replicas {low}", {}, live)
-    if low == high:
-        return Found("met", "it does not scale by itself, and says so", "", {}, live)
-    because = "declared, not yet acted on: as many replicas run as serve was started with"
-    return Found("open", because, f"for a peak: {case.command('serve')} --replicas {high}", {}, live)
 
 
 def releases(case: Case) -> Found:

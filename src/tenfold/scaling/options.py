@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Annotated
 
 from msgspec import Meta
@@ -9,6 +10,8 @@ from msgspec import Meta
 from tenfold.options import Option
 from tenfold.scaling.schedule import Entry, entries
 from tenfold.units import ratio, seconds
+
+_RATIO, _SECONDS = lru_cache(ratio), lru_cache(seconds)  # a replay asks for them millions of times
 
 
 class Scaling(Option, frozen=True):
@@ -62,22 +65,22 @@ class Scaling(Option, frozen=True):
     @property
     def headroom_ratio(self) -> float:
         """The free capacity as a share of the forecast."""
-        return self.quantity("headroom", ratio)
+        return self.quantity("headroom", _RATIO)
 
     @property
     def scale_in_after_s(self) -> float:
         """How long a replica has to be idle before it goes, in seconds."""
-        return self.quantity("scale_in_after", seconds)
+        return self.quantity("scale_in_after", _SECONDS)
 
     @property
     def drain_backlog_in_s(self) -> float:
         """Within how many seconds what waits is to be answered."""
-        return self.quantity("drain_backlog_in", seconds)
+        return self.quantity("drain_backlog_in", _SECONDS)
 
     @property
     def hold_s(self) -> float:
         """How long a row may wait for the first replica, in seconds."""
-        return self.quantity("hold", seconds)
+        return self.quantity("hold", _SECONDS)
 
     @property
     def entries(self) -> tuple[Entry, ...]:

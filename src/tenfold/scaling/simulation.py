@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
 
 from tenfold.scaling.options import Scaling
-from tenfold.scaling.past import Past
+from tenfold.scaling.past import CALM_S, Past
 from tenfold.scaling.policy import EVERY_S, Memory, Replicas, Snapshot, decide
 from tenfold.scaling.schedule import scheduled
 
@@ -115,11 +115,11 @@ class Fixed:
     every_s = math.inf
 
     def __init__(self, n: int) -> None:
-        self._n = n
+        self.n = n
 
     def __call__(self, seen: Snapshot, now: float) -> Replicas:  # noqa: ARG002 -- a policy
         """The same number."""
-        return Replicas(self._n, "fixed")
+        return Replicas(self.n, "fixed")
 
 
 def ideal_s(arrivals: Sequence[float], rate: float, low: int) -> float:
@@ -132,12 +132,18 @@ def ideal_s(arrivals: Sequence[float], rate: float, low: int) -> float:
     return total
 
 
-def simulate(arrivals: Sequence[float], policy: Policy, setting: Setting, low: int = 1, high: int = 0) -> Outcome:
-    """Replay the rows of each second. At the beginning as many replicas are ready as the first second needs, within the
-    bounds; a ``high`` of 0 is none."""
-    first = math.ceil(arrivals[0] / setting.rate)
-    replay = _Replay(setting, max(low, min(first, high or first)))
-    past = Past.of(arrivals)
+def simulate(
+    arrivals: Sequence[float],
+    policy: Policy,
+    setting: Setting,
+    bounds: tuple[int, int] = (1, 0),
+    begin: int | None = None,
+) -> Outcome:
+    """Replay the rows of each second. ``begin`` replicas are ready at the beginning; where that is not said, as many as the
+    first minute needs, as if there had been such traffic before. ``bounds`` are the fewest and the most, 0 for no limit."""
+    past, (low, high) = Past.of(arrivals), bounds
+    first = math.ceil(past.at(min(CALM_S, past.end)).mean(CALM_S) / setting.rate)
+    replay = _Replay(setting, max(low, min(first, high or first)) if begin is None else begin)
     series: list[int] = []
     moments: list[Moment] = []
     next_look = 0.0
@@ -225,11 +231,10 @@ def fit(
     """
     tried: list[tuple[tuple[float, float], Scaling, Outcome]] = []
     settings = [(after, headroom) for after in FIT_AFTER for headroom in FIT_HEADROOM]
-    low, high = scaling.bounds
     for done, (after, headroom) in enumerate(settings):
         told(done, len(settings))
         fitted = scaling.override({"scale_in_after": after, "headroom": headroom}, "--fit")
-        outcome = simulate(arrivals, Ours(fitted), setting, low, high)
+        outcome = simulate(arrivals, Ours(fitted), setting, scaling.bounds)
         tried.append(((max(outcome.missed_ratio - missed, 0.0), outcome.cost_ratio), fitted, outcome))
     _, best, outcome = min(tried, key=lambda one: one[0])
     return best, outcome

@@ -1,0 +1,261 @@
+"""``tenfold simulate``: what scaling policies would have cost and missed on a traffic, by what was measured of a service."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from tenfold.answers import Evidence, Simulation, keep
+from tenfold.config import environment
+from tenfold.control.benches import quantity, rate_of
+from tenfold.control.simulate_trace import Columns, Trace, read_journal, read_trace
+from tenfold.errors import GateFailed, UsageError
+from tenfold.scaling.options import Scaling
+from tenfold.scaling.rivals import Hpa, HpaPolicy, Knative, KnativePolicy
+from tenfold.scaling.simulation import Fixed, Ours, Outcome, Policy, Setting, fit, simulate
+from tenfold.service import Service, Spec, find, spec
+from tenfold.units import duration, percent, ratio, seconds, throughput
+
+__all__ = ["Line", "Simulated", "Wanted", "run"]
+
+NO_LIMIT = 100_000  # replicas, where nobody says how many there may be
+MAY_MISS = 0.01  # of the rows, before that is said
+
+Say = Callable[[str, int, int], None]
+
+
+class Wanted(NamedTuple):
+    """What is asked for, as it was written; what is "" or None is left to the service."""
+
+    trace: str = ""
+    time: str = ""
+    counts: str = ""
+    every: str = ""
+    rate_per_replica: str = ""
+    start: str = ""
+    deadline: str = ""
+    least: int | None = None
+    most: int | None = None
+    env: str = ""
+    fit: bool = False
+    miss: str = "1 %"
+
+
+class Line(NamedTuple):
+    """A policy, in words, and what became of the traffic under it."""
+
+    name: str
+    words: str
+    outcome: Outcome
+
+
+class Simulated(NamedTuple):
+    """A traffic under several policies, ours first. ``broken`` says why no number of replicas would do, "" where one does;
+    ``fitted`` are the criteria that ``--fit`` found."""
+
+    name: str
+    trace: Trace
+    setting: Setting
+    source: str
+    scaling: Scaling
+    lines: tuple[Line, ...]
+    remarks: tuple[str, ...]
+    broken: str = ""
+    mend: str = ""
+    fitted: Scaling | None = None
+
+    @property
+    def ours(self) -> Outcome:
+        """What became of it under the service's own policy, or the fitted one."""
+        return self.lines[0].outcome
+
+
+class _Subject(NamedTuple):
+    """What is replayed: a service with what is known of it, or nothing but the figures of a command line."""
+
+    name: str
+    scaling: Scaling
+    setting: Setting
+    source: str
+    service: Service | None = None
+    spec: Spec | None = None
+
+
+def run(target: str | None, wanted: Wanted, say: Say = lambda *_: None) -> Simulated:
+    """Replay a traffic through the policy of ``target`` (a folder or a ``file.py[:Class]``) and those of others.
+
+    Without a target it takes ``rate_per_replica`` and ``start``. Raises ``UsageError`` for figures that nobody gave and
+    nobody measured, ``BadTrace`` for a file that is no traffic, and ``GateFailed`` where even one row alone takes longer than
+    the deadline.
+    """
+    subject = _subject(target, wanted)
+    say("reading the trace", 0, 0)
+    trace = _trace(subject, wanted)
+    fitted = None
+    if wanted.fit:
+        share = quantity(wanted.miss, "--miss", ratio) or 0.0
+        fitted, _ = fit(trace.counts, subject.scaling, subject.setting, share, lambda *done: say("fitting", *done))
+        subject = subject._replace(scaling=fitted)
+    lines = []
+    for number, (name, words, policy) in enumerate(_policies(subject, trace)):
+        say("replaying", number, 4)
+        begin = policy.n if isinstance(policy, Fixed) else None
+        lines.append(Line(name, words, simulate(trace.counts, policy, subject.setting, subject.scaling.bounds, begin)))
+    broken, mend = _judged(subject, trace)
+    remarks = (*trace.remarks, *_remarks(subject, lines, broken))
+    found = Simulated(
+        subject.name,
+        trace,
+        subject.setting,
+        subject.source,
+        subject.scaling,
+        tuple(lines),
+        remarks,
+        broken,
+        mend,
+        fitted,
+    )
+    _keep(subject, found, wanted)
+    return found
+
+
+# -- what is replayed --------------------------------------------------------------------------------------------------
+
+
+def _subject(target: str | None, wanted: Wanted) -> _Subject:
+    rate = quantity(wanted.rate_per_replica, "--rate-per-replica", rate_of)
+    start_s = quantity(wanted.start, "--start", lambda text: seconds(text if _has_unit(text) else f"{text} s"))
+    budget_s = quantity(wanted.deadline, "--deadline", seconds)
+    if target is None:
+        if rate is None or start_s is None:
+            mend = "name a SERVICE, or add --rate-per-replica 40 --start 30s"
+            raise UsageError("what a replica carries, and how long it takes to start, is not said", mend)
+        scaling = _bounded(Scaling(1, NO_LIMIT), wanted)
+        source = "as given"
+        return _Subject("", scaling, Setting(rate, start_s, budget_s or 1.0), source)
+    service = find(target, env=environment(wanted.env))
+    stated = spec(service)
+    known = Evidence.read(service.folder).of(stated)
+    scaling = _bounded(stated.scaling, wanted)
+    if rate is None:
+        rate = _measured_rate(target, known, stated)
+    if start_s is None:
+        if known.startup is None:
+            raise UsageError(f"how long {target} takes to start was not measured", f"tenfold check {target}")
+        start_s = known.startup.seconds
+    setting = Setting(rate, start_s, budget_s or stated.deadline.budget_s, scaling.hold_s, scaling.hold_rows)
+    return _Subject(stated.name, scaling, setting, "as measured", service, stated)
+
+
+def _has_unit(text: str) -> bool:
+    return not text.strip().replace(".", "", 1).isdigit()
+
+
+def _measured_rate(target: str, known: Evidence, stated: Spec) -> float:
+    """What one replica carries, by ``tenfold bench``."""
+    if known.capacity is None:
+        mend = f"tenfold bench {target}, or add --rate-per-replica"
+        raise UsageError(f"what a replica of {target} carries was not measured", mend)
+    card = known.capacity.card
+    if not card.rows_per_s:
+        within = duration(stated.deadline.budget_s)
+        because = f"at no rate does {target} answer 99 of 100 requests within {within}"
+        raise GateFailed(f"{because}: no number of replicas keeps that", "a later Deadline, or a faster model")
+    return card.per_replica
+
+
+def _bounded(scaling: Scaling, wanted: Wanted) -> Scaling:
+    """The policy within the bounds of the command line."""
+    bounds = {"min_replicas": wanted.least, "max_replicas": wanted.most}
+    given = {name: value for name, value in bounds.items() if value is not None}
+    return scaling.override(given, "--min and --max") if given else scaling
+
+
+def _trace(subject: _Subject, wanted: Wanted) -> Trace:
+    if not wanted.trace:
+        if subject.service is None:
+            raise UsageError("there is no traffic to replay", "add --trace FILE")
+        return read_journal(subject.service.folder)
+    every_s = quantity(wanted.every, "--every", seconds) or 0.0
+    return read_trace(Path(wanted.trace), Columns(wanted.time, wanted.counts, every_s))
+
+
+def _policies(subject: _Subject, trace: Trace) -> list[tuple[str, str, Policy]]:
+    """Ours, those of others as they come, and as many replicas as the busiest second needs at all times."""
+    low, high = subject.scaling.bounds
+    most = _needed(subject, trace) if high == NO_LIMIT or low == high else high
+    knative, hpa = Knative(), Hpa()
+    ours = subject.scaling.describe() if high < NO_LIMIT else f"at least {low} replica{'s' * (low != 1)}"
+    fixed = min(_needed(subject, trace), most)
+    return [
+        ("tenfold", ours, Ours(subject.scaling, trace.begins)),
+        ("knative", f"defaults: {percent(knative.utilization)} of a replica", KnativePolicy(knative, low, most)),
+        ("hpa", f"defaults: {percent(hpa.utilization)} of a replica", HpaPolicy(hpa, low, most)),
+        ("fixed", f"{fixed} at all times", Fixed(max(fixed, low))),
+    ]
+
+
+def _needed(subject: _Subject, trace: Trace) -> int:
+    """The replicas that the busiest second needs."""
+    return max(math.ceil(max(trace.counts) / subject.setting.rate), 1)
+
+
+# -- what it means -----------------------------------------------------------------------------------------------------
+
+
+def _judged(subject: _Subject, trace: Trace) -> tuple[str, str]:
+    """Why no number of replicas within the limits keeps the budget on this traffic, and the mend; "" where one does."""
+    high = subject.scaling.bounds[1]
+    needed = _needed(subject, trace)
+    if needed <= high:
+        return "", ""
+    always = simulate(trace.counts, Fixed(high), subject.setting, begin=high)
+    if always.missed_ratio <= MAY_MISS:
+        return "", ""
+    each = throughput(subject.setting.rate)
+    said = f"even {high} replica{'s' * (high != 1)} at all times miss {percent(round(always.missed_ratio, 3))}"
+    because = f"{said}: {max(trace.counts):,.0f} rows/s came at most, and each carries {each}"
+    return because, f"Scaling(max_replicas={needed}), or a faster model"
+
+
+def _remarks(subject: _Subject, lines: list[Line], broken: str) -> list[str]:
+    """What somebody has to know of the result."""
+    ours, setting = lines[0].outcome, subject.setting
+    remarks = []
+    low, high = subject.scaling.bounds
+    if low == high:
+        remarks.append(f"it does not scale by itself: Scaling(max_replicas={max(low * 4, 4)}) or --max would let it")
+    elif ours.missed_ratio > MAY_MISS and not broken:
+        missed = percent(round(ours.missed_ratio, 3))
+        remarks.append(
+            f"{missed} are missed while replicas start, which takes {duration(setting.startup_s)}: a faster start, "
+            f"more min_replicas, headroom, or a schedule; --fit finds criteria"
+        )
+    if setting.budget_s < 1:
+        remarks.append(f"a replay by the second does not see what happens within {duration(setting.budget_s)}")
+    return remarks
+
+
+def _keep(subject: _Subject, found: Simulated, wanted: Wanted) -> None:
+    """Keep what concerns the service as it is declared, as evidence for its answer 8."""
+    if subject.service is None or subject.spec is None or subject.scaling != subject.spec.scaling:
+        return
+    if wanted.rate_per_replica or wanted.start or wanted.deadline:
+        return
+    ours = found.ours
+    piece = Simulation(
+        trace=found.trace.name,
+        scaling=subject.scaling,
+        seconds=found.trace.seconds,
+        rows=ours.rows,
+        cost_ratio=ours.cost_ratio,
+        late_ratio=ours.late_ratio,
+        refused_ratio=ours.refused_ratio,
+        changes_per_day=ours.changes_per_day,
+        most_replicas=max(ours.replicas),
+        broken=found.broken,
+    )
+    keep(subject.service.folder, subject.spec, datetime.now(UTC), piece)
