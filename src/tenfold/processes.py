@@ -11,17 +11,18 @@ from typing import Any
 
 
 def run(role: str, arguments: Sequence[str]) -> None:
-    """Become a front, a replica, the admin process, a worker of a job or the load generator of a benchmark."""
+    """Become a front, a replica, the admin process, the deployer, a worker of a job or the load generator of a benchmark."""
     parser = argparse.ArgumentParser(prog=f"tenfold {role}", description="Started by tenfold serve.")
     parser.add_argument("--channel", type=int, required=True)
     if role not in ("load", "worker"):
-        parser.add_argument("--listen", type=int, required=True)
+        parser.add_argument("--listen", type=int, required=role != "deployer")
         parser.add_argument("--log", default="text")
     match role:
         case "front":
             parser.add_argument("--run", required=True)
             parser.add_argument("--number", type=int, required=True)
             parser.add_argument("--services", type=int, required=True)
+            parser.add_argument("--deployed", action="store_true")
             from tenfold.server.front import main as front
 
             front(**begun(role, parser.parse_args(arguments)))
@@ -42,9 +43,19 @@ def run(role: str, arguments: Sequence[str]) -> None:
 
             stand_back()  # before the imports: a service that starts beside it comes first
             from tenfold.console import VIEWS
+            from tenfold.console.watching import Watching
             from tenfold.server.admin import main as admin
 
-            admin(**begun(role, parser.parse_args(arguments)), views=VIEWS)
+            admin(**begun(role, parser.parse_args(arguments)), views=VIEWS, aside=Watching())
+        case "deployer":
+            parser.add_argument("--run", required=True)
+            parser.add_argument("--store", required=True)
+            parser.add_argument("--replicas", type=int, default=1)
+            parser.add_argument("names", nargs="*")
+            from tenfold.control.rollouts import main as deployer
+
+            asked = begun(role, parser.parse_args(arguments))
+            deployer(**{name: value for name, value in asked.items() if name != "listen"})
         case "worker":
             parser.add_argument("folder")
             parser.add_argument("--alive", type=int, required=True)

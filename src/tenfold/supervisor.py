@@ -21,6 +21,7 @@ from pathlib import Path
 from tenfold.config import single_threaded
 from tenfold.engines.children import Children
 from tenfold.engines.crew import STOP_LIMIT_S, Crew, Say
+from tenfold.engines.deployments import Deployments
 from tenfold.engines.health import LOOK_S, SAMPLE_S, Deaths
 from tenfold.engines.keyring import LOOK_S as KEYS_S
 from tenfold.engines.keyring import Keyring, is_loopback
@@ -42,7 +43,7 @@ class Supervisor:
         self._plan = plan
         self._say = say
         self._run = Path(tempfile.mkdtemp(prefix="tenfold-"))
-        self._deaths = {"front": Deaths(), "admin": Deaths()}
+        self._deaths = {"front": Deaths(), "admin": Deaths(), "deployer": Deaths()}
         self._toll: dict[tuple[str, str], Counter[str]] = {}  # deaths and restarts, by role and service
         self._announced = False
         self._stopping = False
@@ -61,6 +62,7 @@ class Supervisor:
         self._children = Children(self._run, single_threaded(), self._heard, self._died)
         self._crews = {folder: Crew(folder, plan, self._children, self._say) for folder in plan.folders}
         self._keys = Keyring(plan.store, plan.anonymous)
+        self._deployments = Deployments(plan, self._crews, self._children, self._say, self._tell_admin)
         self._rounds = Rounds(time.monotonic(), self._children.end_hanging, self._outgrown)
         for ending in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(ending, self._signalled)
@@ -70,6 +72,8 @@ class Supervisor:
             for _ in range(plan.fronts):
                 self._start_front()
             self._start_admin()
+            if plan.deployed:
+                self._start_deployer()
             for regular in (self._watch_files, self._watch_keys, self._look, self._tell_admin_again):
                 regular()
             await self._finished.wait()
@@ -101,12 +105,14 @@ class Supervisor:
     def _start_front(self) -> None:
         arguments = [
             *("--listen", str(self._public.fileno()), "--run", str(self._run), "--number", str(self._children.next())),
-            *("--services", str(len(self._crews)), "--log", self._plan.log),
+            *("--services", str(self._deployments.services if self._plan.deployed else len(self._crews))),
+            *("--log", self._plan.log, *(["--deployed"] if self._plan.deployed else [])),
         ]
         front = self._children.start("front", arguments, [self._public])
         front.channel.send(do="access", access=self._keys.access(self._plan.host))
         for crew in self._crews.values():
             crew.introduce(front)
+        self._deployments.introduce(front)
         if self._stopping:
             front.channel.send(do="unready")
         self._tell_admin()
@@ -124,8 +130,15 @@ class Supervisor:
         admin.channel.send(do="access", access=self._keys.access(self._plan.admin_host))
         self._tell_admin()
 
+    def _start_deployer(self) -> None:
+        """What brings releases from the store to where they answer."""
+        plan = self._plan
+        options = ["--run", str(self._run), "--store", plan.store, "--replicas", str(plan.replicas), "--log", plan.log]
+        self._children.start("deployer", [*plan.names, *options], [])
+        self._deployments.tell()
+
     def _tell_admin(self) -> None:
-        services = [crew.known() for crew in self._crews.values() if crew.about]
+        services = [crew.known() for crew in self._crews.values() if crew.about and not crew.ended]
         known = [child for child in self._children if child.pid and (not child.folder or self._service_of(child))]
         processes = [{"pid": one.pid, "role": one.role, "service": self._service_of(one)} for one in known]
         none = {(one.role, self._service_of(one)): Counter(deaths=0, restarts=0) for one in known}
@@ -145,9 +158,20 @@ class Supervisor:
     # What children say
 
     def _heard(self, child: Child, message: Message) -> None:
+        if child.role == "deployer":
+            self._deployments.heard(message)
+            self._see_whether_all_is_served()
+            return
         match message["event"]:
             case "listening":
                 child.ready = True
+                self._deployments.tell()
+                self._see_whether_all_is_served()
+            case "routed":
+                self._deployments.routed(child, message)
+                self._see_whether_all_is_served()
+            case "compared":
+                self._deployments.compared(child, message)
             case "template" if not child.retired:
                 self._crews[child.folder].became_template(child, message)
             case "ready" if not child.retired:
@@ -176,7 +200,7 @@ class Supervisor:
         crew = self._crews[replica.folder]
         name = message["service"]["name"]
         for other in self._crews.values():
-            if other is not crew and other.name == name:
+            if other is not crew and other.name == name and not (other.deployed and crew.deployed):
                 reason = f"{other.folder} and {crew.folder} are both named {name}"
                 self._cannot_load(replica, Conflict(reason, "give one of the two classes another name"))
                 replica.kill()
@@ -187,7 +211,10 @@ class Supervisor:
     def _cannot_load(self, replica: Child, error: TenfoldError) -> None:
         said = {"message": error.message, "hint": error.hint, "code": error.exit_code}
         self._say("failed", said | {"folder": replica.folder})
-        if not self._announced and not self._plan.reload:
+        self._crews[replica.folder].failure = error.message
+        if self._plan.deployed:
+            self._deployments.tell()
+        elif not self._announced and not self._plan.reload:
             self._fail(error)
 
     def _settle(self, crew: Crew) -> None:
@@ -195,7 +222,16 @@ class Supervisor:
         crew.settle()
         if crew.current != before:
             self._tell_admin()
-        if not self._announced and all(one.current for one in self._crews.values()):
+            self._deployments.tell()
+        self._see_whether_all_is_served()
+
+    def _see_whether_all_is_served(self) -> None:
+        """Say so once."""
+        if self._plan.deployed:
+            serves = self._deployments.settled and any(front.ready for front in self._children.of("front"))
+        else:
+            serves = all(one.current for one in self._crews.values())
+        if serves and not self._announced:
             self._announced = True
             self._say("serving", self.addresses)
 
@@ -209,7 +245,9 @@ class Supervisor:
             self._crews[replica.folder].let_go(replica, child)
         for crew in self._crews.values():
             self._settle(crew)
+        self._deployments.tell()
         if child.retired:
+            self._deployments.sweep()
             return
         crew_of = self._crews.get(child.folder)
         delay_s = self._restart(child) if crew_of is None else crew_of.lost(child)
@@ -223,14 +261,15 @@ class Supervisor:
 
     def _restart(self, child: Child) -> float:
         """Start a front or an admin process in the place of another."""
-        start, many = {"front": (self._start_front, self._plan.fronts), "admin": (self._start_admin, 1)}[child.role]
+        starts = {"front": self._start_front, "admin": self._start_admin, "deployer": self._start_deployer}
+        start, many = starts[child.role], self._plan.fronts if child.role == "front" else 1
         then = self._deaths[child.role].another(child.was_of_use, many, time.monotonic())
         asyncio.get_running_loop().call_later(then.delay_s, lambda: self._draining or start())
         return then.delay_s
 
     def _see_whether_to_go_on(self, child: Child, code: int) -> None:
         """Before anything has answered, what cannot be started ends the command."""
-        if child.role == "replica" and not (child.ready or child.forked or self._plan.reload):
+        if child.role == "replica" and not (child.ready or child.forked or self._plan.reload or self._plan.deployed):
             reason = f"{child.folder}: the model's process ended with {ended(code)} while it was loading"
             self._fail(ServiceError(reason))
         elif self._deaths["front"].useless > 2:

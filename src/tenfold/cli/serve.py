@@ -12,7 +12,7 @@ import click
 
 from tenfold.cli import screen
 from tenfold.cli.store import store_option
-from tenfold.control import keys, stores
+from tenfold.control import deployments, keys, stores
 from tenfold.errors import NotFound, UsageError
 from tenfold.supervisor import Message, Plan, Supervisor, ended, is_loopback
 
@@ -38,12 +38,18 @@ PORT = click.IntRange(0, 65535)
 def serve(
     services: Sequence[str], host: str, admin_host: str, anonymous: bool, place: str, as_json: bool, **options: object
 ) -> None:
-    """Serve SERVICES: folders, or file.py[:Class]; without any, the folder that you are in.
+    """Serve SERVICES: folders as they are on disk, or file.py[:Class]; without any, the folder that you are in.
+
+    Or serve what a store deploys: all of it with --store alone, or services of the store by NAME. tenfold deploy says what
+    that is, also while it is served.
 
     SIGTERM (or Ctrl-C) says "not ready" at once, answers what is in progress and exits 0; a second one ends at once.
     """
-    asked = folders(services)
+    deployed = from_store(services, place)
+    asked = [] if deployed else folders(services)
     place = stores.place_of(place, asked[0] if len(asked) == 1 else ".")
+    if deployed:
+        deployments.require(services, place)
     for address in (host, admin_host):
         if not (anonymous or is_loopback(address) or keys.are_held(place)):
             raise UsageError(
@@ -52,6 +58,8 @@ def serve(
             )
     plan = Plan(
         folders=asked,
+        deployed=deployed,
+        names=services if deployed else (),
         host=host,
         admin_host=admin_host,
         store=place,
@@ -60,6 +68,14 @@ def serve(
     )
     teller = Teller(as_json or plan.log == "json")
     asyncio.run(Supervisor(plan, teller.say).run())
+
+
+def from_store(services: Sequence[str], place: str) -> bool:
+    """Whether the store says what to serve: names that are no paths were given; or none, and a store, or no service here."""
+    if services:
+        found = [Path(service.partition(":")[0]).exists() for service in services]
+        return not any(found) and (bool(place) or stores.are_there(services))
+    return bool(place) or (not Path("service.py").exists() and stores.are_there())
 
 
 def folders(services: Sequence[str]) -> list[str]:
@@ -105,7 +121,10 @@ class Teller:
         seconds = time.monotonic() - self._began
         for release, said in self._services.items():
             name = said["service"]["name"]
-            click.echo(f"serving    http://{url_host(host)}:{port}/{name} · {release}, the folder as it is on disk")
+            what = said.get("deployed") or f"{release}, the folder as it is on disk"
+            click.echo(f"serving    http://{url_host(host)}:{port}/{name} · {what}")
+        if not self._services:
+            click.echo(f"serving    http://{url_host(host)}:{port} · nothing is deployed yet: tenfold deploy NAME")
         if "metrics" in message:
             metrics_host, metrics_port = message["metrics"]
             click.echo(f"metrics    http://{url_host(metrics_host)}:{metrics_port}/metrics")
@@ -136,6 +155,7 @@ WORDS: dict[str, Callable[[Message], str]] = {
     ),
     "recycling": lambda said: f"recycling  {memory(said)}; another takes its place",
     "too_large": lambda said: f"too large  {memory(said)}\nfix:       {said['hint']}",
+    "rollout": lambda said: f"rollout    {said['name']} {said['did']}: {said['because']}",
     "reloading": lambda said: f"reloading  {said['folder']}",
     "stopping": lambda _: "stopping   not ready any more; answering what is in progress",
 }

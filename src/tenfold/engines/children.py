@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -66,13 +67,16 @@ class Children:
         """Start a process; ``known`` is what there is to know of it."""
         return self._adopt(start(role, arguments, inherited, self._environment, **known))
 
-    def start_replica(self, folder: str, generation: int, options: Sequence[str], urgent: bool) -> None:
-        """Start a replica from nothing. Beside others that answer it stands behind, and where it is not ``urgent`` it loads
-        while the processor has nothing else to do."""
+    def start_replica(
+        self, folder: str, generation: int, options: Sequence[str], urgent: bool, python: str = sys.executable
+    ) -> None:
+        """Start a replica from nothing, with an interpreter. Beside others that answer it stands behind, and where it is not
+        ``urgent`` it loads while the processor has nothing else to do."""
         address, listening = self._socket()
         haste = "first" if not any(one.ready for one in self.replicas()) else "behind" if urgent else "idle"
         arguments = [folder, "--listen", str(listening.fileno()), *options, "--haste", haste]
-        self.start("replica", arguments, [listening], folder=folder, generation=generation, address=address)
+        known = {"folder": folder, "generation": generation, "address": address}
+        self.start("replica", arguments, [listening], python=python, **known)
         listening.close()
 
     def fork_replica(self, template: Child) -> None:

@@ -3,13 +3,18 @@
 The replicas that are started for one state of a folder are a generation. The first one becomes their template where it can,
 and all of them are forked of it. A generation takes over once all of it is ready and every front can ask it. The fronts then
 let go of the older replicas, each as soon as what it holds is answered, and one that every front let go of is hung up.
+
+Where a store says what runs, each release has a crew, and two crews may belong to one service: which of them answers is
+decided elsewhere (``deployments``).
 """
 
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from tenfold.engines.children import Children
 from tenfold.engines.folder import home, state
@@ -26,16 +31,33 @@ STILLBORN = 3  # forks in a row that do not get ready: their template is no good
 Say = Callable[[str, Message], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """What a store says of a release that is to run: its service, its id and its name for people, the folder where its
+    dead letters and journal are kept, and the interpreter of its environment."""
+
+    service: str
+    release: str
+    name: str
+    home: str
+    python: str = sys.executable
+
+
 class Crew:
     """Everything that serves a folder, or is to. ``name`` and ``about`` are what its replicas said of themselves, ``current``
-    the version that answers; ``trouble`` is why no replica is started at present."""
+    the version that answers; ``trouble`` is why no replica is started at present, ``failure`` why the last one did not load.
+    Of one that has ``ended``, the last replicas answer what they hold. ``deployed`` is None for a folder as it is on disk."""
 
-    def __init__(self, folder: str, plan: Plan, children: Children, say: Say) -> None:
+    def __init__(self, folder: str, plan: Plan, children: Children, say: Say, deployed: Deployed | None = None) -> None:
         self.folder = folder
-        self.name = ""
+        self.deployed = deployed
+        self.home = deployed.home if deployed else home(folder)
+        self.name = deployed.service if deployed else ""
         self.about: Message = {}
         self.current: Version | None = None
         self.trouble = ""
+        self.failure = ""
+        self.ended = False
         self._plan = plan
         self._children = children
         self._say = say
@@ -59,7 +81,7 @@ class Crew:
 
     def introduce(self, front: Child) -> None:
         """Let a new front know whom to ask."""
-        if self.current is not None:
+        if self.current is not None and self.deployed is None:
             front.channel.send(do="serve", name=self.about["service"]["name"], release=self.current[1])
         for replica in self.ready():
             self._introduce(replica, front)
@@ -68,19 +90,26 @@ class Crew:
 
     def _introduce(self, replica: Child, front: Child) -> None:
         replica.known_to.add(front.pid)
-        front.channel.send(do="attach", address=replica.address, home=home(self.folder))
+        front.channel.send(do="attach", address=replica.address, home=self.home)
 
     # Generations
 
     def begin(self) -> None:
         """Start a generation; those between the one that answers and this one are in vain."""
         self._newest += 1
-        self._deaths, self._resumes, self.trouble = Deaths(), 0.0, ""
+        self._deaths, self._resumes, self.trouble, self.failure, self.ended = Deaths(), 0.0, "", "", False
         for replica in self.replicas():
             if self.current is None or replica.generation != self.current[0]:
                 self._retire(replica)
         self._dismiss_templates()
         self.fill()
+
+    def end(self) -> None:
+        """Let all of it go, as soon as what it holds is answered."""
+        self.ended, self.current = True, None
+        for replica in self.replicas():
+            self._retire(replica)
+        self._dismiss_templates()
 
     def has_changed(self) -> bool:
         """Whether a file has changed since this was last asked."""
@@ -89,6 +118,8 @@ class Crew:
 
     def _wanted(self) -> list[int]:
         """The generations that need replicas: the one that answers, and the one that is to."""
+        if self.ended:
+            return []
         wanted = {self._newest} - {self._broken}
         return sorted(wanted | {self.current[0]} if self.current else wanted)
 
@@ -113,7 +144,8 @@ class Crew:
         """Start a replica from nothing: in a hurry only if one is missing of those that answer."""
         urgent = missing > 0 and self.current is not None and generation == self.current[0]
         options = ["--env", self._plan.env, "--log", self._plan.log, *more]
-        self._children.start_replica(self.folder, generation, options, urgent=urgent)
+        python = self.deployed.python if self.deployed else sys.executable
+        self._children.start_replica(self.folder, generation, options, urgent=urgent, python=python)
 
     def _templates(self) -> list[Child]:
         return [one for one in self._children.of("template") if one.folder == self.folder and not one.retired]
@@ -127,8 +159,9 @@ class Crew:
     def became_ready(self, replica: Child, message: Message) -> None:
         """A replica is ready to answer."""
         replica.ready, replica.readied, replica.about = True, time.monotonic(), message
-        self.name, self.trouble = message["service"]["name"], ""
-        self._say("ready", message | {"pid": replica.pid})
+        self.name, self.trouble, self.failure = message["service"]["name"], "", ""
+        known_as = {"deployed": f"{self.deployed.name} ({self.deployed.release[:7]})"} if self.deployed else {}
+        self._say("ready", message | {"pid": replica.pid} | known_as)
         for front in self._children.of("front"):
             self._introduce(replica, front)
         if replica.forked:
@@ -150,6 +183,9 @@ class Crew:
 
     def settle(self) -> None:
         """Let the right version answer, and older ones go."""
+        if self.ended:
+            self._dismiss_templates()
+            return
         fronts = {front.pid for front in self._children.of("front")}
         able = [one for one in self.ready() if fronts and one.attached >= fronts]
         current = elect(self.current, [(one.generation, one.release) for one in able], self._plan.replicas)
@@ -162,8 +198,9 @@ class Crew:
     def _turn_to(self, version: Version, about: Message) -> None:
         former, self.about, self.current = self.about, about, version
         name = about["service"]["name"]
-        self._children.tell("front", do="serve", name=name, release=version[1])
-        if former and former["service"]["name"] != name:
+        if self.deployed is None:
+            self._children.tell("front", do="serve", name=name, release=version[1])
+        if self.deployed is None and former and former["service"]["name"] != name:
             self._children.tell("front", do="end", name=former["service"]["name"])
         for replica in self.replicas():
             if replica.generation < version[0]:
@@ -237,7 +274,8 @@ class Crew:
     def _give_up(self, retry_s: float) -> None:
         said = {"name": self.name or self.folder, "because": self.trouble, "retry_s": retry_s}
         self._say("crash_loop", said | {"hint": "look at the lines above; tenfold check loads it in the foreground"})
-        self._children.tell("front", do="trouble", name=self.name, because=self.trouble, retry_s=retry_s)
+        if self.deployed is None:
+            self._children.tell("front", do="trouble", name=self.name, because=self.trouble, retry_s=retry_s)
 
     def outgrown(self, replica: Child, what: str) -> None:
         """A replica takes more memory than it may: another is to take its place, unless that would be as large."""
@@ -270,7 +308,7 @@ class Crew:
         return {
             **self.about,
             "folder": self.folder,
-            "home": home(self.folder),
+            "home": self.home,
             "replicas": len(memory),
             "memory": memory,
             "trouble": self.trouble,

@@ -89,11 +89,12 @@ def start(
     arguments: Sequence[str],
     inherited: Sequence[socket.socket],
     environment: Mapping[str, str],
+    python: str = sys.executable,
     **known: Any,
 ) -> Child:
-    """Start a process of a server; ``known`` is what there is to know of it."""
+    """Start a process of a server with an interpreter; ``known`` is what there is to know of it."""
     ours, theirs = Channel.pair()
-    command = [sys.executable, "-m", "tenfold", role, *arguments, "--channel", str(theirs.fileno())]
+    command = [python, "-m", "tenfold", role, *arguments, "--channel", str(theirs.fileno())]
     fds = [theirs.fileno(), *(one.fileno() for one in inherited)]
     process = subprocess.Popen(command, pass_fds=fds, stdin=subprocess.DEVNULL, start_new_session=True, env=environment)
     theirs.close()

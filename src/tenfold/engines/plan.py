@@ -27,6 +27,8 @@ class Plan:
     metrics: str = ""
     log: str = "text"
     store: str = ""
+    deployed: bool = False
+    names: Sequence[str] = ()
     anonymous: bool = False
 
     def __post_init__(self) -> None:

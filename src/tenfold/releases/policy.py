@@ -151,6 +151,8 @@ def _baking(look: Look, state: State) -> Next:
     action = action or _shifted(seen, state, 1.0)
     if action:
         return action, replace(state, since=None)
+    if not seen.promoted:
+        return Promote(f"{state.new} answers everything: {state.because or 'nothing was to be shown'}"), state
     state = entered(seen, policy, state, now)
     if alone or seen.asked == "promote" or _elapsed(state, now) >= policy.bake_s:
         return None, replace(state, stage=Stage.RETIRING)
@@ -163,11 +165,8 @@ def _retiring(look: Look, state: State) -> Next:
     if _is_over(seen, state):
         return None, replace(state, stage=Stage.PROMOTED, since=None)
     action = _brought(state.new, seen.new) or _shifted(seen, state, 1.0)
-    if action:
-        return action, state
-    if not seen.promoted:
-        return Promote(f"{state.new} answers everything: {state.because or 'nothing was to be shown'}"), state
-    return _left(state.old, seen.old, f"{state.new} took its place"), state
+    action = action or _left(state.old, seen.old, f"{state.new} took its place")
+    return action, state
 
 
 def _turning_back(look: Look, state: State) -> Next:

@@ -3,9 +3,10 @@
 A release on its way:
 
     STARTING ── SHADOWING ── STEPPING ── BAKING ── RETIRING ── PROMOTED
-    new is      both are     new gets    new gets   new is       old is
-    brought     asked, old   a share,    all, old   current,     gone
-    to READY    answers      then more   is warm    old leaves
+    new is      both are     new gets    new gets   old leaves   old is
+    brought     asked, old   a share,    all, is                 gone
+    to READY    answers      then more   current,
+                                         old warm
 
 Each stage may be passed without a stop. Until the old release is gone, each leads to TURNING_BACK (old gets all, new
 leaves) and on to ROLLED_BACK. The last of either way is the end. What is public is coarser: running, promoted, rolled back.

@@ -1,8 +1,8 @@
 """The front: speaks HTTP, decodes, checks bounds, queues and batches. It never imports user code.
 
 Started by the supervisor with a listening socket and a channel. It learns of replicas through the channel and of their
-service through the hello of each. The supervisor says which release of a service answers; another one lives until its last
-request is answered.
+service through the hello of each. The supervisor says which release of a service answers, and which other one answers a share
+of the requests or copies of them; any further one lives until its last request is answered.
 """
 
 from __future__ import annotations
@@ -14,19 +14,22 @@ import signal
 import socket
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
 from tenfold.auth import Access, Scope
 from tenfold.contract.form import Form
+from tenfold.releases.shadow import Comparison
 from tenfold.server.channel import Channel, Message, settle_memory
 from tenfold.server.frames import Frame, Hello
 from tenfold.server.lane import Lane
 from tenfold.server.link import Batch, Link
 from tenfold.server.metrics import Counters, names_for
 from tenfold.server.pages import index_page
+from tenfold.server.parting import Parting
 from tenfold.server.routes import Site
 from tenfold.server.wire import (
     HTML,
@@ -47,8 +50,20 @@ from tenfold.spec import Spec
 DRAIN_LIMIT_S = 30.0
 GRACE_S = 0.5
 POLL_S = 0.01
+TELL_S = 0.2  # between two words about what comparing shows
 REFUSED_BYTES = 8 * 2**20  # of a body without a key are read, so that the answer to it is heard
 NO_SERVICE = Form(name="", fields=())  # what requests for no service in particular are counted by
+
+
+class Split(NamedTuple):
+    """A further release of a service, and its share of the requests in percent; or copies of them alone."""
+
+    new: str = ""
+    percent: float = 0.0
+    shadowing: bool = False
+
+
+WHOLE = Split()
 
 
 class Front:
@@ -56,8 +71,9 @@ class Front:
 
     max_body_bytes = 1 << 16  # where no service says otherwise
 
-    def __init__(self, channel: Channel, run: Path, number: int, services: int) -> None:
-        """``run`` is the folder of sockets and counters; ``services`` is how many there will be."""
+    def __init__(self, channel: Channel, run: Path, number: int, services: int, deployed: bool = False) -> None:
+        """``run`` is the folder of sockets and counters; ``services`` is how many there will be. Where they are ``deployed``,
+        the supervisor says which release answers; else it is the one that is there first."""
         self.draining = False
         self.heads = Heads(self)
         self.sites: dict[str, Site] = {}
@@ -67,6 +83,8 @@ class Front:
         self._ready = True
         self._live = Live()
         self._services = services
+        self._deployed = deployed
+        self._splits: dict[str, Split] = {}  # the further release of each service that has one, and its share
         self._links: dict[str, Link] = {}  # by the address of the replica
         self._lanes: dict[str, tuple[Lane, Hello]] = {}  # by release, with what a replica of it said
         self._current: dict[str, str] = {}  # the release of each service that is to answer
@@ -74,6 +92,7 @@ class Front:
         self._counters: dict[str, Counters] = {}
         self._others = Counters(run / f"front-{number}..counters", names_for(NO_SERVICE))
         self._tasks: set[asyncio.Task[None]] = set()
+        self._told_soon: set[str] = set()
         self._stopped = asyncio.Event()
         self._gate = Access().gate()  # the supervisor says first thing who may do what
         self._lapses_s = math.inf
@@ -132,7 +151,7 @@ class Front:
 
     def _readiness(self, connection: Connection, head: Head, body: bytes, started: float) -> None:
         services = {name: site.lane.ready for name, site in self.sites.items()}
-        ready = self._ready and len(services) >= self._services and all(services.values())
+        ready = self._ready and len(services) >= max(self._services, 1) and all(services.values())
         document = {"ready": ready, "draining": not self._ready, "services": services}
         if because := {name: why for name, why in self._troubles.items() if not services.get(name)}:
             document["because"] = because
@@ -142,7 +161,8 @@ class Front:
         if len(self.sites) >= self._services:
             self._others.refused("not_found")
             names = ", ".join(f"/{name}/predict" for name in self.sites)
-            connection.send(problem("not_found", f"predictions are at {names}"), head.keep_alive)
+            where = f"predictions are at {names}" if names else "nothing is deployed yet"
+            connection.send(problem("not_found", where), head.keep_alive)
         else:
             self._others.refused("not_ready")
             connection.send(problem("not_ready", headers=[("retry-after", "1")]), head.keep_alive)
@@ -156,17 +176,21 @@ class Front:
         lane, _ = self._lanes[hello.release]
         lane.greeted(link, hello)
         name = lane.spec.name
-        if name not in self._current and len(self.sites) < self._services:
+        if name not in self._current and len(self.sites) < self._services and not self._deployed:
             self._current[name] = hello.release
         self._choose(name)
         self._channel.send(event="attached", address=link.address)
+        self._tell_route(name)
 
     def _open(self, hello: Hello, home: Path) -> Lane:
         spec, release = msgspec.json.decode(hello.service, type=Spec), hello.release
+        return Lane(spec, release, self._counters_of(release, spec), home, self._tell)
+
+    def _counters_of(self, release: str, spec: Spec) -> Counters:
         if release not in self._counters:
             path = self._run / f"front-{self._number}.{release}.counters"
             self._counters[release] = Counters(path, names_for(spec.input))
-        return Lane(spec, release, self._counters[release], home, self._tell)
+        return self._counters[release]
 
     def answered(self, link: Link, batch: Batch, frame: Frame) -> None:
         """A link answers to its lane once it has greeted."""
@@ -210,24 +234,80 @@ class Front:
 
     # Releases
 
+    def _serve(self, name: str, route: Message) -> None:
+        """Which release of a service is to answer, and which further one."""
+        further = {key: route[key] for key in Split._fields if key in route}
+        self._current[name], self._splits[name] = route["release"], Split(**further)
+        self._choose(name)
+        self._tell_route(name)
+
     def _choose(self, name: str) -> None:
         """Let the current release of a service answer, once a replica of it has greeted."""
         lane, hello = self._lanes.get(self._current.get(name, ""), (None, None))
         if lane is None or hello is None:
             return
         site = self.sites.get(name)
+        changed = site is None or site.lane is not lane
         if site is None:
-            self.sites[name] = Site(self._run, lane, hello)
-        elif site.lane is not lane:
+            site = self.sites[name] = Site(self._run, lane, hello)
+        elif changed:
             site.take(lane, hello)
-        else:
-            return
-        self.heads.clear()
-        self._forget_lanes()
+        if self._part(site, self._splits.get(name, WHOLE)) or changed:
+            self.heads.clear()
+            self._forget_lanes()
+
+    def _part(self, site: Site, split: Split) -> bool:
+        """Give a further release its share, once a replica of it has greeted; whether there is another one than before, or
+        none any more."""
+        lane, hello = self._lanes.get(split.new, (None, None))
+        former = site.parting
+        if former is not None and (former.new is None or former.new.lane is not lane):
+            former.end()
+            site.parting = None
+        if lane is not None and hello is not None and lane is not site.lane:
+            if site.parting is None:
+                copies = self._counters_of(f"{split.new}~copies", lane.spec)
+                site.parting = Parting(
+                    site, Site(self._run, lane, hello), copies, partial(self._compared, site.spec.name)
+                )
+            site.parting.share(split.percent, split.shadowing)
+        return site.parting is not former
+
+    def _compared(self, name: str, comparison: Comparison) -> None:
+        """More answers of two releases were compared; the supervisor need not hear of each."""
+        if name not in self._told_soon:
+            self._told_soon.add(name)
+            asyncio.get_running_loop().call_later(TELL_S, self._tell_compared, name)
+
+    def _tell_compared(self, name: str) -> None:
+        self._told_soon.discard(name)
+        site = self.sites.get(name)
+        if site is not None and site.parting is not None:
+            self._channel.send(event="compared", name=name, comparison=msgspec.to_builtins(site.parting.comparison))
+
+    def _tell_route(self, name: str) -> None:
+        """Say which releases answer here, where that is decided elsewhere."""
+        if self._deployed:
+            site = self.sites.get(name)
+            parting = site.parting if site else None
+            route = {
+                "release": site.lane.release if site else "",
+                "new": parting.new.lane.release if parting and parting.new else "",
+                "percent": parting.percent if parting else 0.0,
+                "shadowing": parting.shadowing if parting else False,
+            }
+            self._channel.send(event="routed", name=name, route=route)
+
+    def _give_up(self, name: str, because: str, retry_s: float) -> None:
+        """No replica of a service is started for so long."""
+        self._troubles[name] = because
+        if name in self.sites:
+            self.sites[name].lane.give_up(retry_s)
 
     def _end(self, name: str) -> None:
         """No service has this name any more."""
         self._current.pop(name, None)
+        self._splits.pop(name, None)
         self.sites.pop(name, None)
         self.heads.clear()
         self._forget_lanes()
@@ -235,6 +315,7 @@ class Front:
     def _forget_lanes(self) -> None:
         """Releases that do not answer any more go with their last replica."""
         answering = [site.lane for site in self.sites.values()]
+        answering += [site.parting.new.lane for site in self.sites.values() if site.parting and site.parting.new]
         for release, (lane, _) in list(self._lanes.items()):
             if lane not in answering and not lane.links:
                 del self._lanes[release]
@@ -261,14 +342,15 @@ class Front:
             case "detach":
                 self._detach(message["address"])
             case "serve":
-                self._current[message["name"]] = message["release"]
-                self._choose(message["name"])
+                self._serve(message["name"], message)
+            case "expect":
+                self._services = message["services"]
+                self.heads.clear()
             case "end":
                 self._end(message["name"])
+                self._tell_route(message["name"])
             case "trouble":
-                self._troubles[message["name"]] = message["because"]
-                if message["name"] in self.sites:
-                    self.sites[message["name"]].lane.give_up(message["retry_s"])
+                self._give_up(message["name"], message["because"], message["retry_s"])
             case "access":
                 self._gate = Access.of(message["access"].encode()).gate()
                 self._lapses_s = self._gate.lapses_s(time.time())
@@ -325,7 +407,7 @@ def _scope(head: Head) -> Scope | Literal[""]:
     return "feedback" if head.path.rstrip("/").endswith("/feedback") else "predict"
 
 
-def main(channel: int, listen: int, run: str, number: int, services: int) -> None:
+def main(channel: int, listen: int, run: str, number: int, services: int, deployed: bool = False) -> None:
     """Run a front on inherited descriptors."""
     import uvloop
 
@@ -333,7 +415,7 @@ def main(channel: int, listen: int, run: str, number: int, services: int) -> Non
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
     async def serve() -> None:
-        front = Front(Channel.inherited(channel), Path(run), number, services)
+        front = Front(Channel.inherited(channel), Path(run), number, services, deployed)
         settle_memory()
         await front.serve(socket.socket(fileno=listen))
 

@@ -14,12 +14,14 @@ from tenfold.contract.schema import json_schema, openapi, picture_field
 from tenfold.server.frames import Hello
 from tenfold.server.lane import Lane
 from tenfold.server.pages import service_page
+from tenfold.server.parting import Parting
 from tenfold.server.replies import Ids, refusal
 from tenfold.server.requests import Many, Part, Remarks, Single
 from tenfold.server.wire import HTML, Connection, Handler, Head, encode_json, problem, refuse_method, response
 from tenfold.validation.scalar import Decoder, Outcomes, Slow
 
 MAX_ROWS = 10_000
+FEEDBACK_S = 60.0  # for labels to be joined
 log = logging.getLogger("tenfold")
 _next_id = Ids().next
 _now = time.monotonic
@@ -35,6 +37,7 @@ class Site:
     def __init__(self, run: Path, lane: Lane, hello: Hello) -> None:
         """``run`` is where the admin process listens."""
         self._run = run
+        self.parting: Parting | None = None  # as long as another release answers some of the requests
         self.take(lane, hello)
 
     def take(self, lane: Lane, hello: Hello) -> None:
@@ -63,15 +66,20 @@ class Site:
 
     def resolve(self, head: Head, what: str) -> Handler:
         """The handler of a route below the service's name."""
+        if what == "predict" and head.method == "POST":
+            return self.predictor(head) if self.parting is None else self.parting.resolve(head)
         if what == "predict":
-            return self._predictor(head) if head.method == "POST" else refuse_method("POST")
+            return refuse_method("POST")
+        if what == "feedback":
+            head.max_body = self._max_body_bytes
+            return self._feedback if head.method == "POST" else refuse_method("POST")
         if what in self._static or what == "answers":
             if head.method not in ("GET", "HEAD"):
                 return refuse_method("GET", "HEAD")
             return self._answers if what == "answers" else self._describe
         return self._unknown
 
-    def _predictor(self, head: Head) -> Handler:
+    def predictor(self, head: Head) -> Handler:
         """Which form the body has, how large it may be, and how long there is to answer."""
         head.max_body = self._max_body_bytes
         allowed_s = head.headers.get("x-request-timeout-ms")
@@ -229,22 +237,32 @@ class Site:
 
     def _answers(self, connection: Connection, head: Head, body: bytes, started: float) -> None:
         """The answer sheet is made by the admin process, which alone may take its time."""
-        task = asyncio.get_running_loop().create_task(self._fetch_answers(connection, head))
+        accept = head.headers.get("accept", "*/*")
+        lines = [f"GET /api/answers/{self.spec.name} HTTP/1.1", "host: admin", f"accept: {accept}", "connection: close"]
+        self._pass_on(connection, "\r\n".join((*lines, "", "")).encode(), 2.0)
+
+    def _feedback(self, connection: Connection, head: Head, body: bytes, started: float) -> None:
+        """Labels are joined by the admin process, which has the time to look them up."""
+        lines = [f"POST /api/feedback/{self.spec.name} HTTP/1.1", "host: admin", "connection: close"]
+        request = "\r\n".join((*lines, f"content-length: {len(body)}", "", "")).encode()
+        self._pass_on(connection, request + body, FEEDBACK_S)
+
+    def _pass_on(self, connection: Connection, request: bytes, limit_s: float) -> None:
+        """Let the admin process answer."""
+        task = asyncio.get_running_loop().create_task(self._fetch(connection, request, limit_s))
         _tasks.add(task)
         task.add_done_callback(_tasks.discard)
 
-    async def _fetch_answers(self, connection: Connection, head: Head) -> None:
+    async def _fetch(self, connection: Connection, request: bytes, limit_s: float) -> None:
         try:
-            async with asyncio.timeout(2.0):
+            async with asyncio.timeout(limit_s):
                 reader, writer = await asyncio.open_unix_connection(str(self._run / "admin.sock"))
-                target = f"/api/answers/{self.spec.name}"
-                accept = head.headers.get("accept", "*/*")
-                writer.write(
-                    f"GET {target} HTTP/1.1\r\nhost: admin\r\naccept: {accept}\r\nconnection: close\r\n\r\n".encode()
-                )
+                writer.write(request)
                 answer = await reader.read(-1)
                 writer.close()
         except (OSError, TimeoutError):
+            answer = b""
+        if not answer:
             answer = problem("not_ready", "the admin process does not answer", headers=[("retry-after", "1")])
         connection.send(answer, keep_alive=False)
 

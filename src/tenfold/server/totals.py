@@ -6,6 +6,7 @@ the server runs, and reading stays cheap however many fronts there have been. On
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import mmap
 from collections import Counter
@@ -78,6 +79,24 @@ class Totals:
         if path not in self._files:
             self._files[path] = CounterFile(path)
         return self._files[path]
+
+
+def read(run: Path, release: str) -> Counter[str]:
+    """The counters of a release, for a process that does not fold. Files are read before the sums, which name those that they
+    hold already: so none counts twice or not, whenever they are folded."""
+    found: dict[str, dict[str, int]] = {}
+    for path in run.glob("front-*.counters"):
+        if release_of(path) == release:
+            with contextlib.suppress(OSError):  # folded a moment ago
+                found[path.name] = CounterFile(path).counts()
+    sums = Sums([], {})
+    with contextlib.suppress(OSError):
+        sums = msgspec.json.decode((run / f"folded.{release}.json").read_bytes(), type=Sums)
+    total = Counter(sums.counts)
+    for name, counts in found.items():
+        if name not in sums.folded:
+            total.update(counts)
+    return total
 
 
 class CounterFile:

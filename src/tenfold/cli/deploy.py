@@ -1,0 +1,134 @@
+"""``tenfold deploy``: a release from the store takes over from the one that answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tenfold.cli import screen
+from tenfold.cli.store import store_option
+
+if TYPE_CHECKING:
+    from tenfold.control.deployments import Asked, Plan, Progress
+
+
+@click.command()
+@click.argument("name", default="")
+@click.option("--now", is_flag=True, help="Give it all requests at once; the old release stays warm.")
+@click.option("--wait", metavar="DURATION", help='Wait until it answers everything, so long at most: "30m".')
+@click.option("--plan", "only_plan", is_flag=True, help="Say what would happen, and do nothing.")
+@click.option(
+    "--from", "base", default="", metavar="NAME@N", help="Refuse where another release than this one answers."
+)
+@click.option("--why", default="", metavar="TEXT", help="The reason, for the record.")
+@store_option
+@screen.json_option
+def deploy(
+    name: str, now: bool, wait: str | None, only_plan: bool, base: str, why: str, place: str, as_json: bool
+) -> None:
+    """Let NAME@N take over from what answers; without @N, the release that was pushed last.
+
+    The servers of the store (tenfold serve --store) do it, as the Releases of the service say: in steps, by evidence, and
+    back on evidence of harm. Exit 5 where another release is on its way, 6 where --wait sees it turned back.
+    """
+    from tenfold.control import deployments
+
+    if only_plan:
+        show_plan(deployments.plan(name, place, now=now), as_json)
+        return
+    limit_s = deployments.limit_s(wait)
+    asked = deployments.deploy(name, place, now=now, why=why, base=base)
+    report(asked, "deploying", limit_s, as_json)
+
+
+def report(asked: Asked, word: str, limit_s: float, as_json: bool) -> None:
+    """What was asked, and what came of it."""
+    from tenfold.control import deployments
+
+    release, current = asked.release, asked.current
+    if asked.rollout is None:
+        if as_json:
+            screen.print_json({**as_object(asked), "state": "promoted", "because": "it answers already"})
+        else:
+            click.echo(f"nothing    {release.name} ({release.id[:7]}) answers already")
+        return
+    if not as_json:
+        click.echo(f"{word:<11}{release.name} ({release.id[:7]}){f', after {current.name}' if current else ''}")
+    if limit_s:
+        at = deployments.wait(
+            asked, limit_s, (lambda _: None) if as_json else (lambda said: click.echo(f"{'':11}{said}"))
+        )
+        if as_json:
+            screen.print_json({**as_object(asked), **progress_object(at)})
+        else:
+            click.echo(f"{screen.paint('answers', 'green')}    {release.name}")
+        return
+    taken = deployments.taken_up(asked)
+    if as_json:
+        screen.print_json({**as_object(asked), "state": asked.rollout.state, "taken_up": taken})
+    elif taken:
+        click.echo(f"next       tenfold status --store {asked.place} shows how far it is")
+    else:
+        click.echo(f"waiting    no server of this store runs · tenfold serve --store {asked.place}")
+
+
+def show_plan(plan: Plan, as_json: bool) -> None:
+    """What a deployment would do."""
+    release, current = plan.release, plan.current
+    if as_json:
+        screen.print_json({
+            "service": release.service,
+            "release": release.name,
+            "id": release.id,
+            "from": current.name if current else None,
+            "changed": plan.changed,
+            "policy": plan.policy.describe(),
+            "held": plan.held.why if plan.held else None,
+            "under_way": plan.under_way.state if plan.under_way else None,
+        })  # fmt: skip
+        return
+    screen.print_facts(list(facts(plan)), width=11)
+
+
+def facts(plan: Plan) -> list[tuple[str, str]]:
+    """The lines of a plan."""
+    release, current = plan.release, plan.current
+    told = [
+        (
+            "release",
+            f"{release.name} ({release.id[:7]}), {release.at:%Y-%m-%d %H:%M}, {release.who} {release.why}".rstrip(),
+        )
+    ]
+    if current is not None and current.id == release.id:
+        return [*told, ("nothing", "it answers already")]
+    told.append(("after", f"{current.name} ({current.id[:7]})" if current else "nothing: it is the first"))
+    if current is not None:
+        told.append(("changed", ", ".join(plan.changed)))
+    told.append(("steps", plan.policy.describe() if current else "all at once"))
+    if current is not None:
+        told.append(("bake", f"{current.name} stays warm for {plan.policy.bake}"))
+    if plan.held:
+        told.append(("held", f"automatic deployments wait: {plan.held.why} · tenfold resume {release.service}"))
+    if plan.under_way:
+        told.append(("first", f"another release is {plan.under_way.state}"))
+    base = f" --from {current.name}" if current else ""
+    return [*told, ("next", f"tenfold deploy {release.name}{base}")]
+
+
+def as_object(asked: Asked) -> dict[str, Any]:
+    """What was asked, for a program."""
+    release, current = asked.release, asked.current
+    return {
+        "service": release.service,
+        "number": release.number,
+        "release": release.name,
+        "id": release.id,
+        "from": current.name if current else None,
+        "store": asked.place,
+    }
+
+
+def progress_object(at: Progress) -> dict[str, Any]:
+    """How far a rollout is, for a program."""
+    return {"state": at.rollout.state, "because": at.said, "percent": at.percent, "fix": at.fix}

@@ -1,0 +1,300 @@
+"""What people and programs ask of deployments: deploy, take back, go on; and how far a release on its way is.
+
+What is asked is written to the store; the servers of that store do it. So it is on record at once, also where none runs.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+import msgspec
+from msgspec.structs import replace
+
+from tenfold.control.stores import opened, who, within
+from tenfold.errors import Conflict, GateFailed, NotFound, UsageError
+from tenfold.releases import Releases
+from tenfold.store import Act, Store, resolve
+from tenfold.store.records import Event, Release, Rollout
+from tenfold.units import seconds
+
+LOOK_S = 0.1
+TAKEN_UP_S = 3.0  # a server that runs has taken a rollout up by then
+MAKE_ROOM_S = 60.0  # for a rollout that bakes to come to its end, where the next one waits for it
+TRIES = 20
+UNTOUCHED = ("pending",)
+NEARLY_DONE = ("baking", "retiring")
+ROLLOUT = "rollout"
+HOLD, RESUME = "rollback", "resume"
+
+Told = Callable[[str], None]
+
+
+class Progress(NamedTuple):
+    """How far a rollout is: in plain words, what can be done about it, its share of the requests in percent, and what
+    comparing its answers with those of the former one has shown."""
+
+    rollout: Rollout
+    service: str
+    release: str
+    former: str
+    said: str
+    fix: str
+    percent: float
+    compared: str
+
+    @property
+    def answers(self) -> bool:
+        """Whether the new release answers everything."""
+        return self.rollout.state in (*NEARLY_DONE, "promoted")
+
+
+class Asked(NamedTuple):
+    """What was asked of the store: the release that is to answer, the one that does, the rollout (None: there is nothing to
+    do), and whether that is to be taken ``back``."""
+
+    release: Release
+    current: Release | None
+    rollout: Rollout | None
+    place: str
+    back: bool = False
+
+
+class Plan(NamedTuple):
+    """What a deployment would do."""
+
+    release: Release
+    current: Release | None
+    changed: tuple[str, ...]
+    policy: Releases
+    held: Event | None
+    under_way: Rollout | None
+
+
+def plan(name: str, place: str = "", *, now: bool = False) -> Plan:
+    """Exactly what ``deploy`` would do."""
+    with opened(place, name) as store:
+        release = meant(store, name)
+        current = current_of(store, release.service)
+        was = current.parts if current else {}
+        changed = tuple(sorted(part for part in was | release.parts if was.get(part) != release.parts.get(part)))
+        under_way = store.rollouts.open(release.service)
+        return Plan(release, current, changed, policy_of(store, release, now), held(store, release.service), under_way)
+
+
+def deploy(
+    name: str, place: str = "", *, now: bool = False, why: str = "", base: str = "", automatic: bool = False
+) -> Asked:
+    """Let a release take over from what answers, as its service says; at once with ``now``.
+
+    ``base`` is what has to answer at present: ``Conflict`` where something else does. ``automatic`` ones are refused after a
+    roll-back, until somebody says ``resume``. ``Conflict`` where another release is on its way.
+    """
+    with opened(place, name) as store:
+        release = meant(store, name)
+        if release.collected:
+            raise NotFound(f"the files of {release.name} were given up", "push the same folder again")
+        service, current = release.service, current_of(store, release.service)
+        if base and (current is None or resolve(store, base).id != current.id):
+            answers = current.name if current else "nothing"
+            raise Conflict(f"{answers} answers, and not {base}", f"look again: tenfold deploy {release.name} --plan")
+        if automatic and (hold := held(store, service)):
+            raise Conflict(
+                f"{service} is held since {hold.who} took a release back: {hold.why}", f"tenfold resume {service}"
+            )
+        under_way = store.rollouts.open(service)
+        if under_way is not None and under_way.to == release.id:
+            rollout = _ask(store, service, "promote", why) if now else under_way
+            return Asked(release, current, rollout, store.place)
+        if under_way is not None:
+            _make_room(store, under_way)
+            current = current_of(store, service)
+        if current is not None and current.id == release.id:
+            return Asked(release, current, None, store.place)
+        return Asked(release, current, _begin(store, release, current, Act(who(), "deploy", why), now), store.place)
+
+
+def rollback(name: str, place: str = "", *, why: str = "") -> Asked:
+    """Take back the release that is on its way, or else the one that answers; automatic deployments wait from then on."""
+    with opened(place, name) as store:
+        service = meant(store, name.partition("@")[0]).service
+        current = current_of(store, service)
+        under_way = store.rollouts.open(service)
+        if under_way is not None:
+            release = store.releases.by_id(service, under_way.from_ or under_way.to)
+            assert release is not None
+            return Asked(release, current, _ask(store, service, "rollback", why), store.place, back=True)
+        release = resolve(store, f"{service}@previous")
+        act = Act(who(), HOLD, why or f"back to {release.name}")
+        return Asked(release, current, _begin(store, release, current, act, now=True), store.place)
+
+
+def resume(name: str, place: str = "", *, why: str = "") -> tuple[str, Event | None]:
+    """Let automatic deployments go on; the service, and the roll-back that held them, None where there was none."""
+    with opened(place, name) as store:
+        service = meant(store, name.partition("@")[0]).service
+        hold = held(store, service)
+        if hold is not None:
+            store.events.append(Act(who(), RESUME, why), service=service)
+        return service, hold
+
+
+def held(store: Store, service: str) -> Event | None:
+    """The roll-back since which automatic deployments wait; None where they don't."""
+    events = [event for event in store.events.list(service) if event.what in (HOLD, RESUME)]
+    return events[-1] if events and events[-1].what == HOLD else None
+
+
+def progress(name: str = "", place: str = "") -> list[Progress]:
+    """The rollouts that are on their way: of one service, or of all."""
+    with opened(place, name) as store:
+        service = meant(store, name.partition("@")[0]).service if name else ""
+        return [_progress(store, one) for one in store.rollouts.list(service) if one.ended is None]
+
+
+def wait(asked: Asked, limit_s: float, told: Told = lambda _: None) -> Progress:
+    """Until the release answers everything, or was turned back, or waits for more than can be waited for here.
+
+    ``GateFailed`` where it was turned back, or where ``limit_s`` seconds were too few; ``told`` hears of each step.
+    """
+    assert asked.rollout is not None
+    said, until = "", time.monotonic() + limit_s
+    with opened(asked.place) as store:
+        while True:
+            rollout = next(one for one in store.rollouts.list(asked.rollout.service) if one.id == asked.rollout.id)
+            at = _progress(store, rollout)
+            if at.said != said:
+                said = at.said
+                told(said)
+            if at.rollout.state == "rolled_back" if asked.back else at.answers:
+                return at
+            if rollout.ended is not None:
+                raise GateFailed(f"{at.release} did not take over: {said}", f"tenfold releases {at.service} --events")
+            if time.monotonic() > until:
+                raise GateFailed(f"{at.release} is still on its way: {said}", at.fix or "wait longer with --wait")
+            time.sleep(LOOK_S)
+
+
+def taken_up(asked: Asked) -> bool:
+    """Whether a server of the store has begun with it: one that runs does within a moment."""
+    assert asked.rollout is not None
+    until = time.monotonic() + TAKEN_UP_S
+    with opened(asked.place) as store:
+        while time.monotonic() < until:
+            rollout = store.rollouts.open(asked.rollout.service)
+            if rollout is None or rollout.id != asked.rollout.id or rollout.state not in UNTOUCHED:
+                return True
+            time.sleep(LOOK_S)
+    return False
+
+
+def limit_s(wait: str | None) -> float:
+    """What ``--wait`` says in seconds; 0 where nobody waits."""
+    try:
+        return seconds(wait) if wait else 0.0
+    except ValueError as error:
+        raise UsageError(f"--wait: {error}", "such as --wait 30m") from None
+
+
+def require(names: Sequence[str], place: str = "") -> str:
+    """The store that is to be served from, in which each of the named services has a release."""
+    with opened(place) as store:
+        for name in names:
+            if "@" in name:
+                raise UsageError(f"{name} is one release", f"tenfold deploy {name}; what is deployed is served")
+            resolve(store, f"{name}@latest")
+        return store.place
+
+
+def meant(store: Store, name: str) -> Release:
+    """The release that is to be deployed: the one that was pushed last, unless another one is named."""
+    known = within(store, name)
+    return resolve(store, known if "@" in known else f"{known}@latest")
+
+
+def current_of(store: Store, service: str) -> Release | None:
+    """The release that the service's pointer means."""
+    pointer = store.pointers.get(service)
+    return store.releases.by_id(service, pointer.release) if pointer else None
+
+
+def policy_of(store: Store, release: Release, now: bool) -> Releases:
+    """How a release takes over: as it says itself; or all at once, while the old one stays warm for as long as it says."""
+    stated = store.spec(release).releases
+    return replace(stated, steps=(), shadow_requests=0) if now else stated
+
+
+def _begin(store: Store, release: Release, current: Release | None, act: Act, now: bool) -> Rollout:
+    plan = {"policy": msgspec.to_builtins(policy_of(store, release, now)), "now": now}
+    return store.rollouts.begin(release.service, release.id, act, from_=current.id if current else "", plan=plan)
+
+
+def _ask(store: Store, service: str, what: str, why: str) -> Rollout:
+    """Ask something of the release that is on its way. What nobody has begun with is simply over."""
+    for _ in range(TRIES):
+        rollout = store.rollouts.open(service)
+        if rollout is None:
+            raise Conflict(f"no release of {service} is on its way any more", f"tenfold releases {service} --events")
+        untouched = rollout.state in UNTOUCHED and what == "rollback"
+        state = "rolled_back" if untouched else rollout.state
+        act = Act(who(), HOLD if what == "rollback" else what, why or "it was asked for")
+        try:
+            return store.rollouts.change(rollout, state, act, detail={**rollout.detail, "asked": what}, ended=untouched)
+        except Conflict:  # it took a step at that moment
+            time.sleep(LOOK_S / 10)
+    raise Conflict(f"the rollout of {service} changes all the time", "try again")
+
+
+def _make_room(store: Store, rollout: Rollout) -> None:
+    """Let a rollout that has all but ended come to its end; ``Conflict`` where another one is under way."""
+    service, name = rollout.service, _name(store, rollout.service, rollout.to)
+    if rollout.state in UNTOUCHED:
+        act = Act(who(), "replace", "another release is deployed before it began")
+        store.rollouts.change(rollout, "replaced", act, ended=True)
+        return
+    if rollout.state not in NEARLY_DONE:
+        raise Conflict(
+            f"{name} is on its way",
+            f"wait for it, or tenfold rollback {service} takes it back; tenfold deploy {name} --now gives it everything",
+        )
+    with suppress(Conflict):  # it came to its end at that moment
+        _ask(store, service, "promote", "the next release is deployed")
+    until = time.monotonic() + MAKE_ROOM_S
+    while (under_way := store.rollouts.open(service)) is not None and under_way.id == rollout.id:
+        if time.monotonic() > until:
+            raise Conflict(f"{name} has not come to its end", f"is the server of {store.place} running?")
+        time.sleep(LOOK_S)
+
+
+def _progress(store: Store, rollout: Rollout) -> Progress:
+    kept: dict[str, Any] = {}
+    for one in store.evidence.of(rollout.service, rollout.to, ROLLOUT):
+        if (one.content["rollout"], one.content["version"]) == (rollout.id, rollout.version):
+            kept = one.content
+    said = kept.get("reason") or (rollout.detail.get("last") or ["", "", ""])[2] or _why(store, rollout)
+    names = [_name(store, rollout.service, release) for release in (rollout.to, rollout.from_)]
+    return Progress(
+        rollout,
+        rollout.service,
+        names[0],
+        names[1],
+        said,
+        kept.get("fix", ""),
+        kept.get("percent", 0.0),
+        kept.get("compared", ""),
+    )
+
+
+def _why(store: Store, rollout: Rollout) -> str:
+    """What the last event of a rollout says, where it took no step yet."""
+    if rollout.state in UNTOUCHED:
+        return "no server has begun with it yet"
+    events = [event for event in store.events.list(rollout.service) if event.to == rollout.to and event.what != "push"]
+    return events[-1].why if events else rollout.state
+
+
+def _name(store: Store, service: str, release: str) -> str:
+    found = store.releases.by_id(service, release) if release else None
+    return found.name if found else release[:7]

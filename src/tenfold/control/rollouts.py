@@ -1,0 +1,399 @@
+"""The deployer: brings releases from the store to where they answer, as the decision says, and back.
+
+A process of its own, so that a gate or a slow disk delays nobody. The store has what is wanted, the supervisor tells what is
+there, and what comes next is decided by ``releases.policy``; here it is done. Every step is on record before it is taken. A
+deployer that is killed is started again and goes on: its lease tells that nobody else does, and its token that it still may.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import signal
+import socket
+import time
+from collections import Counter, deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tenfold.control.fleet import Fleet, Orders, Route, fleet_of, requests_of, tallies
+from tenfold.control.workshop import Placed, Workshop
+from tenfold.errors import Conflict, TenfoldError
+from tenfold.releases import Releases
+from tenfold.releases.actions import Action, Bake, Drain, Load, Promote, RollBack, Shadow, Shift, Unload, Wait, Warm
+from tenfold.releases.policy import next_action
+from tenfold.releases.rollout import Presence, Snapshot, Stage, State
+from tenfold.releases.shadow import Comparison
+from tenfold.server import totals
+from tenfold.server.channel import Channel
+from tenfold.store import Act, Store, open_store
+from tenfold.store.records import Lease, Pointer, Release, Rollout
+
+LOOK_S = 0.2
+LEASE_S, RENEW_S = 10.0, 3.0
+AGAIN_S = 2.0  # after which an order that was not followed is given again
+NOTE_S = 2.0  # between two notes of how far a rollout is
+RATE_S = 60.0  # what the rate of requests is taken over
+RETRY_S = 30.0  # after which what could not be made ready is tried again
+ROLLOUT = "rollout"  # the kind of evidence that says how far a release on its way is
+
+WORDS: dict[type, str] = {
+    Load: "load",
+    Warm: "warm",
+    Shadow: "shadow",
+    Shift: "shift",
+    Bake: "bake",
+    Promote: "promote",
+    Drain: "drain",
+    Unload: "unload",
+    RollBack: "rollback",
+    Wait: "wait",
+}
+OUTCOMES = {"promoted": "promoted", "rolled_back": "rolled back"}
+
+log = logging.getLogger("tenfold")
+
+
+@dataclass
+class Course:
+    """A rollout as this deployer goes on with it. ``noted`` is when its progress was last put down, and as what."""
+
+    rollout: Rollout
+    state: State | None = None
+    noted: tuple[float, str] = (0.0, "")
+    counts: deque[tuple[float, int]] = field(default_factory=deque)
+
+
+class Deployer:
+    """All services of a store, or those that were named."""
+
+    def __init__(self, store: Store, orders: Orders, workshop: Workshop, run: Path, names: Sequence[str] = ()) -> None:
+        """``run`` is the folder with the counters of the fronts, by which this server is told from others, too."""
+        self.fleet = Fleet()
+        self._store = store
+        self._orders = orders
+        self._workshop = workshop
+        self._run = run
+        self._names = names
+        self._who = f"tenfold@{socket.gethostname()}"
+        self._leases: dict[str, tuple[Lease, float]] = {}
+        self._courses: dict[str, Course] = {}
+        self._ordered: dict[str, tuple[object, float]] = {}
+        self._expected: int | None = None
+        self._generation = -1
+        self._pointers: dict[str, Pointer] = {}
+        self._rollouts: dict[str, Rollout] = {}
+
+    def look(self, now: float) -> None:
+        """Look at everything once, and do what is next. ``now`` is in seconds of Unix time."""
+        self._read()
+        services = sorted(set(self._names or [*self._pointers, *self._rollouts]))
+        for service in services:
+            rollout = self._rollouts.get(service)
+            if rollout is not None and (lease := self._lease(service, now)):
+                try:
+                    self._go_on(rollout, lease, now)
+                except Conflict as conflict:  # somebody asked for something meanwhile, or took over
+                    log.info("%s", conflict.message)
+                    self._forget(service)
+            else:
+                self._follow(service, now)
+        self._expect(services)
+
+    def _read(self) -> None:
+        """What is wanted, where that has changed."""
+        generation = self._store.generation()
+        if generation != self._generation:
+            self._pointers = {one.service: one for one in self._store.pointers.list() if one.name == "current"}
+            self._rollouts = {one.service: one for one in self._store.rollouts.list() if one.ended is None}
+            self._generation = generation
+
+    def _forget(self, service: str) -> None:
+        """Read all of it again."""
+        self._courses.pop(service, None)
+        self._leases.pop(service, None)
+        self._generation = -1
+
+    def _expect(self, services: Sequence[str]) -> None:
+        """Once the releases of all pointers were ordered, say how many services there are."""
+        wanted = [self._pointers[service].release for service in services if service in self._pointers]
+        ordered = all(self.fleet.of(release) or self._workshop.failure(release) for release in wanted)
+        if ordered and self._expected != len(services):
+            self._expected = len(services)
+            self._orders.expect(len(services))
+
+    def _lease(self, service: str, now: float) -> Lease | None:
+        """The right to move this service; None while another server has it."""
+        lease, renewed = self._leases.get(service, (None, 0.0))
+        if lease is not None and now - renewed < RENEW_S:
+            return lease
+        leases = self._store.leases
+        try:
+            name = f"rollout:{service}"
+            lease = leases.renew(lease, LEASE_S) if lease else leases.acquire(name, str(self._run), LEASE_S)
+        except Conflict:
+            lease = None
+        if lease is None:
+            self._leases.pop(service, None)
+        else:
+            self._leases[service] = lease, now
+        return lease
+
+    # No release is on its way
+
+    def _follow(self, service: str, now: float) -> None:
+        """Let what the pointer means answer, and nothing else."""
+        self._courses.pop(service, None)
+        pointer = self._pointers.get(service)
+        if service not in self._rollouts and (lease := self._leases.pop(service, None)):
+            self._store.leases.release(lease[0])
+        if pointer is None:
+            return
+        running = self.fleet.of(pointer.release)
+        if running is None or running.presence is Presence.ABSENT:
+            self._begin(service, pointer.release, now)
+        elif running.presence is Presence.READY and self._routed(service, Route(running.label), now):
+            for other in self.fleet.crews:
+                if other.service == service and other.release != pointer.release and other.presence != Presence.ABSENT:
+                    self._orders.end(other.folder)
+
+    def _begin(self, service: str, release: str, now: float) -> str:
+        """Start a release, as soon as its folder and its environment are there; why that cannot be, "" where it can."""
+        found = self._release(service, release)
+        if found is None:
+            return f"the store has no release {release[:7]} of {service}"
+        placed = self._workshop.placed(found, now)
+        if isinstance(placed, Placed):
+            self._order(f"run {release}", placed, now)
+        return placed if isinstance(placed, str) else ""
+
+    def _order(self, key: str, placed: Placed, now: float) -> None:
+        before, when = self._ordered.get(key, (None, 0.0))
+        if before != placed or now - when > AGAIN_S:
+            self._ordered[key] = placed, now
+            self._orders.run(placed.folder, placed.deployed)
+
+    def _routed(self, service: str, route: Route, now: float) -> bool:
+        """Whether the fronts follow a route; they are told to, if they do not."""
+        if self.fleet.routes.get(service) == route:
+            return True
+        before, when = self._ordered.get(service, (None, 0.0))
+        if before != route or now - when > AGAIN_S:
+            self._ordered[service] = route, now
+            self._orders.route(service, route)
+        return False
+
+    def _release(self, service: str, release: str) -> Release | None:
+        return self._store.releases.by_id(service, release) if release else None
+
+    # A release is on its way
+
+    def _go_on(self, rollout: Rollout, lease: Lease, now: float) -> None:
+        course = self._courses.get(rollout.service)
+        if course is None or course.rollout.id != rollout.id or course.rollout.version < rollout.version:
+            course = self._courses[rollout.service] = Course(rollout, self._remembered(rollout))
+        self._resume(rollout.service, now)
+        if course.state is None:
+            self._examine(course, lease)
+        else:
+            self._move(course, course.state, lease, now)
+
+    def _remembered(self, rollout: Rollout) -> State | None:
+        """Where it stood: as it was noted since its last step, else at that step; None while it is examined."""
+        found = self._store.evidence.of(rollout.service, rollout.to, ROLLOUT)
+        if found and (found[0].content["rollout"], found[0].content["version"]) == (rollout.id, rollout.version):
+            return msgspec.convert(found[0].content["state"], State)
+        kept = rollout.detail.get("state")
+        return msgspec.convert(kept, State) if kept else None
+
+    def _examine(self, course: Course, lease: Lease) -> None:
+        """Before anything of it runs beside what answers: does it pass its gates?"""
+        rollout = course.rollout
+        release, current = (self._release(rollout.service, one) for one in (rollout.to, rollout.from_))
+        assert release is not None
+        if rollout.detail.get("asked") == "rollback":
+            self._change(course, "rolled_back", Act(self._who, "rolled back", "it was asked for"), lease, ended=True)
+            return
+        course.state = State(old=current.name if current else "", new=release.name)
+        said = f"{release.name} is on its way"
+        self._change(course, Stage.STARTING, Act(self._who, "start", said), lease, state=course.state)
+
+    def _resume(self, service: str, now: float) -> None:
+        """After a restart nothing answers: what the pointer means does so first, whatever else is on its way."""
+        pointer, route = self._pointers.get(service), self.fleet.routes.get(service, Route(""))
+        if pointer is None or route is None or route.release:
+            return
+        if self.fleet.presence(pointer.release) is Presence.ABSENT:
+            self._begin(service, pointer.release, now)
+        elif self.fleet.presence(pointer.release) is Presence.READY:
+            self._routed(service, Route(self.fleet.label(pointer.release)), now)
+
+    def _move(self, course: Course, state: State, lease: Lease, now: float) -> None:
+        rollout = course.rollout
+        seen = self._seen(course, now)
+        if seen is None:
+            return
+        policy = msgspec.convert(rollout.plan["policy"], Releases)
+        action, after = next_action(seen, policy, state, now)
+        course.state = after
+        if isinstance(action, RollBack):  # those who ask come first, the record right after
+            self._do(action, rollout, now)
+        if not isinstance(action, Wait) or after.stage is not state.stage:
+            self._record(course, action, seen, lease)
+        self._note(course, action, seen, now)
+        self._do(action, rollout, now)
+
+    def _seen(self, course: Course, now: float) -> Snapshot | None:
+        """What one look shows; None while the fronts are about to do what they were told."""
+        rollout, fleet = course.rollout, self.fleet
+        route = fleet.routes.get(rollout.service, Route(""))
+        pointer = self._pointers.get(rollout.service)
+        if route is None or (pointer is None and rollout.from_):
+            return None
+        new, old = fleet.label(rollout.to), fleet.label(rollout.from_)
+        answers = bool(new) and route.release == new
+        shares = bool(new) and route.new == new
+        counters = [totals.read(self._run, label) if label else Counter[str]() for label in (new, old)]
+        failed = self._workshop.failure(rollout.to)
+        running = fleet.of(rollout.to)
+        return Snapshot(
+            old=fleet.presence(rollout.from_) if rollout.from_ else Presence.ABSENT,
+            new=Presence.FAILED if failed else fleet.presence(rollout.to),
+            percent=100.0 if answers else route.percent if shares else 0.0,
+            promoted=pointer is not None and pointer.release == rollout.to,
+            shadowing=shares and route.shadowing,
+            tallies=tallies(*counters),
+            shadow=fleet.comparison(rollout.service) if shares else Comparison(),
+            requests_per_s=rate(course.counts, now, sum(map(requests_of, counters))),
+            failure=failed or (running.failure if running else ""),
+            asked=rollout.detail.get("asked", ""),
+        )
+
+    def _do(self, action: Action, rollout: Rollout, now: float) -> None:
+        """What can be done without the store."""
+        service = rollout.service
+        old, new = self.fleet.label(rollout.from_), self.fleet.label(rollout.to)
+        match action:
+            case Load(release=name) | Warm(release=name):
+                self._begin(service, self._id(rollout, name), now)
+            case Shadow():
+                self._routed(service, Route(old, new, 0.0, True), now)
+            case Shift(percent=100.0):
+                self._routed(service, Route(new), now)
+            case Shift(percent=percent):
+                self._routed(service, Route(old, new, percent) if percent else Route(old), now)
+            case RollBack():
+                self._routed(service, Route(old), now)
+            case Drain(release=name) | Unload(release=name):
+                running = self.fleet.of(self._id(rollout, name))
+                if running is not None:
+                    self._orders.end(running.folder)
+
+    def _id(self, rollout: Rollout, name: str) -> str:
+        """The release that a decision calls by its name."""
+        state = self._courses[rollout.service].state
+        return rollout.to if state is not None and name == state.new else rollout.from_
+
+    # On record
+
+    def _record(self, course: Course, action: Action, seen: Snapshot, lease: Lease) -> None:
+        """The step, and the pointer where it moves, in one transaction."""
+        rollout, state = course.rollout, course.state
+        assert state is not None
+        outcome = state.outcome
+        what = WORDS[type(action)] if outcome == "running" else OUTCOMES[outcome]
+        if isinstance(action, RollBack) and seen.asked == "rollback":
+            what = "turn back"  # the rollback was on record when it was asked for
+        percent = {"percent": action.percent} if isinstance(action, Shift) else {}
+        act = Act(self._who, what, action.reason, percent)
+        if rollout.detail.get("last") == (said := [str(state.stage), what, action.reason]):
+            return
+        self._orders.say("rollout", name=state.new, did=what, because=action.reason)
+        with self._store.transaction():
+            if isinstance(action, Promote):
+                self._point(rollout, rollout.to, act._replace(who=rollout.who), lease)
+                return
+            if isinstance(action, RollBack) and seen.promoted and rollout.from_:
+                self._point(rollout, rollout.from_, act._replace(what="turn back"), lease)
+            self._change(course, state.stage, act, lease, state=state, last=said, ended=outcome != "running")
+
+    def _point(self, rollout: Rollout, release: str, act: Act, lease: Lease) -> None:
+        """Let the service mean this release from now on: a deployment is the act of whoever asked for it."""
+        pointer = self._pointers.get(rollout.service)
+        expected = pointer.generation if pointer else 0
+        self._store.pointers.move(rollout.service, release, act, expected=expected, fence=lease)
+        self._generation = -1
+
+    def _change(
+        self, course: Course, stage: str, act: Act, lease: Lease, *, ended: bool = False, **detail: Any
+    ) -> None:
+        before = course.rollout
+        kept = {**before.detail, **msgspec.to_builtins(detail)}
+        course.rollout = self._store.rollouts.change(before, stage, act, detail=kept, ended=ended, fence=lease)
+        self._rollouts[before.service] = course.rollout
+        self._generation = -1
+
+    def _note(self, course: Course, action: Action, seen: Snapshot, now: float) -> None:
+        """How far it is, for people to see and for a successor to go on from; not an event."""
+        when, said = course.noted
+        if action.reason != said and now - when >= NOTE_S:
+            course.noted = now, action.reason
+            rollout = course.rollout
+            content = {
+                "rollout": rollout.id,
+                "version": rollout.version,
+                "state": msgspec.to_builtins(course.state),
+                "percent": seen.percent,
+                "reason": action.reason,
+                "fix": action.fix if isinstance(action, Wait) else "",
+                "needed": action.needed if isinstance(action, Wait) else None,
+                "seconds": action.seconds if isinstance(action, Wait) else None,
+                "requests_per_s": seen.requests_per_s,
+                "compared": seen.shadow.describe() if seen.shadow.compared else "",
+            }
+            self._store.evidence.put(rollout.service, rollout.to, ROLLOUT, content)
+
+
+def rate(counts: deque[tuple[float, int]], now: float, requests: int) -> float:
+    """Requests a second over the last minute, or as much of it as there is; counters may begin anew."""
+    if counts and requests < counts[-1][1]:
+        counts.clear()
+    counts.append((now, requests))
+    while now - counts[0][0] > RATE_S:
+        counts.popleft()
+    then, before = counts[0]
+    return (requests - before) / max(now - then, 1.0)
+
+
+def main(channel: int, run: str, store: str, replicas: int, names: Sequence[str]) -> None:
+    """Run the deployer on an inherited line to its supervisor."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    line = Channel.inherited(channel)
+    poll = select.poll()
+    poll.register(line, select.POLLIN)
+    deployer: Deployer | None = None
+    fleet, wait_s, said = Fleet(), 0.0, ""
+    while True:
+        if poll.poll(wait_s * 1000):
+            messages = line.receive()
+            if messages is None:
+                os._exit(0)  # whatever is being made ready or examined is in vain
+            fleet = fleet_of(messages) or fleet
+        wait_s = LOOK_S
+        try:
+            if deployer is None:
+                opened = open_store(store)
+                deployer = Deployer(opened, Orders(line), Workshop(store, opened, replicas), Path(run), names)
+            deployer.fleet = fleet
+            deployer.look(time.time())
+        except (TenfoldError, OSError) as error:  # what answers goes on answering
+            if str(error) != said:
+                said = str(error)
+                log.warning("the store cannot be followed at present: %s", said)
+            wait_s = 1.0

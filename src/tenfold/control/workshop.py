@@ -1,0 +1,91 @@
+"""Where releases are made ready, aside: their folders, their environments. That takes seconds to minutes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tenfold.errors import TenfoldError
+from tenfold.store import Store, open_store
+from tenfold.store.opening import EMBEDDED
+from tenfold.store.records import Release
+
+THREADS = 2
+RETRY_S = 30.0  # after which what could not be made ready is tried again
+
+
+class Placed(NamedTuple):
+    """A release that can be run: the target that its replicas are given, and what their crew has to know."""
+
+    folder: str
+    deployed: dict[str, str]
+
+
+class Workshop:
+    """Makes releases ready on threads, each with a store of its own, since those are for one thread."""
+
+    def __init__(self, place: str, store: Store, replicas: int) -> None:
+        self._place = place
+        self._folder = store.folder
+        self._replicas = replicas
+        self._threads = ThreadPoolExecutor(THREADS)
+        self._placed: dict[str, Future[Placed]] = {}
+        self._failed: dict[str, tuple[float, str]] = {}
+
+    def placed(self, release: Release, now: float) -> Placed | str | None:
+        """Where a release is, why it cannot be made ready, or None while that is being done.
+
+        What could not be made ready is tried again after a while.
+        """
+        when, why = self._failed.get(release.id, (0.0, ""))
+        if why and now - when < RETRY_S:
+            return why
+        future = self._placed.get(release.id)
+        if future is None:
+            future = self._placed[release.id] = self._start(self._place_one, release)
+        if not future.done():
+            return None
+        del self._placed[release.id]
+        self._failed.pop(release.id, None)
+        try:
+            return future.result()
+        except (TenfoldError, OSError) as error:
+            self._failed[release.id] = now, str(error)
+            return str(error)
+
+    def failure(self, release: str) -> str:
+        """Why a release could not be made ready when that was last tried; "" otherwise."""
+        return self._failed.get(release, (0.0, ""))[1]
+
+    def _start(self, work: Callable[..., Any], *of: Any) -> Future[Any]:
+        def with_store() -> Any:
+            store = open_store(self._place)
+            try:
+                return work(store, *of)
+            finally:
+                store.close()
+
+        return self._threads.submit(with_store)
+
+    def _place_one(self, store: Store, release: Release) -> Placed:
+        folder = store.materialise(release)
+        home = self.home(release.service)
+        home.mkdir(parents=True, exist_ok=True)
+        deployed = {
+            "service": release.service,
+            "release": release.id,
+            "name": release.name,
+            "home": str(home),
+        }
+        return Placed(f"{folder}/{release.entry}" if release.entry else str(folder), deployed)
+
+    def home(self, service: str) -> Path:
+        """Where the journal and the dead letters of a service are kept: in its own folder, where the store is within that."""
+        own = self._folder.parent
+        return (
+            own
+            if self._folder.name == EMBEDDED and (own / "service.py").is_file()
+            else self._folder / "services" / service
+        )
