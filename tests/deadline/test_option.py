@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from tenfold.deadline import Deadline
+from tenfold.deadline import Deadline, allowed_s
 from tenfold.errors import ServiceError
 
 
@@ -55,3 +55,18 @@ def test_an_unknown_key_is_an_error_with_the_nearest_name() -> None:
     assert caught.value.hint == "did you mean budget?"
     with pytest.raises(ServiceError, match=r"\[deadline\]: Deadline\(budget='20'\)"):
         Deadline().override({"budget": "20"}, "[deadline]")
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"), [("50", 0.05), ("0.5", 0.0005), ("1e2", 0.1), (" 20 ", 0.02), ("1e308", 1.0)]
+)
+def test_a_client_may_ask_for_less_time(said: str, seconds: float) -> None:
+    """A header shortens the deadline, and never makes it longer."""
+    assert allowed_s(said, 1e-3, budget_s=1.0) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("said", ["", "soon", "0", "-0.0", "-5", "nan", "inf", "1e309", "1_000", "5 ms", "0x10", "5,5"])
+def test_a_deadline_that_is_none_is_an_error(said: str) -> None:
+    """Nonsense, nothing, and numbers that only a programming language knows."""
+    with pytest.raises(ValueError, match=r"not a positive number|could not convert"):
+        allowed_s(said, 1e-3, budget_s=1.0)

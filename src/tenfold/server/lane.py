@@ -15,9 +15,9 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tenfold.batching import next_batch
+from tenfold.batching import Line
 from tenfold.contract.form import layout_of
-from tenfold.deadline import Cost, Queue, Refuse, admit
+from tenfold.deadline import Cost, Costs, Refuse, admit
 from tenfold.journal.writer import Writer
 from tenfold.server import frames
 from tenfold.server.frames import Frame, Joiner, decode_notes
@@ -26,7 +26,7 @@ from tenfold.server.logs import RequestLog
 from tenfold.server.metrics import FAILURES, ROWS_WITH, Counters
 from tenfold.server.outputs import Outputs
 from tenfold.server.replies import Replies, stages_of
-from tenfold.server.requests import Many, Outcome, Packed, Part, Remarks, Request, Single, by_row
+from tenfold.server.requests import Many, Outcome, Packed, Part, Remarks, Request, Single, by_row, cut
 from tenfold.server.wire import encode_json
 from tenfold.spec import Spec
 from tenfold.validation.deadletters import DeadLetters
@@ -50,7 +50,8 @@ class Lane:
         of a replica: that its link was ``lost``, that it is ``stuck``, or that it is ``detached``."""
         self.spec = spec
         self.release = release
-        self.counters = counters
+        self.counters = self._own_counters = counters
+        self._copying = False
         self.replies = Replies(release)
         self.log = RequestLog(release)
         self.fallback = None if spec.deadline.fallback is None else encode_json(spec.deadline.fallback)
@@ -59,6 +60,9 @@ class Lane:
         self.tight_s = self.budget_s * 0.1
         self._patience_s = max(10 * self.budget_s, STUCK_S)
         self.cost = Cost(spec.batching.max_rows)
+        self.cost.expect(self.budget_s)
+        self._costs = Costs(self.cost)
+        self._row_bytes = 0.0  # of the last batch, where rows may be heavy
         self.links: list[Link] = []
         self._tell = tell
         self._retired: list[Link] = []
@@ -71,8 +75,7 @@ class Lane:
         self._is_heavy = bool(layout.own)  # rows of text, pictures or tensors may be of any size
         self._joiner = Joiner(layout)
         self._outputs = Outputs(spec.output)
-        self._queue: deque[Single | Part] = deque()
-        self._waiting_rows = 0
+        self._line: Line[Single | Part] = Line(cut)
         self._suspects: deque[Single | Part] = deque()
         self._dispatching = False
         self._seen_rows = 0
@@ -92,10 +95,15 @@ class Lane:
     @property
     def idle(self) -> bool:
         """Whether nothing waits and nothing runs."""
-        return not self._queue and not self._suspects and not any(link.running for link in self._all_links())
+        return not self._line and not self._suspects and not any(link.running for link in self._all_links())
 
     def _all_links(self) -> list[Link]:
         return [*self.links, *self._retired]
+
+    def answer_copies(self, counters: Counters | None) -> None:
+        """From now on, whatever comes is a copy of what another release answers: counted apart, not kept. None ends that."""
+        self._copying = counters is not None
+        self.counters = counters or self._own_counters
 
     def retire(self, link: Link) -> None:
         """Give this replica nothing more; let go of it once what it holds is answered."""
@@ -120,16 +128,14 @@ class Lane:
         """Nobody will answer what waits here any more: say so."""
         if self._journal is not None:
             self._journal.close()
-        waiting = [*self._queue, *self._suspects]
-        self._queue.clear()
+        waiting = [*self._line.clear(), *self._suspects]
         self._suspects.clear()
-        self._waiting_rows = 0
         for item in waiting:
             item.request.decline("not_ready", reason, retry_s)
 
     def offer(self, request: Single) -> None:
         """Queue a row, or refuse it at once. So little waits, mostly, that no question has to be asked."""
-        if self._waiting_rows < self._easy_rows and request.due - request.decoded >= self.ease_s:
+        if self._line.rows < self._easy_rows and request.due - request.decoded >= self.ease_s:
             self.add(request)
         elif self.is_killer(request.packed[0]):
             self.came(1)
@@ -147,14 +153,24 @@ class Lane:
             self.came(rows)
             request.decline("not_ready", "no replica is loaded", self._back_at - request.decoded)
             return False
-        running = sum(len(link.running) for link in self.links)
-        queue = Queue(self._waiting_rows, running, max(len(self.links), 1))
-        verdict = admit(queue, rows, self.cost, request.due, request.decoded)
+        now = request.decoded
+        cost = self._costs.of(len(request.body) / rows) if self._is_heavy else self.cost
+        free_s = [self._busy_s(link, now) for link in self.links] or [0.0]
+        queue = self._line.seen_by(request.due, free_s, sum([len(link.running) for link in self.links]))
+        verdict = admit(queue, rows, cost, request.due, now)
         if isinstance(verdict, Refuse):
+            self._line.refused(rows)
             self.came(rows)
             request.decline("overloaded", verdict.reason, verdict.retry_after_s)
             return False
         return True
+
+    def _busy_s(self, link: Link, now: float) -> float:
+        """How long a replica will take for what it has in hand."""
+        busy_s = 0.0
+        for place, batch in enumerate(link.running):
+            busy_s += self.cost.mean_s(batch.rows) if place else self.cost.left_s(batch.rows, now - link.began)
+        return busy_s
 
     def is_killer(self, row: Packed) -> bool:
         """Whether just this row has ended two replicas, not long ago."""
@@ -186,24 +202,15 @@ class Lane:
 
     def keep_aside(self, request: Request, remarks: Remarks) -> None:
         """Write quarantined rows to the dead-letter file."""
-        if remarks.put_aside:
+        if remarks.put_aside and not self._copying:
             self._dead_letters.write(
                 datetime.now(UTC), request.id.decode(), self.release, request.body, remarks.put_aside
             )
 
     def add(self, item: Single | Part) -> None:
         """Queue rows in the order of their deadlines; they leave once every request of this turn was read."""
-        queue = self._queue
-        if queue and item.due < queue[-1].due:
-            place = len(queue)
-            while place and item.due < queue[place - 1].due:
-                place -= 1
-            queue.insert(place, item)
-        else:
-            queue.append(item)
-        rows = item.rows
-        self._waiting_rows += rows
-        self._came += rows
+        self._line.add(item)
+        self._came += item.rows
         if not self._dispatching:
             self._dispatching = True
             self._seen_rows = 0
@@ -212,7 +219,7 @@ class Lane:
     def _turn(self) -> None:
         """A turn of the loop is over. While requests keep coming in, and the batch is not full, they are read first: that
         takes no waiting, and makes the difference between two half batches and a whole one."""
-        waiting = self._waiting_rows
+        waiting = self._line.rows
         if 1 < waiting < self.cost.max_rows and 8 * (waiting - self._seen_rows) > waiting:
             self._seen_rows = waiting
             self._call_soon(self._turn)
@@ -223,17 +230,32 @@ class Lane:
         self._dispatching = False
         if self._suspects:
             self._try_suspect()
-        while self._queue:
+        while self._line:
             link = self._free_link()
-            if link is None:
+            if link is None or not self._feed(link, time.monotonic()):
                 break
-            now = time.monotonic()
-            items = self._pop(now)
-            if items:
-                self._send(link, items, now)
-        if not self._watching and (self._queue or any(link.running for link in self.links)):
+        if not self._watching and (self._line or any(link.running for link in self.links)):
             self._watching = True
             self._loop.call_later(WATCH_S, self._watch)
+
+    def _feed(self, link: Link, now: float) -> bool:
+        """Give a replica its next batch. Whether to go on: not where what waits should not be handed over ahead."""
+        cost = self._costs.of(self._row_bytes) if self._is_heavy else self.cost
+        begins, ahead = now, bool(link.running)
+        if ahead:
+            begins += cost.left_at_most_s(link.running[0].rows, now - link.began)
+        items, dropped = self._line.take(cost, begins, ahead)
+        for item in dropped:
+            item.request.decline("overloaded", "what came before takes longer than it did", cost.mean_s(1))
+        if self._is_heavy:
+            items = self._within_bytes(items)
+        for item in items:
+            if item.done or item.connection.transport is None:
+                items = [item for item in items if not item.abandoned]
+                break
+        if items:
+            self._send(link, items, now)
+        return bool(items) or not ahead
 
     def _free_link(self) -> Link | None:
         """An idle replica, or one that a full batch may be handed to ahead; the newest is kept for suspects."""
@@ -243,28 +265,9 @@ class Lane:
                 return link
             if best is None or len(link.running) < len(best.running):
                 best = link
-        if best is None or len(best.running) >= PREFETCH or self._waiting_rows < self.cost.max_rows:
+        if best is None or len(best.running) >= PREFETCH or self._line.rows < self.cost.max_rows:
             return None
         return best
-
-    def _pop(self, now: float) -> list[Single | Part]:
-        """The requests of the next batch; those that nobody waits for any more are dropped."""
-        queue = self._queue
-        if self._waiting_rows <= self.cost.max_rows and now + self._full_s <= queue[0].due:
-            items = list(queue)
-            queue.clear()
-            self._waiting_rows = 0
-        else:
-            while queue and queue[0].abandoned:
-                self._waiting_rows -= queue.popleft().rows
-            items = [queue.popleft() for _ in range(next_batch(queue, self.cost, now))]
-            self._waiting_rows -= sum([item.rows for item in items])
-        if self._is_heavy:
-            items = self._within_bytes(items)
-        for item in items:
-            if item.done or item.connection.transport is None:
-                return [item for item in items if not item.abandoned]
-        return items
 
     def _within_bytes(self, items: list[Single | Part]) -> list[Single | Part]:
         """As many of these as a frame should hold, at least one; the rest goes back to the head of the queue."""
@@ -274,16 +277,16 @@ class Lane:
             if count and size > MAX_BATCH_BYTES:
                 break
             count += 1
-        for item in reversed(items[count:]):
-            self._queue.appendleft(item)
-            self._waiting_rows += item.rows
+        self._line.put_back(items[count:])
+        self._row_bytes = size / max(sum([item.rows for item in items[:count]]), 1)
         return items[:count]
 
     def _send(self, link: Link, items: Sequence[Single | Part], now: float) -> None:
         packed: list[Packed] = []
         for item in items:
             packed += item.packed
-        link.send(Batch(items, len(packed), now, items[0].due, items[-1].due), self._joiner.join(packed))
+        batch = Batch(items, len(packed), now, items[0].due, items[-1].due, row_bytes=self._row_bytes)
+        link.send(batch, self._joiner.join(packed))
 
     def greeted(self, link: Link, hello: frames.Hello) -> None:
         """A replica of this release is ready."""
@@ -299,7 +302,7 @@ class Lane:
         """Give every request of the batch its rows."""
         now = time.monotonic()
         try:
-            if self._journal is not None:
+            if self._journal is not None and not self._copying:
                 self._journal.add(now, batch.items, frame)
             outcome = self._outcome(batch, frame)
             at = 0
@@ -313,12 +316,13 @@ class Lane:
         if self._retired:
             self._let_go()
         self._stuck.discard(link)
-        took_s = now - batch.sent
-        self.counters.predicted(self.cost.peak_s(batch.rows), took_s)
-        self.cost.observe(batch.rows, took_s)
-        if self._suspects or self._waiting_rows >= self.cost.max_rows:
+        took_s, link.began = now - link.began, now
+        cost = self._costs.of(batch.row_bytes) if self._is_heavy else self.cost
+        self.counters.predicted(cost.peak_s(batch.rows), took_s)
+        cost.observe(batch.rows, took_s)
+        if self._suspects or self._line.rows >= self.cost.max_rows:
             self._dispatch()
-        elif self._waiting_rows and not self._dispatching:
+        elif self._line and not self._dispatching:
             self._dispatching = True
             self._seen_rows = 0
             self._call_soon(self._turn)
@@ -366,9 +370,7 @@ class Lane:
         self._tell("lost", address=link.address)
         for batch in reversed(unanswered):
             if batch is not suspect:
-                for item in reversed(batch.items):
-                    self._queue.appendleft(item)
-                    self._waiting_rows += item.rows
+                self._line.put_back(batch.items)
         if suspect is not None:
             self.counters.add("deaths")
             self._suspect(suspect)
@@ -399,18 +401,15 @@ class Lane:
         now = time.monotonic()
         self._easy_rows = self._rows_surely_in_time()
         self._count_came()
-        queue = self._queue
-        while queue and queue[0].due <= now:
-            item = queue.popleft()
-            self._waiting_rows -= item.rows
+        for item in self._line.expired(now):
             item.request.expire()
         for item in self._suspects:
             if item.due <= now:
                 item.request.expire()
         for link in self._all_links():
             self._watch_link(link, now)
-        self.counters.now(self._waiting_rows, sum([len(link.running) for link in self._all_links()]))
-        if queue or self._suspects or any(link.running for link in self._all_links()):
+        self.counters.now(self._line.rows, sum([len(link.running) for link in self._all_links()]))
+        if self._line or self._suspects or any(link.running for link in self._all_links()):
             self._loop.call_later(WATCH_S, self._watch)
         else:
             self._watching = False

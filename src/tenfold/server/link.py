@@ -27,6 +27,7 @@ class Batch(msgspec.Struct, eq=False, gc=False):
     due: float
     latest: float
     number: int = 0
+    row_bytes: float = 0.0  # of a row on average, where rows may be heavy
 
     def waited_ns(self) -> tuple[int, int]:
         """How long its requests took to decode, and how long they waited, summed, in nanoseconds."""
@@ -64,6 +65,7 @@ class Link(asyncio.Protocol):
         self.address = address
         self.home = home
         self.running: deque[Batch] = deque()
+        self.began = 0.0  # when the oldest of them did, as far as one can tell from here
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]
@@ -73,6 +75,8 @@ class Link(asyncio.Protocol):
         assert self._transport is not None
         self._number = batch.number = (self._number + 1) & 0xFFFFFFFF
         frame = frames.pack(frames.BATCH, batch.number, batch.rows, int(batch.latest * 1e9), parts)
+        if not self.running:
+            self.began = batch.sent
         self.running.append(batch)
         self._transport.write(frame)
 

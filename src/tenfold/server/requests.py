@@ -419,3 +419,10 @@ class Part:
             request.remarks.violations += reasons
             request.remarks.put_aside[place] = reasons
             request.settle(1)
+
+
+def cut(item: Single | Part, rows: int) -> tuple[Part, Part]:
+    """Its first so many rows, and the rest."""
+    assert isinstance(item, Part)  # a single row is no larger than any batch
+    request, places, packed = item.request, item.places, item.packed
+    return Part(request, places[:rows], packed[:rows]), Part(request, places[rows:], packed[rows:])

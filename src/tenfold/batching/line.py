@@ -1,0 +1,187 @@
+"""What waits for a replica: the most urgent first, and background work behind it."""
+
+from __future__ import annotations
+
+from bisect import bisect_right, insort_left, insort_right
+from collections.abc import Callable, Sequence
+from math import inf
+from operator import attrgetter
+from typing import Generic, NamedTuple, Protocol, TypeVar
+
+from tenfold.batching.choice import Head, next_batch
+from tenfold.deadline import BACKGROUND_EVERY, Cost, Queue
+
+NEWEST = 1 / 16  # the weight of the newest batch in what is usual
+
+_DUE = attrgetter("due")
+
+
+class Waiting(Head, Protocol):
+    """A request, or a part of one, that waits."""
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether nobody waits for the answer any more."""
+
+
+Item = TypeVar("Item", bound=Waiting)
+
+
+class Taken(NamedTuple, Generic[Item]):
+    """The items of a batch, of which some may be abandoned, and those that are given up for the sake of the others."""
+
+    items: list[Item]
+    dropped: list[Item]
+
+
+class Line(Generic[Item]):
+    """The requests that wait, earliest deadline first, in two classes; with the same deadline, in the order of arrival.
+
+    Background work goes when nothing else waits. Otherwise it gets every eighth batch, so that it comes to an end under
+    any load. Its batches take half a deadline at the most: whoever comes while one runs is in time behind it. What does
+    not fit into a batch any more is cut, so that batches are full whatever requests are made of.
+    """
+
+    __slots__ = (
+        "_ahead_rows", "_background", "_cut", "_overtaken", "_turns", "_urgent", "_usual_rows",
+        "background_rows", "rows",
+    )  # fmt: skip
+
+    def __init__(self, cut: Callable[[Item, int], tuple[Item, Item]]) -> None:
+        """``cut`` makes two of an item: its first so many rows, and the rest."""
+        self._cut = cut
+        self._urgent: list[Item] = []
+        self._background: list[Item] = []
+        self.rows = 0  # that wait, without background work
+        self.background_rows = 0
+        self._turns = 0  # batches since background work had one, or began to wait
+        self._usual_rows = 0
+        self._ahead_rows = 0  # rows that went ahead of others since the last batch
+        self._overtaken = 0.0
+
+    def __bool__(self) -> bool:
+        return bool(self._urgent or self._background)
+
+    def add(self, item: Item) -> None:
+        """Queue it behind those that are due no later."""
+        urgent = self._urgent
+        if urgent and item.due < urgent[-1].due:
+            insort_right(urgent, item, key=_DUE)
+            self._ahead_rows += item.rows
+        else:
+            urgent.append(item)
+        self.rows += item.rows
+
+    def add_background(self, item: Item) -> None:
+        """Queue it behind everything that is not background work."""
+        if not self._background:
+            self._turns = 0
+        insort_right(self._background, item, key=_DUE)
+        self.background_rows += item.rows
+
+    def put_back(self, items: Sequence[Item]) -> None:
+        """These were taken, and have to be taken again: before others that are due at the same time."""
+        for item in reversed(items):
+            insort_left(self._urgent, item, key=_DUE)
+            self.rows += item.rows
+
+    def refused(self, rows: int) -> None:
+        """So many rows were not let in: there will be as many again."""
+        self._usual_rows += rows
+
+    def seen_by(self, due: float, free_s: Sequence[float], running_batches: int) -> Queue:
+        """What a request that is due then finds, where replicas are free after so many seconds.
+
+        How many rows are due later is exact where all requests have as many rows.
+        """
+        urgent, behind_rows = self._urgent, 0
+        if urgent and due < urgent[-1].due:
+            behind = len(urgent) - bisect_right(urgent, due, key=_DUE)
+            behind_rows = round(self.rows * behind / len(urgent))
+        return Queue(
+            self.rows,
+            running_batches,
+            len(free_s),
+            free_s,
+            behind_rows,
+            self._usual_rows,
+            self._overtaken,
+            bool(self._background),
+        )
+
+    def seen_by_background(self, free_s: Sequence[float], running_batches: int) -> Queue:
+        """What background work finds: everything goes before it."""
+        return Queue(self.rows + self.background_rows, running_batches, len(free_s), free_s)
+
+    def take(self, cost: Cost, begins: float, ahead: bool = False) -> Taken[Item]:
+        """The next batch, for a replica that is free at ``begins``.
+
+        With ``ahead`` the replica is not free yet: only a full batch that keeps all deadlines is handed over then,
+        since whoever is more urgent comes too late for it.
+        """
+        urgent = self._urgent
+        if self._background and (not urgent or self._turns >= BACKGROUND_EVERY - 1):
+            return Taken([], []) if ahead else self._take_background(cost, begins)
+        while urgent and urgent[0].abandoned:
+            self.rows -= urgent.pop(0).rows
+        if not urgent or (ahead and not self._fills(cost, begins)):
+            return Taken([], [])
+        drop, rows = next_batch(urgent, self.rows, cost, begins)
+        dropped = _first(urgent, drop)
+        self.rows -= rows + sum([item.rows for item in dropped])
+        self._turns += 1
+        self._usual_rows = rows
+        self._overtaken += (min(self._ahead_rows / rows, 1.0) - self._overtaken) * NEWEST
+        self._ahead_rows = 0
+        return Taken(self._first_rows(urgent, rows), dropped)
+
+    def expired(self, now: float) -> list[Item]:
+        """Take out what is due already."""
+        late = _first(self._urgent, bisect_right(self._urgent, now, key=_DUE))
+        late_background = _first(self._background, bisect_right(self._background, now, key=_DUE))
+        self.rows -= sum([item.rows for item in late])
+        self.background_rows -= sum([item.rows for item in late_background])
+        return late + late_background
+
+    def clear(self) -> list[Item]:
+        """Take out everything."""
+        items = self._urgent + self._background
+        self._urgent.clear()
+        self._background.clear()
+        self.rows = self.background_rows = 0
+        return items
+
+    def _fills(self, cost: Cost, begins: float) -> bool:
+        """Whether a batch that begins then is full and keeps the deadline of whoever is in it."""
+        return self.rows >= cost.max_rows and begins + cost.peak_s(cost.max_rows) <= self._urgent[0].due
+
+    def _take_background(self, cost: Cost, begins: float) -> Taken[Item]:
+        """A batch that leaves half of the time to whoever comes meanwhile, or waits already."""
+        drop, rows = next_batch(self._background, self.background_rows, cost, begins)
+        dropped = _first(self._background, drop)
+        allowed_s = min(cost.budget_s, self._urgent[0].due - begins if self._urgent else inf) / 2
+        rows = min(rows, max(cost.rows_within(allowed_s), 1))
+        self.background_rows -= rows + sum([item.rows for item in dropped])
+        self._turns = 0
+        return Taken(self._first_rows(self._background, rows), dropped)
+
+    def _first_rows(self, waiting: list[Item], rows: int) -> list[Item]:
+        """Take out the first so many rows, cutting the last item if need be."""
+        count = 0
+        for item in waiting:
+            if item.rows > rows:
+                break
+            rows -= item.rows
+            count += 1
+        items = _first(waiting, count)
+        if rows:
+            part, waiting[0] = self._cut(waiting[0], rows)
+            items.append(part)
+        return items
+
+
+def _first(waiting: list[Item], count: int) -> list[Item]:
+    """Take out the first so many items."""
+    items = waiting[:count]
+    del waiting[:count]
+    return items

@@ -1,0 +1,150 @@
+"""What becomes of a service that gets more than it can answer: seeded simulations of models with a known capacity."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import pytest
+
+from tests.batching.simulation import Speed, World, affine, simulate
+
+A_S, B_S, FULL = 0.002, 0.0001, 64  # 8.4 ms for a full batch, 2.1 ms for a row
+CAPACITY = FULL / (A_S + B_S * FULL)  # rows per second of one replica, about 7,600
+
+
+def _mixed(chance: random.Random) -> int:
+    """One request in ten has 32 rows."""
+    return 32 if chance.random() < 0.1 else 1
+
+
+def _one(_: random.Random) -> int:
+    return 1
+
+
+@pytest.mark.parametrize("load", [1.3, 3.0])
+@pytest.mark.parametrize(("replicas", "budget_s"), [(1, 0.025), (1, 0.1), (1, 1.0), (2, 0.05), (4, 0.025), (4, 0.2)])
+@pytest.mark.parametrize("rows", [_one, _mixed])
+def test_overload_is_answered_at_capacity_and_in_time(
+    rows: Callable[[random.Random], int], load: float, replicas: int, budget_s: float
+) -> None:
+    """At 1.3 and 3 times what a service can answer, it answers as much as it can, and what it takes on in time."""
+    seconds = {_one: 1.0, _mixed: 2.5}[rows] + budget_s
+    world = simulate(7, affine(A_S, B_S), load * CAPACITY * replicas, budget_s, seconds, replicas, rows=rows)
+    report = world.report(0.3, seconds)
+    assert report.rows_per_s >= 0.95 * CAPACITY * replicas
+    assert report.p99 <= 1.0
+    assert report.share("late") <= 0.01
+    assert report.share("dropped") <= 0.02
+    assert world.idle_s == 0.0
+
+
+def test_below_capacity_nobody_is_refused() -> None:
+    """At 70 % of what it can answer, a service answers everybody, and in time."""
+    world = simulate(7, affine(A_S, B_S), 0.7 * CAPACITY, 0.05, 1.0)
+    assert {one.fate for one in world.asked} == {"ok"}
+
+
+@pytest.mark.parametrize(
+    ("name", "speed", "capacity"),
+    [
+        ("noisy", affine(A_S, B_S, sigma=0.3), CAPACITY),
+        ("one in twenty takes three times as long", affine(A_S, B_S, tail=(0.05, 3.0)), CAPACITY / 1.1),
+        ("one in fifty takes five times as long", affine(A_S, B_S, tail=(0.02, 5.0)), CAPACITY / 1.08),
+    ],
+)
+def test_a_model_that_varies_is_used_to_its_capacity(name: str, speed: Speed, capacity: float) -> None:
+    """Where batches take longer now and then, deadlines are kept by waiting less, not by answering less."""
+    world = simulate(7, speed, 3 * CAPACITY, 0.25, 3.0)
+    report = world.report(1.0, 3.0)
+    assert report.rows_per_s >= 0.92 * capacity
+    assert report.share("late", "dropped") <= 0.03
+    assert report.p99 <= 1.02
+
+
+def test_a_model_that_becomes_three_times_slower_is_followed() -> None:
+    """What was promised before cannot all be kept; a quarter of a second later everything is as it should be."""
+    speed = affine(A_S, B_S, slow=(1.0, 9.0, 3.0))
+    report = simulate(7, speed, 3 * CAPACITY, 0.25, 3.0).report(1.5, 3.0)
+    assert report.rows_per_s >= 0.95 * CAPACITY / 3
+    assert report.share("late", "dropped") <= 0.02
+
+
+def test_a_model_that_becomes_fast_again_is_used_again() -> None:
+    """After a second at a third of its speed, a service answers as much as before."""
+    speed = affine(A_S, B_S, slow=(1.0, 2.0, 3.0))
+    report = simulate(7, speed, 3 * CAPACITY, 0.25, 4.0).report(2.5, 4.0)
+    assert report.rows_per_s >= 0.95 * CAPACITY
+    assert report.share("late", "dropped") <= 0.02
+
+
+def test_an_estimate_that_is_far_too_high_corrects_itself() -> None:
+    """A cost that was measured fifty times too high during the warm-up does not shut the door."""
+    world = World(7, affine(A_S, B_S))
+    front = world.fronts[0]
+    front.cost.expect(0.1)
+    for rows in (1, 4, 16, 64):
+        for _ in range(3):
+            front.cost.observe(rows, 50 * (A_S + B_S * rows))
+    world.arrivals(3 * CAPACITY, 0.1, 3.0)
+    world.run()
+    assert world.report(1.5, 3.0).rows_per_s >= 0.95 * CAPACITY
+
+
+def test_several_fronts_share_replicas() -> None:
+    """Two fronts that know nothing of each other learn from the time that their batches take."""
+    world = simulate(7, affine(A_S, B_S), 6 * CAPACITY, 0.1, 2.0, replicas=2, fronts=2)
+    report = world.report(1.0, 2.0)
+    assert report.rows_per_s >= 0.92 * 2 * CAPACITY
+    assert report.share("late", "dropped") <= 0.06
+
+
+def test_deadlines_of_all_lengths_are_kept_together() -> None:
+    """Clients with 20 ms and clients with a second: whoever is let in is in time."""
+    world = World(7, affine(A_S, B_S))
+    front = world.fronts[0]
+    front.cost.expect(1.0)
+    front.warm_up(world.speed)
+    world.arrivals(3 * CAPACITY, lambda chance: chance.choice([0.02, 0.05, 0.1, 0.2, 0.5, 1.0]), 2.5)
+    world.run()
+    report = world.report(1.0, 2.5)
+    assert report.rows_per_s >= 0.95 * CAPACITY
+    assert report.share("late", "dropped") <= 0.02
+
+
+def test_background_work_uses_what_is_left() -> None:
+    """Beside a service at half its load, background work of a fifth of it is done, and nobody is late for it."""
+    world = World(7, affine(A_S, B_S))
+    front = world.fronts[0]
+    front.cost.expect(0.05)
+    front.warm_up(world.speed)
+    world.arrivals(0.2 * CAPACITY, 1.0, 2.0, background=True)
+    world.arrivals(0.5 * CAPACITY, 0.05, 2.0)
+    world.run()
+    assert {one.fate for one in world.asked if not one.background} == {"ok"}
+    done = [one.fate == "ok" for one in world.asked if one.background]
+    assert sum(done) >= 0.9 * len(done)
+
+
+def test_background_work_goes_on_under_overload() -> None:
+    """Even beside three times as much as can be answered it gets its share, and takes no more than that."""
+    world = World(7, affine(A_S, B_S))
+    front = world.fronts[0]
+    front.cost.expect(0.1)
+    front.warm_up(world.speed)
+    world.arrivals(0.2 * CAPACITY, 1.0, 2.0, background=True)
+    world.arrivals(3 * CAPACITY, 0.1, 2.0)
+    world.run()
+    rows = sum(one.rows for one in world.asked if one.background and one.fate == "ok" and one.ended < 2.0)
+    assert 0.01 * CAPACITY <= rows / 2.0 <= 0.13 * CAPACITY
+    assert world.report(0.5, 2.0).share("late") <= 0.01
+
+
+def test_the_same_seed_tells_the_same_story() -> None:
+    """A simulation can be looked at again, request by request."""
+    first, second = (
+        [(one.fate, one.ended) for one in simulate(3, affine(A_S, B_S), 2 * CAPACITY, 0.05, 0.3, 2, 2).asked]
+        for _ in range(2)
+    )
+    assert first == second
+    assert len({fate for fate, _ in first}) >= 2
