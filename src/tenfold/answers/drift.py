@@ -8,7 +8,6 @@ from typing import Any
 from tenfold.answers.case import Case, Found
 
 BROKEN = ("UPDATE_RECOMMENDED", "UPDATE_WONT_HELP", "FIX_DATA", "ROLLBACK")
-FOLDER_OF_REFERENCE = "tenfold record --data FILE keeps what it was trained on"
 
 
 def drift(case: Case) -> Found:

@@ -12,6 +12,7 @@ from typing import Any
 
 from tenfold.answers.capacity import at_a_rate, capacity
 from tenfold.answers.case import Case, Found
+from tenfold.answers.drift import drift
 from tenfold.answers.evidence import Fit, Golden
 from tenfold.answers.scaling import scaling
 from tenfold.contract.form import leaves
@@ -225,12 +226,6 @@ def releases(case: Case) -> Found:
         return Found("met", "another system decides what runs")
     because = "declared, not yet acted on: a change goes live at once, by a restart or a reload"
     return Found("open", because, f"before each change: {case.command('check')}")
-
-
-def drift(case: Case) -> Found:  # noqa: ARG001 -- every rule takes the case
-    """The answers are compared with the truth, or the rows with those of training."""
-    because = "declared, not yet acted on: live rows are not compared with anything"
-    return Found("open", because, "keep the table of training, and each label with the id of its answer")
 
 
 RULES: tuple[Callable[[Case], Found], ...] = (

@@ -27,6 +27,7 @@ COMMANDS = {  # in the order of a first day; modules are imported when their com
     "record": ("tenfold.cli.record", "Record golden requests anew, and show what moved."),
     "push": ("tenfold.cli.push", "Put a service into the store as it is: a release."),
     "releases": ("tenfold.cli.releases", "List releases, and what was done, by whom and why."),
+    "gates": ("tenfold.cli.gates", "Ask whether a release may take traffic, gate by gate."),
     "diff": ("tenfold.cli.diff", "Show what lies between two releases."),
     "deploy": ("tenfold.cli.deploy", "Let a release take over, step by step and by evidence."),
     "rollback": ("tenfold.cli.rollback", "Go back to the release before, at once."),
@@ -34,7 +35,8 @@ COMMANDS = {  # in the order of a first day; modules are imported when their com
     "keys": ("tenfold.cli.keys", "Create, list and revoke the keys of a server."),
     "store": ("tenfold.cli.store", "Back up, restore, migrate and clear up a store."),
     "render": ("tenfold.cli.render", "Write what the next system needs of a service: grafana."),
-    "drift": ("tenfold.cli.drift", "Say whether a model needs an update, from two tables."),
+    "drift": ("tenfold.cli.drift", "Say whether a model needs an update: of a service, or from two tables."),
+    "feedback": ("tenfold.cli.feedback", "Send labels that came later, joined by id or by key."),
     "doctor": ("tenfold.cli.doctor", "Test this installation, from the interpreter to a served request."),
     "explain": ("tenfold.cli.explain", "Say what an error code means and what to do."),
 }

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tenfold.cli import screen
+from tenfold.control import servers
 
 if TYPE_CHECKING:
     from tenfold.control.drifts import Report
@@ -23,8 +24,11 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.command()
-@click.option("--reference", required=True, metavar="FILE", type=FILE, help="The table that the model was trained on.")
-@click.option("--current", required=True, metavar="FILE", type=FILE, help="The rows that it answered since.")
+@click.argument("name", required=False)
+@click.option("--server", default=servers.ADMIN, metavar="URL", help=f"The admin address of a server; {servers.ADMIN}.")
+@click.option("--access", default="", metavar="KEY", envvar="TENFOLD_KEY", help="A key of the server; or TENFOLD_KEY.")
+@click.option("--reference", metavar="FILE", type=FILE, help="The table that the model was trained on.")
+@click.option("--current", metavar="FILE", type=FILE, help="The rows that it answered since.")
 @click.option("--prediction", metavar="COL", help="The column with the model's answers.")
 @click.option("--score", metavar="COL", help="The column with the probability that goes with them.")
 @click.option("--label", metavar="COL", help="The column with the truth.")
@@ -44,19 +48,22 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--html", metavar="FILE", type=FILE, help="Write a page with plots, which needs nothing else.")
 @click.option("--fail-on", metavar="VERDICT", help="Exit with 6 on this verdict, or a graver one.")
 @screen.json_option
-def drift(as_json: bool, html: Path | None, fail_on: str | None, **given: Any) -> None:
+def drift(
+    name: str | None, server: str, access: str, as_json: bool, html: Path | None, fail_on: str | None, **given: Any
+) -> None:
     """Does the model need an update? Compare the rows of today with those it was trained on, window by window.
 
-    FILE is .parquet or .csv, of any size. What needs no --label: whether rows and answers moved, and how well the model is
-    to be expected to do on them. Verdicts, from the mildest to the gravest: HEALTHY, WATCH, NEED_LABELS,
-    UPDATE_WONT_HELP, UPDATE_RECOMMENDED, FIX_DATA, ROLLBACK.
+    NAME is a service that runs, or the folder of one that ran. With --reference and --current, two tables are compared,
+    whatever system served them: .parquet or .csv, of any size. What needs no --label: whether rows and answers moved, and
+    how well the model is to be expected to do on them. Verdicts, from the mildest to the gravest: HEALTHY, WATCH,
+    NEED_LABELS, UPDATE_WONT_HELP, UPDATE_RECOMMENDED, FIX_DATA, ROLLBACK.
     """
     with screen.Progress() as progress:
         progress("starting")
-        from tenfold.control import driftpages, drifts
+        from tenfold.control import driftlive, driftpages, drifts
 
         failing = drifts.verdict_named(fail_on) if fail_on else None
-        report = drifts.judge_files(given, progress)
+        report = drifts.judge_files(given, progress) if name is None else driftlive.judge(name, server, access, given)
     if html:
         html.write_text(driftpages.render(report), "utf-8")
     if as_json:

@@ -102,6 +102,17 @@ def drift(admin: Admin, head: Head) -> Page:
     return Page(encode_json(document))
 
 
+def drift_page(admin: Admin, head: Head) -> Page:
+    """``/drift/NAME``: the same as a page, whoever asks."""
+    page = drift(admin, head)
+    if page.status != 200 or page.media_type == HTML:
+        return page
+    from tenfold.control import driftpages
+    from tenfold.drift.verdicts import Report
+
+    return Page(driftpages.render(Report.of(msgspec.json.decode(page.body))).encode(), HTML)
+
+
 def metrics(admin: Admin, head: Head) -> Page:
     """``/metrics``: everything for Prometheus, in the format that it prefers."""
     releases = [_counted(admin, about) for about in admin.shown()]
@@ -120,6 +131,7 @@ def _counted(admin: Admin, about: Mapping[str, Any]) -> Counted:
         max_rows=stated.batching.max_rows,
         replicas=about["replicas"],
         counters=admin.counters(release),
+        drift=(admin.aside.known(release) if admin.aside else {}).get("drift", {}),
     )
 
 
@@ -149,5 +161,6 @@ VIEWS: dict[str, View] = {
     "/api/status": status,
     "/api/answers": answers,
     "/api/drift": drift,
+    "/drift": drift_page,
     "/api/history": history,
 }

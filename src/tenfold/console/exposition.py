@@ -6,6 +6,7 @@ The two differ in where ``_total`` belongs, in units, and in the last line. A sc
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from math import isnan
 from typing import Literal, NamedTuple
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
@@ -64,7 +65,7 @@ def _openmetrics(measured: Iterable[Measured]) -> Iterator[str]:
 def _lines(name: str, samples: Iterable[Sample]) -> Iterator[str]:
     for labels, value, suffix in samples:
         pairs = ",".join(f'{label}="{_escape(text)}"' for label, text in labels.items())
-        yield f"{name}{suffix}{{{pairs}}} {value}\n"
+        yield f"{name}{suffix}{{{pairs}}} {'NaN' if isnan(value) else value}\n"
 
 
 def _escape(text: str, *, quotes: bool = True) -> str:

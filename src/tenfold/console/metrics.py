@@ -13,6 +13,7 @@ from importlib.metadata import version
 from itertools import accumulate
 from typing import Any, NamedTuple
 
+from tenfold.console import drifting
 from tenfold.console.exposition import Family, Measured, Sample
 from tenfold.server.metrics import BATCH_BUCKETS, BOUNDS_US, PREDICTION_BUCKETS, PREDICTION_STEP, STAGES
 from tenfold.server.outcomes import requests_by_outcome, rows_by_outcome
@@ -24,13 +25,15 @@ PREDICTION_BOUNDS = (0.5, 0.8, 0.9, 1.0, 1.1, 1.2, 1.5, 2.0, 3.0, 4.0)
 
 
 class Counted(NamedTuple):
-    """A release: its labels, its deadline and how many rows a batch may have, its ready replicas, its counters."""
+    """A release: its labels, its deadline and how many rows a batch may have, its ready replicas, its counters, and what is
+    known of its drift."""
 
     labels: Mapping[str, str]
     deadline_s: float
     max_rows: int
     replicas: int
     counters: Counter[str]
+    drift: Mapping[str, Any] = {}
 
 
 Read = Callable[[Counted], Iterator[Sample]]
@@ -179,7 +182,7 @@ CPU = Family(
 DEATHS = Family("tenfold_deaths", "counter", "deaths", "Processes that ended without being told to, by role.")
 RESTARTS = Family("tenfold_restarts", "counter", "restarts", "Processes that were started in place of dead ones.")
 BUILD = Family("tenfold_build", "info", "", "The version of tenfold, and of Python.")
-FAMILIES = [*BY_RELEASE, HTTP, PROCESSES, MEMORY, CPU, DEATHS, RESTARTS, BUILD]
+FAMILIES = [*BY_RELEASE, *drifting.FAMILIES, HTTP, PROCESSES, MEMORY, CPU, DEATHS, RESTARTS, BUILD]
 
 
 def measured(
@@ -189,6 +192,8 @@ def measured(
     count of deaths and restarts, by role and service."""
     for family, read in BY_RELEASE.items():
         yield family, [sample for of in releases for sample in read(of)]
+    for family, samples in drifting.FAMILIES.items():
+        yield family, [sample for of in releases for sample in samples(of.labels, of.drift)]
     yield HTTP, [Sample({"code": code}, count) for code, count in _by_code(others)]
     roles = [({"role": role, "service": service}, used) for (role, service), used in sorted(usage.items())]
     yield PROCESSES, [Sample(labels, used.processes) for labels, used in roles]

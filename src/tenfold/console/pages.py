@@ -36,7 +36,8 @@ def _row(sheet: Sheet, chart: str, public: str) -> str:
     return (
         f'<tr><th scope="row"><a href="{escape(public)}/{escape(sheet.service)}">{escape(sheet.service)}</a></th>'
         f'<td data-label="release">{escape(sheet.release[:7])}</td>'
-        f'<td data-label="answers"><a href="/api/answers/{escape(sheet.service)}">{counts}</a></td>'
+        f'<td data-label="answers"><a href="/api/answers/{escape(sheet.service)}">{counts}</a>'
+        f'<small><a href="/drift/{escape(sheet.service)}">drift</a></small></td>'
         f'<td data-label="last hour"><a href="/api/history/{escape(sheet.service)}">{chart}</a></td>'
         f'<td data-label="next">{escape(advice)}</td></tr>'
     )

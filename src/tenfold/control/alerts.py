@@ -32,7 +32,7 @@ def rules_file(spec: Spec) -> str:
         f"# Alert rules for {spec.name}, written by tenfold render grafana. Name this file in rule_files of prometheus.yml.",
         f"groups:\n  - name: tenfold-{spec.name}\n    rules:",
     ]
-    for rule in (*_gone(spec), *_missed(spec), *_wrong(spec), *_dying(spec)):
+    for rule in (*_gone(spec), *_missed(spec), *_wrong(spec), *_drifted(spec), *_dying(spec)):
         texts = {"summary": rule.summary, "description": f"fix: {rule.fix}"}
         lines += [
             f"      - alert: {rule.name}",
@@ -94,6 +94,13 @@ def _missed(spec: Spec) -> Iterator[Rule]:
         summary = f"{name} gets {{{{ $value | humanize }}}} rows/s and promises {promised:g}"
         fix = "add replicas, then raise Capacity(at_least=…) to what was measured"
         yield Rule("TenfoldBeyondPromise", more, "15m", "ticket", summary, fix)
+
+
+def _drifted(spec: Spec) -> Iterator[Rule]:
+    of, name = selector(spec), spec.name
+    wrong = f'max by (verdict) (tenfold_drift_verdicts{{{of},verdict=~"FIX_DATA|UPDATE_.*|ROLLBACK"}}) > 0'
+    summary = f"{name}: {{{{ $labels.verdict }}}}"
+    yield Rule("TenfoldDrift", wrong, "0m", "ticket", summary, f"tenfold drift {name} says since when, and why")
 
 
 def _wrong(spec: Spec) -> Iterator[Rule]:

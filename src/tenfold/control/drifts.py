@@ -79,6 +79,11 @@ def judge(
 
 def judge_files(given: Mapping[str, Any], say: Callable[[str], object] = lambda _: None) -> Report:
     """The verdict on two tables, given the options of the command line by name; those that are None were not given."""
+    for needed in ("reference", "current"):
+        if given.get(needed) is None:
+            raise UsageError(
+                f"--{needed} FILE is missing", "tenfold drift NAME, or tenfold drift --reference A --current B"
+            )
     policy = Drift(
         segments=given.get("segments", ()), **{name: given[name] for name in POLICY if given.get(name) is not None}
     )

@@ -22,8 +22,9 @@ from tenfold.drift.folder import PROFILE, folder_of, profile_in, replace, spool_
 from tenfold.drift.following import Following, Release
 from tenfold.drift.judge import Circumstances, Deployment
 from tenfold.drift.live import watched
+from tenfold.drift.monitor import CHANNELS
 from tenfold.drift.options import Drift
-from tenfold.drift.profile import Profile, pack, unpack
+from tenfold.drift.profile import ESTIMATED, REALISED, Profile, pack, unpack
 from tenfold.drift.reporting import report
 from tenfold.drift.verdicts import Report, Verdict
 from tenfold.errors import NotFound
@@ -31,6 +32,7 @@ from tenfold.spec import Spec
 
 KEEP_S = 30.0  # pieces stay where replicas left them for so long; then they are kept together
 MOST_PIECES = 256
+MOST_EVIDENCE = 1e9
 
 log = logging.getLogger("tenfold")
 
@@ -136,6 +138,7 @@ class Monitor:
         now, profile = self._now, self.profile
         found = self.report()
         seen = now.state.seen[-1] if now.state.seen else None
+        known = {column.name for column in profile.columns} if profile else set()
         return {
             "verdict": str(found.verdict),
             "because": found.because,
@@ -146,12 +149,33 @@ class Monitor:
             "rows": now.answered,
             "labelled": now.labelled,
             "labels_due": now.judged,
-            "moved": seen.moved if seen else {},
-            "estimated": seen.estimated.value if seen and seen.estimated else None,
-            "realised": next((one.realised.value for one in reversed(now.state.seen) if one.realised), None),
-            "reference": profile.realised[0] if profile and profile.realised else None,
-            "evidence": {name: wealth.evidence(False) for name, wealth in now.state.wealth.items()},
+            "moved": {name: share for name, share in seen.moved.items() if name in known} if seen else {},
+            "losses": _losses(now, profile),
+            "evidence": _channels(now, profile, self._about.policy),
         }
+
+
+def _losses(now: Following, profile: Profile | None) -> dict[str, float]:
+    """What the model loses, as far as it is known: on the reference, by the last estimate, and by the last labels."""
+    if profile is None or profile.task is None:
+        return {}
+    last = {"reference": profile.realised[0] if profile.realised else None}
+    for kind in ("estimated", "realised"):
+        measured = next((found for seen in reversed(now.state.seen) if (found := getattr(seen, kind))), None)
+        last[kind] = measured.value if measured else None
+    return {kind: profile.task.loss(value) for kind, value in last.items() if value is not None}
+
+
+def _channels(now: Following, profile: Profile | None, policy: Drift) -> dict[str, float]:
+    """The strongest evidence of each channel over what an alarm needs at least."""
+    said = {column.name for column in profile.columns if column.role != "input"} if profile else set()
+    named = {ESTIMATED: "estimated", REALISED: "realised", **dict.fromkeys(said, "answers")}
+    found = dict.fromkeys(("realised", "estimated", "answers", "fields"), 0.0)
+    for name, wealth in now.state.wealth.items():
+        channel = named.get(name, "fields")
+        evidence = wealth.evidence(policy.mean_windows_between_false_alarms is not None) / (policy.threshold * CHANNELS)
+        found[channel] = max(found[channel], min(evidence, MOST_EVIDENCE))
+    return found
 
 
 def report_of(now: Following, profile: Profile | None, about: Release, name: str, time_s: float) -> Report:

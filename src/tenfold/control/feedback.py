@@ -17,6 +17,8 @@ import msgspec
 from tenfold.contract.form import Field, leaves
 from tenfold.control import labelfiles
 from tenfold.control.labelfiles import Label
+from tenfold.drift.live import watched
+from tenfold.drift.truth import label_field
 from tenfold.errors import Violation, status_of
 from tenfold.journal.reader import EVER, Journal, Predictions
 from tenfold.server.blocks import read_rows, write_rows
@@ -32,9 +34,9 @@ Answered = tuple[bytes, str, int]  # the body, its media type, the status
 
 
 class Item(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A label as it comes: whose it is, and what is true."""
+    """A label as it comes: whose it is, and what is true, by field; or the one value that a table has for it."""
 
-    label: dict[str, Any]
+    label: Any
     id: str | None = None
     key: str | int | None = None
 
@@ -58,6 +60,7 @@ def take(about: Mapping[str, Any], body: bytes, wait_s: float = WAIT_S) -> Answe
     if items is None:
         detail = 'a body is {"id" or "key", "label": {…}}, an array of these, or one in each line'
         return problem_document("malformed", detail), PROBLEM, status_of("malformed")
+    items = [*_spelled_out(spec, items)]
     if violations := [*_violations(spec, items)]:
         said = f"{len({v.row for v in violations}):,} of {len(items):,} labels cannot be read, and none was kept"
         code = violations[0].code
@@ -85,6 +88,31 @@ def _read(body: bytes) -> list[Item] | None:
 # -- what may be said -----------------------------------------------------------------------------------------
 
 
+def _spelled_out(spec: Spec, items: Sequence[Item]) -> Iterator[Item]:
+    """The items, with a value alone as that of the field that labels are for, in that field's type."""
+    name = label_field(watched(spec.input, spec.output))
+    field = next((field for _, wire, _, field in leaves(spec.output.fields) if wire == name), None)
+    for item in items:
+        if isinstance(item.label, dict) or field is None or name is None:
+            yield item
+        else:
+            yield msgspec.structs.replace(item, label={name: _typed(field, item.label)})
+
+
+def _typed(field: Field, value: Any) -> Any:
+    """A value as a table spells it, in the type of a field where it is of that; else as it came."""
+    text = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+    match field.kind:
+        case "category":
+            return next((one for one in field.categories if str(one).lower() == text.lower()), value)
+        case "bool":
+            return {"true": True, "1": True, "false": False, "0": False}.get(text.lower(), value)
+        case "float" | "int":
+            with contextlib.suppress(ValueError):
+                return float(text.lower().replace("true", "1").replace("false", "0"))
+    return value
+
+
 def _violations(spec: Spec, items: Sequence[Item]) -> Iterator[Violation]:
     fields = {wire: field for _, wire, _, field in leaves(spec.output.fields)}
     for row, item in enumerate(items):
@@ -92,8 +120,9 @@ def _violations(spec: Spec, items: Sequence[Item]) -> Iterator[Violation]:
             yield Violation(row, "", "missing", "a label belongs to an id or to a key, and to one of them alone")
         elif item.key is not None and spec.input.key is None:
             yield Violation(row, "/key", "unknown_field", f"no field of {spec.input.name} is a Key: labels go by id")
-        if not item.label:
-            yield Violation(row, "/label", "missing", "a label says at least one field")
+        if not isinstance(item.label, dict) or not item.label:
+            yield Violation(row, "/label", "missing", "a label says what is true of at least one field")
+            continue
         for name, value in item.label.items():
             if name not in fields:
                 known = ", ".join(fields)

@@ -97,6 +97,7 @@ def _rows(of: str) -> Iterator[tuple[str, Iterable[Panel]]]:
     yield "Is it answering?", [*_at_a_glance(of), *_outcomes(of)]
     yield "Where does the time go?", _times(of)
     yield "What came in?", _input(of)
+    yield "Does the model need an update?", _drift(of)
     yield "What do the processes do?", _processes(of)
 
 
@@ -153,6 +154,19 @@ def _input(of: str) -> Iterator[Panel]:
     about = "What validation altered or flagged, by the rules that the contract states."
     queries = {"{{field}}{{rule}} {{action}}": f"topk(12, {_rate('changes_total', of, 'field, rule, action')})"}
     yield Panel("Changes", about, queries, "cps", 8)
+
+
+def _drift(of: str) -> Iterator[Panel]:
+    verdict = f"max by (verdict) (tenfold_drift_verdicts{{{of}}}) > 0"
+    about = "Of the last window; tenfold drift says since when, and why."
+    yield Panel("Verdict", about, {"{{verdict}}": verdict}, "short", 6, "stat")
+    queries = {"{{field}}": f'topk(8, max by (field) (tenfold_drift_moved_ratio{{{of},field!=""}}))'}
+    yield Panel("Moved", "The share of rows that are elsewhere than on the reference.", queries, "percentunit", 6)
+    queries = {"{{kind}}": f"max by (kind) (tenfold_model_loss{{{of}}})"}
+    queries["labelled rows/s"] = _rate("labelled_rows_total", of)
+    yield Panel("Loss", "What is lost on the reference, by estimate, and by labels.", queries, width=6)
+    queries = {"{{channel}}": f"max by (channel) (tenfold_drift_evidence_ratio{{{of}}})"}
+    yield Panel("Evidence", "That something changed, over what an alarm needs: 1 is one.", queries, width=6)
 
 
 def _processes(of: str) -> Iterator[Panel]:

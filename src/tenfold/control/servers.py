@@ -38,15 +38,18 @@ class Reply(NamedTuple):
         return json.loads(self.body)
 
 
-def ask(url: str, body: bytes | None = None, media_type: str = "application/json", timeout_s: float = 10.0) -> Reply:
-    """GET a URL, or POST a body to it. ``NotFound`` where nobody listens there."""
+def ask(
+    url: str, body: bytes | None = None, media_type: str = "application/json", timeout_s: float = 10.0, key: str = ""
+) -> Reply:
+    """GET a URL, or POST a body to it, with a ``key`` where one is asked for. ``NotFound`` where nobody listens there."""
     parts = urlsplit(url)
     connect = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = connect(parts.hostname or HOST, parts.port, timeout=timeout_s)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     started = time.perf_counter()
     try:
-        connection.request("GET" if body is None else "POST", path, body, {"content-type": media_type})
+        known = {"content-type": media_type} | ({"authorization": f"Bearer {key}"} if key else {})
+        connection.request("GET" if body is None else "POST", path, body, known)
         response = connection.getresponse()
         content = response.read()
     except (OSError, http.client.HTTPException) as error:

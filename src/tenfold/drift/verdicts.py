@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
@@ -151,3 +152,10 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         """As JSON has it."""
         document: dict[str, Any] = msgspec.to_builtins(self)
         return {**document, "windows": [msgspec.to_builtins(line.to_dict()) for line in self.windows]}
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> Report:
+        """The report that ``to_dict`` wrote."""
+        windows = [{"start": line["from"], "end": line["to"], **line} for line in document["windows"]]
+        report: Report = msgspec.convert({**document, "windows": windows}, cls)
+        return report
