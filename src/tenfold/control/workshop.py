@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tenfold.environment import python_of
 from tenfold.errors import TenfoldError
 from tenfold.store import Store, open_store
 from tenfold.store.opening import EMBEDDED
@@ -78,6 +79,7 @@ class Workshop:
             "release": release.id,
             "name": release.name,
             "home": str(home),
+            "python": str(python_of(store, release)),
         }
         return Placed(f"{folder}/{release.entry}" if release.entry else str(folder), deployed)
 
