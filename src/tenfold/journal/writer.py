@@ -60,6 +60,9 @@ class Answer(Protocol):
     def parts(self) -> Sequence[memoryview]: ...
 
 
+Names = tuple[bytes, bytes]
+
+
 class Taken(msgspec.Struct, gc=False, eq=False):
     """What the loop takes of a batch. ``data`` are the positions and outputs of the answer, ``lengths`` those of each of its
     parts, ``cells`` the packed columns of the input that are kept, ``size`` all bytes together."""
@@ -149,9 +152,9 @@ class Writer:
         self._thread.start()
         atexit.register(self.close, CLOSE_S)
 
-    def add(self, now: float, items: Sequence[Item], answer: Answer) -> None:
-        """Take what a batch answers at ``now``, of the monotonic clock, to the requests that it is made of. To be called
-        before they are answered: one that is done by then was told something else."""
+    def add(self, now: float, items: Sequence[Item], answer: Answer, names: Names | None = None) -> None:
+        """Take what a batch answers at ``now``, of the monotonic clock, to the requests that it is made of. ``names`` are
+        what ``names_of`` made of them before they were answered, where that is done by now."""
         rows = answer.rows
         if not rows:
             return
@@ -163,7 +166,7 @@ class Writer:
         if now < self._disk.again_at or waiting > self._most_bytes:
             self._count(DROPPED, rows)
             return
-        ids, places = _names(items)
+        ids, places = names or names_of(items)
         parts = answer.parts[2:]
         data = b"".join(parts)
         size = len(ids) + len(data)
@@ -233,8 +236,9 @@ class Writer:
                 time.sleep(BREATH_S)
 
 
-def _names(items: Sequence[Item]) -> tuple[bytes, bytes]:
-    """The ids of all rows, one after the other, and their places as the segment has them."""
+def names_of(items: Sequence[Item]) -> Names:
+    """The ids of all rows, one after the other, and their places as the segment has them. To be asked before the items are
+    answered: one that is done by then was told something else."""
     alone: Sequence[Any] = items
     try:
         ids = [item.id for item in alone if not item.done]

@@ -18,7 +18,7 @@ from pathlib import Path
 from tenfold.batching import Line
 from tenfold.contract.form import layout_of
 from tenfold.deadline import Cost, Costs, Refuse, admit
-from tenfold.journal.writer import Writer
+from tenfold.journal.writer import Names, Writer, names_of
 from tenfold.server import frames
 from tenfold.server.frames import Frame, Joiner, decode_notes
 from tenfold.server.link import Batch, Link
@@ -299,11 +299,11 @@ class Lane:
         self._loop.call_soon(self._dispatch)
 
     def answered(self, link: Link, batch: Batch, frame: Frame) -> None:
-        """Give every request of the batch its rows."""
+        """Give every request of the batch its rows. What is counted, learnt and kept of it waits for the next turn of the
+        loop, when the answers are on their way: what is written in this turn leaves at its end."""
         now = time.monotonic()
+        names = None if self._journal is None or self._copying else names_of(batch.items)
         try:
-            if self._journal is not None and not self._copying:
-                self._journal.add(now, batch.items, frame)
             outcome = self._outcome(batch, frame)
             at = 0
             for item in batch.items:
@@ -316,10 +316,8 @@ class Lane:
         if self._retired:
             self._let_go()
         self._stuck.discard(link)
-        took_s, link.began = now - link.began, now
-        cost = self._costs.of(batch.row_bytes) if self._is_heavy else self.cost
-        self.counters.predicted(cost.peak_s(batch.rows), took_s)
-        cost.observe(batch.rows, took_s)
+        self._call_soon(self._remember, batch, frame, now, now - link.began, names)
+        link.began = now
         if self._suspects or self._line.rows >= self.cost.max_rows:
             self._dispatch()
         elif self._line and not self._dispatching:
@@ -327,13 +325,22 @@ class Lane:
             self._seen_rows = 0
             self._call_soon(self._turn)
 
-    def _outcome(self, batch: Batch, frame: Frame) -> Outcome:
-        times, said, index, *parts = frame.parts
-        *spent_ns, waited_ns = frames.TIMES.unpack(times)
+    def _remember(self, batch: Batch, frame: Frame, now: float, took_s: float, names: Names | None) -> None:
+        """Count a batch that was answered, learn from it what batches cost, and keep its predictions."""
+        *spent_ns, waited_ns = frames.TIMES.unpack(frame.parts[0])
         self.counters.batch(batch.rows, (*batch.waited_ns(), *spent_ns))
         if waited_ns:
             self.counters.add("waited_ns", waited_ns)
         self._count_came()
+        cost = self._costs.of(batch.row_bytes) if self._is_heavy else self.cost
+        self.counters.predicted(cost.peak_s(batch.rows), took_s)
+        cost.observe(batch.rows, took_s)
+        if names is not None and self._journal is not None:
+            self._journal.add(now, batch.items, frame, names)
+
+    def _outcome(self, batch: Batch, frame: Frame) -> Outcome:
+        times, said, index, *parts = frame.parts
+        *spent_ns, waited_ns = frames.TIMES.unpack(times)
         notes = by_row(decode_notes(said)) if said else None
         timing = stages_of(spent_ns, waited_ns)
         if frame.rows == batch.rows:
