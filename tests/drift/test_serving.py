@@ -135,7 +135,7 @@ def test_what_is_answered_is_compared(client: Client) -> None:
     page = ask(f"{client.server.admin_url}/drift/loans").body.decode()
     assert "WATCH" in page
     assert found["because"].split(" (")[0] in page
-    assert 'tenfold_drift_verdicts{' in ask(f"{client.server.admin_url}/metrics").body.decode()
+    assert "tenfold_drift_verdicts{" in ask(f"{client.server.admin_url}/metrics").body.decode()
     assert "WATCH" in json.dumps(ask(f"{client.server.admin_url}/api/answers/loans").json()["answers"][9])
 
 

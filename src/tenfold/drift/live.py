@@ -105,6 +105,13 @@ class Side:
             np.copyto(values, np.nan, where=missing)  # a missing whole number is 0 in its block
 
 
+def values_of(columns: Sequence[Column], rows: Rows) -> Floats:
+    """The values (n, k) of rows that came in, NaN where missing."""
+    values = np.full((len(rows), len(columns)), np.nan)
+    Side(columns, rows.layout, answers=False).fill(Block(values, np.zeros(values.shape, dtype=bool)), rows)
+    return values
+
+
 class Reader:
     """Reads rows and the answers to them; made once for a profile and the layouts of a contract's two sides.
 

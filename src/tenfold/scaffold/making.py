@@ -25,7 +25,7 @@ from tenfold.scaffold.proof import Direct, Proof, ask_directly, compare, first_d
 from tenfold.scaffold.served import Served, requests_of
 from tenfold.scaffold.source import Answers, service_source
 from tenfold.scaffold.tables import read_table, require_file
-from tenfold.service import find, reference
+from tenfold.service import find, profiling, reference
 from tenfold.validation import block
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def _make(
     proof, recorded = None, 0
     if table and direct:
         rows = _rows(served, table)
-        _refer(served, table)
+        _refer(served, table, rows)
         try:
             proof = _prove(served, rows, loaded.facts, table, direct, progress)
         except GateFailed as error:
@@ -229,12 +229,14 @@ def _rows(served: Served, table: Table) -> Rows:
     return checked.rows
 
 
-def _refer(served: Served, table: Table) -> None:
-    """Keep medians and modes in the folder, so that ``impute("median")`` has but to be written."""
+def _refer(served: Served, table: Table, rows: Rows) -> None:
+    """Keep medians and modes in the folder, so that ``impute("median")`` has but to be written, and the profile that live
+    rows will be compared with."""
     service = served.pipeline.service
     known = reference.measure(service.input, table.frame.iloc[:, list(table.positions)], table.name)
     if known is not None:
         reference.write(service.folder, known)
+    profiling.keep(service.folder, profiling.of_training(service.input.form, rows, table.name, service.drift.segments))
 
 
 def _prove(served: Served, rows: Rows, facts: Facts, table: Table, direct: Direct, progress: Progress) -> Proof:

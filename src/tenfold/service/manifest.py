@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tenfold.contract.form import Form
+from tenfold.drift.folder import PROFILE
 from tenfold.model import Trusted
 
 REFERENCE = "reference.json"  # see tenfold.service.reference
@@ -76,7 +77,7 @@ def trees(folder: Path, model: Any) -> dict[str, Tree]:
         "code": tree(_code(folder), folder),
         "model": _model(model, folder),
         "environment": tree((folder / name for name in ENVIRONMENT), folder),
-        "reference": tree([folder / REFERENCE], folder),
+        "reference": tree([folder / REFERENCE, folder / PROFILE], folder),
         "golden": tree(sorted((folder / "golden").rglob("*")), folder),
     }
     return {part: files for part, files in found.items() if files.files}
