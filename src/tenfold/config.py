@@ -11,6 +11,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from tenfold.errors import UsageError
 from tenfold.options import Option
 from tenfold.service.overlay import read
 from tenfold.units import seconds, size_bytes
@@ -54,6 +55,14 @@ def environment(named: str = "") -> str:
 def server(folder: Path, env: str = "") -> Server:
     """The limits that a folder's ``tenfold.toml`` states for an environment, and the usual ones for the rest."""
     return read(folder, env).over("server", Server())
+
+
+def cache() -> Path:
+    """The folder of this user for what can be made again: XDG_CACHE_HOME, or .cache at home."""
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tenfold"
+    except RuntimeError:
+        raise UsageError("this user has no home, and so no folder for a cache", "set XDG_CACHE_HOME to one") from None
 
 
 def single_threaded() -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import shutil
 import sqlite3
@@ -13,6 +14,7 @@ import pytest
 
 from tenfold.errors import Conflict, GateFailed, TenfoldError
 from tenfold.store import Act, Store, archive, open_store
+from tests.store.conftest import Backend
 from tests.store.making import some_release
 
 
@@ -45,15 +47,14 @@ def test_a_restored_store_is_the_same(full: Store, tmp_path: Path, name: str) ->
 def test_nothing_is_overwritten(full: Store, tmp_path: Path) -> None:
     """A store that is there stays as it is."""
     archive.backup(full, tmp_path / "backup.tar")
+    archive.restore(tmp_path / "backup.tar", str(tmp_path / "again"))
     with pytest.raises(Conflict, match="there is a store"):
-        archive.unpack(tmp_path / "backup.tar", Path(full.place))
+        archive.restore(tmp_path / "backup.tar", str(tmp_path / "again"))
 
 
-def test_a_tampered_store_is_not_backed_up(full: Store, tmp_path: Path) -> None:
+def test_a_tampered_store_is_not_backed_up(full: Store, backend: Backend, tmp_path: Path) -> None:
     """A backup that could not be restored is not made; half of one is not left."""
-    blob = next(path for path in (Path(full.place) / "blobs").glob("??/*") if path.read_bytes() == b"model 1")
-    blob.chmod(0o644)
-    blob.write_bytes(b"evil")
+    backend.alter(hashlib.sha256(b"model 1").hexdigest(), b"evil")
     with pytest.raises(GateFailed):
         archive.backup(full, tmp_path / "backup.tar")
     assert not list(tmp_path.glob("*backup.tar*"))

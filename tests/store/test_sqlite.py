@@ -275,8 +275,9 @@ except TenfoldError as error:
 
 
 @pytest.mark.parametrize("limit", [30_000, 60_000])
-def test_a_full_disk_is_said_and_harms_nothing(store: Store, tmp_path: Path, limit: int) -> None:
+def test_a_full_disk_is_said_and_harms_nothing(tmp_path: Path, limit: int) -> None:
     """Where a file (30 kB) or the database (60 kB) cannot grow any more, the push is refused, and the store is as before."""
+    store = open_store(tmp_path / "store", create=True)
     first = some_release(store, tmp_path / "service")
     fill(store)
     before = store.events.list()
@@ -288,6 +289,7 @@ def test_a_full_disk_is_said_and_harms_nothing(store: Store, tmp_path: Path, lim
     assert store.releases.list() == [first]
     assert not list((Path(store.place) / "blobs" / "unfinished").iterdir())
     assert some_release(store, tmp_path / "service", 2).number == 2
+    store.close()
 
 
 def fill(store: Store) -> None:

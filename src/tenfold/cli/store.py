@@ -20,7 +20,7 @@ def store_option(command: Callable[..., Any]) -> Callable[..., Any]:
         default="",
         envvar="TENFOLD_STORE",
         metavar="URL",
-        help="The store: a folder, or sqlite:///FILE; else .tenfold in the service's folder.",
+        help="The store: a folder, sqlite:///FILE or postgres://…; else .tenfold in the service's folder.",
     )(command)
 
 

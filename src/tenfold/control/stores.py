@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from tenfold import environment
 from tenfold.errors import Conflict, NotFound, UsageError
-from tenfold.store import Act, Store, archive, folder_of, open_store
+from tenfold.store import Act, Store, archive, open_store
 from tenfold.store.database import migrate as take_steps
 from tenfold.store.database import schema
 from tenfold.store.opening import EMBEDDED
@@ -126,7 +126,7 @@ def restore(file: Path, place: str = "") -> Restored:
     if not file.is_file():
         raise NotFound(f"there is no file {file}", "tenfold store backup FILE writes one")
     place = place_of(place)
-    archive.unpack(file, folder_of(place))
+    archive.restore(file, place)
     migrate(place)
     with opened(place) as store:
         with store.transaction():

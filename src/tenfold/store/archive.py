@@ -14,18 +14,21 @@ import shutil
 import tarfile
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from tenfold.errors import Conflict, GateFailed, TenfoldError, UsageError
+from tenfold.errors import Conflict, GateFailed, TenfoldError
 from tenfold.store.blobs import BLOCK, sync, unwritable
-from tenfold.store.opening import Store, open_store
+from tenfold.store.database import Database, migrate
+from tenfold.store.opening import Store, folder_of, is_shared, open_store
+from tenfold.store.postgres import PostgreSQL
 from tenfold.store.sqlite import FILE, SQLite
 from tenfold.store.sweep import Referred
 
 BLOBS = "blobs"
+GENERATION = "generation"
 
 _BLOB = re.compile(r"blobs/[0-9a-f]{2}/(?P<digest>[0-9a-f]{64})")
 
@@ -35,14 +38,12 @@ def backup(store: Store, target: Path) -> int:
 
     ``GateFailed`` where a blob of it was altered: then there is no archive.
     """
-    if not isinstance(store.database, SQLite):
-        raise UsageError(f"{store.database.place} is no embedded store", "back it up with the tools of its database")
     with (
         _told(target, target.parent),
         tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as name,
     ):
         work = Path(name)
-        store.database.snapshot(work / FILE)
+        _snapshot(store.database, work / FILE)
         with tarfile.open(work / "archive", "w:gz" if target.suffix in (".gz", ".tgz") else "w") as archive:
             _pack(archive, work / FILE, FILE)
             for digest in sorted(Referred(store).now()):
@@ -54,6 +55,61 @@ def backup(store: Store, target: Path) -> int:
         (work / "archive").replace(target)
         sync(target.parent)
     return target.stat().st_size
+
+
+def restore(archive: Path, place: str) -> None:
+    """Make the store at ``place`` what an archive says, whatever kind of store that was. ``Conflict`` where there is one."""
+    if not is_shared(place):
+        unpack(archive, folder_of(place))
+        return
+    with tempfile.TemporaryDirectory(prefix="tenfold-") as name:
+        store = open_store(unpack(archive, Path(name) / "store"), any_schema=True)
+        try:
+            migrate(store.database)
+            _carry(store, place, Path(name))
+        finally:
+            store.close()
+
+
+def _carry(source: Store, place: str, work: Path) -> None:
+    """Fill an empty store for several machines: contents first, then everything that names them in one transaction."""
+    assert isinstance(source.database, SQLite)
+    target = open_store(place, create=True)
+    try:
+        for digest in sorted(Referred(source).now()):
+            source.blobs.copy(digest, work / digest)
+            target.blobs.put(work / digest, digest)
+            (work / digest).unlink()
+        with target.transaction():
+            if target.events.list(most=1):
+                raise Conflict(f"there is a store at {target.place} already", "name another; nothing is overwritten")
+            _copy(source.database, target.database, source.database.tables())
+        target.events.verify()
+    finally:
+        target.close()
+
+
+def _snapshot(database: Database, path: Path) -> None:
+    """Write a database as it is at this moment to a file of SQLite's."""
+    if isinstance(database, SQLite):
+        database.snapshot(path)
+        return
+    assert isinstance(database, PostgreSQL)
+    target = SQLite(path, create=True)
+    try:
+        migrate(target)
+        with database.frozen(), target.transaction():
+            _copy(database, target, target.tables())
+        target.checkpoint()
+    finally:
+        target.close()
+
+
+def _copy(source: Database, target: Database, tables: Iterable[str]) -> None:
+    for table in tables:
+        if table == GENERATION:  # which has its row from the first
+            target.run(f"DELETE FROM {GENERATION}")
+        target.fill(table, source.each(table))
 
 
 def unpack(archive: Path, folder: Path) -> Path:

@@ -37,9 +37,9 @@ class Files:
         try:
             content = self._path(digest).read_bytes()
         except FileNotFoundError:
-            raise _absent(digest, self.folder) from None
+            raise absent(digest, self.folder) from None
         if hashlib.sha256(content).hexdigest() != digest:
-            raise _altered(digest, self.folder)
+            raise altered(digest, self.folder)
         return content
 
     def copy(self, digest: str, target: Path) -> None:
@@ -55,7 +55,7 @@ class Files:
                 file.flush()
                 os.fsync(file.fileno())
             if total.hexdigest() != digest:
-                raise _altered(digest, self.folder)
+                raise altered(digest, self.folder)
         except FileExistsError:
             raise
         except BaseException:
@@ -80,8 +80,7 @@ class Files:
                     path.unlink()
 
     def _path(self, digest: str) -> Path:
-        if not _DIGEST.fullmatch(digest):
-            raise GateFailed(f"{digest[:80]!r} is no digest", "a manifest in the store was altered; restore a backup")
+        require_digest(digest)
         return self.folder / digest[:2] / digest
 
     def _renew(self, digest: str) -> bool:
@@ -133,7 +132,7 @@ class Files:
         except OSError as error:
             ours = error.filename is None or Path(error.filename).is_relative_to(self.folder)
             if isinstance(error, FileNotFoundError) and ours:
-                raise _absent(Path(error.filename).name, self.folder) from None
+                raise absent(Path(error.filename).name, self.folder) from None
             if error.filename is not None and not Path(error.filename).is_relative_to(place):
                 raise
             raise unwritable(place, error) from error
@@ -176,14 +175,22 @@ def _pour(source: Path, write: Callable[[bytes], object]) -> None:
             write(block)
 
 
-def _absent(digest: str, folder: Path) -> NotFound:
+def require_digest(digest: str) -> None:
+    """Raise for what is no SHA-256, and might lead to another content."""
+    if not _DIGEST.fullmatch(digest):
+        raise GateFailed(f"{digest[:80]!r} is no digest", "a manifest in the store was altered; restore a backup")
+
+
+def absent(digest: str, place: Path | str) -> NotFound:
+    """The error for a content that is not there."""
     return NotFound(
-        f"the content {digest[:12]} is not in {folder}", "push the service again, or restore a backup: it puts it back"
+        f"the content {digest[:12]} is not in {place}", "push the service again, or restore a backup: it puts it back"
     )
 
 
-def _altered(digest: str, folder: Path) -> GateFailed:
+def altered(digest: str, place: Path | str) -> GateFailed:
+    """The error for a content that is another by now."""
     return GateFailed(
-        f"the content {digest[:12]} in {folder} is not what was put there: it was damaged or altered",
+        f"the content {digest[:12]} in {place} is not what was put there: it was damaged or altered",
         "push the service again, or restore a backup; then find out who can write there",
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from importlib.resources import files
 from typing import Any, NamedTuple, Protocol, TypeVar
@@ -43,11 +43,23 @@ class Database(Protocol):
         """Run several statements, within a transaction."""
         ...
 
+    def each(self, table: str) -> Iterator[Row]:
+        """Every row of a table, some at a time."""
+        ...
+
+    def fill(self, table: str, rows: Iterable[Row]) -> None:
+        """Put many rows into a table, within a transaction."""
+        ...
+
     def close(self) -> None: ...
 
 
 class Taken(Exception):
     """A row with this key is there already."""
+
+
+class Unreachable(TenfoldError):
+    """The database does not answer. Nothing was changed, unless the message says otherwise; it may come back."""
 
 
 class Migration(NamedTuple):

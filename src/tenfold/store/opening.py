@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+import hashlib
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 import msgspec
 
-from tenfold.errors import NotFound, UsageError
+from tenfold.config import cache
+from tenfold.errors import Conflict, NotFound, UsageError
 from tenfold.spec import Spec
 from tenfold.store import signing, trees
 from tenfold.store.blobs import Files
@@ -34,6 +37,8 @@ from tenfold.store.nouns import (
     Releases,
     Rollouts,
 )
+from tenfold.store.objects import Objects
+from tenfold.store.postgres import SCHEMES, WAIT_S, PostgreSQL, without_secrets
 from tenfold.store.progress import KeptEvidence, KeptGates, VersionedRollouts
 from tenfold.store.records import Release
 from tenfold.store.releases import NumberedReleases
@@ -119,32 +124,104 @@ def open_store(
     *,
     create: bool = False,
     any_schema: bool = False,
+    wait_s: float = WAIT_S,
     clock: Clock = now,
     entropy: Entropy = chance,
 ) -> Store:
-    """The store at ``place``: a folder, a service's folder (then its ``.tenfold``), or ``sqlite:///FILE``.
+    """The store at ``place``: a folder, a service's folder (then its ``.tenfold``), ``sqlite:///FILE``, or, for several
+    machines, ``postgres://HOST/DATABASE?blobs=s3://BUCKET/PREFIX``; ``blobs`` is said once, and kept.
 
     ``create`` makes it where it is not. ``NotFound`` where it is not; ``Conflict`` where its schema is older than this code
-    and has to be migrated, unless ``any_schema``.
+    and has to be migrated, unless ``any_schema``. A database that does not answer is waited for, ``wait_s`` at most, now and
+    whenever it is asked, and ``Unreachable`` then.
     """
-    file = _file(str(place))
+    place = str(place)
+    if is_shared(place):
+        return Store(*_shared(place, create, any_schema, wait_s), clock, entropy)
+    file = _file(place)
     database = SQLite(file, create=create)
+    with _closed_if_not(database):
+        _require_schema(database, create, any_schema)
+    return Store(database, Files(file.parent / "blobs"), file.parent, clock, entropy)
+
+
+def is_shared(place: str) -> bool:
+    """Whether a place is one for several machines."""
+    return place.partition("://")[0] in SCHEMES
+
+
+def _shared(place: str, create: bool, any_schema: bool, wait_s: float) -> tuple[Database, Blobs, Path]:
+    """A database in PostgreSQL, its contents, and a folder of this machine for what is made of them."""
+    parts = urlsplit(place)
+    options = parse_qsl(parts.query, keep_blank_values=True)
+    said = next((value for name, value in options if name == "blobs"), "")
+    others = urlencode([(name, value) for name, value in options if name != "blobs"], quote_via=quote)
+    database = PostgreSQL(urlunsplit(parts._replace(query=others)), create=create, wait_s=wait_s)
+    with _closed_if_not(database), database.transaction() if create else nullcontext():
+        if create and schema(database) == 0:
+            _require_blobs(database.place, said)
+        _require_schema(database, create, any_schema)
+        blobs = _blobs(_agreed(database, said, create))
+    return database, blobs, cache() / "stores" / hashlib.sha256(database.place.encode()).hexdigest()[:16]
+
+
+def _agreed(database: Database, said: str, create: bool) -> str:
+    """Where the contents are: what the first one said, so that all servers look at the same place."""
+    kept = [str(row["url"]) for row in database.rows("SELECT url FROM place WHERE what = 'blobs'")]
+    if kept and said not in ("", kept[0]):
+        raise Conflict(
+            f"the contents of {database.place} are in {kept[0]}, not in {said}", "leave blobs=… out: the store knows it"
+        )
+    if not kept:
+        _require_blobs(database.place, said)
+        if create:
+            database.run("INSERT INTO place (what, url) VALUES ('blobs', ?)", said)
+    return kept[0] if kept else said
+
+
+def _require_blobs(place: str, said: str) -> None:
+    if not said:
+        raise UsageError(
+            f"{place} has to know where its contents are kept, where every server reaches them",
+            f"{place}?blobs=s3://BUCKET/PREFIX, or blobs=file:///FOLDER for one that all of them have",
+        )
+
+
+def _blobs(url: str) -> Blobs:
+    """Contents in objects, or in a folder that every server has."""
+    scheme, _, path = url.partition("://")
+    if scheme == "s3" and path:
+        return Objects(url)
+    if scheme == "file" and path.startswith("/"):
+        return Files(Path(unquote(path)))
+    raise UsageError(f"blobs={url} is no place for contents", "blobs=s3://BUCKET/PREFIX, or blobs=file:///FOLDER")
+
+
+def _require_schema(database: Database, create: bool, any_schema: bool) -> None:
+    """Make the schema where there is none, if it may be; else it has to be that of this code."""
+    if schema(database) == 0:
+        if not create:
+            raise NotFound(f"there is no store at {database.place}", "tenfold push SERVICE makes one")
+        migrate(database)
+    elif not any_schema:
+        require_current(database)
+
+
+@contextmanager
+def _closed_if_not(database: Database) -> Iterator[None]:
+    """Let go of a database that turns out to be of no use."""
     try:
-        if schema(database) == 0:
-            if not create:
-                raise NotFound(f"there is no store at {database.place}", "tenfold push SERVICE makes one")
-            migrate(database)
-        elif not any_schema:
-            require_current(database)
+        yield
     except BaseException:
         database.close()
         raise
-    return Store(database, Files(file.parent / "blobs"), file.parent, clock, entropy)
 
 
 def checkpoint(place: str) -> None:
     """Move what was written from the log of an embedded database into the database itself. For the admin process, which
     alone may; where there is no such database (yet), nothing is done."""
+    if is_shared(place):
+        return
     try:
         database = SQLite(_file(place), busy_s=CHECKPOINT_BUSY_S)
     except NotFound:
@@ -161,12 +238,15 @@ def folder_of(place: str) -> Path:
 
 
 def _file(place: str) -> Path:
-    """The database file of a place. The one function to widen for other engines."""
+    """The database file of an embedded store."""
     scheme, separator, rest = place.partition("://")
     if not separator:
         path = Path(place)
         return (path / EMBEDDED if (path / "service.py").is_file() else path) / FILE
     if scheme != "sqlite" or not rest.startswith("/"):
-        raise UsageError(f"{place} names no store that this tenfold knows", "name a folder, or sqlite:///FILE")
+        raise UsageError(
+            f"{without_secrets(place)} names no store that this tenfold knows",
+            "name a folder, sqlite:///FILE, or postgres://HOST/DATABASE?blobs=s3://BUCKET/PREFIX",
+        )
     path = Path(unquote(urlsplit(place).path)[1:])
     return path if path.suffix else path / FILE

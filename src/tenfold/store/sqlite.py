@@ -12,7 +12,7 @@ import fcntl
 import os
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +146,20 @@ class SQLite:
             if sqlite3.complete_statement(statement):
                 self.run(statement)
                 statement = ""
+
+    def each(self, table: str) -> Iterator[Row]:
+        with self._told():
+            yield from (dict(row) for row in self._connection.execute(f'SELECT * FROM "{table}"'))
+
+    def fill(self, table: str, rows: Iterable[Row]) -> None:
+        for row in rows:
+            names = ", ".join(f'"{name}"' for name in row)
+            self.run(f'INSERT INTO "{table}" ({names}) VALUES ({", ".join("?" * len(row))})', *row.values())
+
+    def tables(self) -> list[str]:
+        """The tables of the nouns."""
+        found = self.rows("SELECT name FROM sqlite_master WHERE type = 'table' AND name <> 'migration' ORDER BY name")
+        return [str(row["name"]) for row in found]
 
     def checkpoint(self) -> bool:
         """Move what was written from the log into the database, and empty the log; whether that was possible. For the

@@ -1,0 +1,13 @@
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN RAISE EXCEPTION '%s are never altered or deleted', TG_TABLE_NAME; END $$;
+
+CREATE TRIGGER event_is_not_altered BEFORE UPDATE OR DELETE OR TRUNCATE ON event
+FOR EACH STATEMENT EXECUTE FUNCTION refuse();
+
+CREATE TRIGGER release_is_not_deleted BEFORE DELETE OR TRUNCATE ON release
+FOR EACH STATEMENT EXECUTE FUNCTION refuse();
+
+CREATE TABLE place (
+    what TEXT PRIMARY KEY,
+    url TEXT NOT NULL
+);
