@@ -119,7 +119,11 @@ class Line(Generic[Item]):
         With ``ahead`` the replica is not free yet: only a full batch that keeps all deadlines is handed over then,
         since whoever is more urgent comes too late for it.
         """
-        urgent = self._urgent
+        urgent, rows = self._urgent, self.rows
+        if self._all_goes(cost, begins) and not ahead:
+            self._urgent, self.rows = [], 0
+            self._went(rows)
+            return Taken(urgent, [])
         if self._background and (not urgent or self._turns >= BACKGROUND_EVERY - 1):
             return Taken([], []) if ahead else self._take_background(cost, begins)
         while urgent and urgent[0].abandoned:
@@ -129,10 +133,7 @@ class Line(Generic[Item]):
         drop, rows = next_batch(urgent, self.rows, cost, begins)
         dropped = _first(urgent, drop)
         self.rows -= rows + sum([item.rows for item in dropped])
-        self._turns += 1
-        self._usual_rows = rows
-        self._overtaken += (min(self._ahead_rows / rows, 1.0) - self._overtaken) * NEWEST
-        self._ahead_rows = 0
+        self._went(rows)
         return Taken(self._first_rows(urgent, rows), dropped)
 
     def expired(self, now: float) -> list[Item]:
@@ -150,6 +151,20 @@ class Line(Generic[Item]):
         self._background.clear()
         self.rows = self.background_rows = 0
         return items
+
+    def _went(self, rows: int) -> None:
+        """A batch of so many rows goes; what is usual follows."""
+        self._turns += 1
+        self._usual_rows = rows
+        self._overtaken += (min(self._ahead_rows / rows, 1.0) - self._overtaken) * NEWEST
+        self._ahead_rows = 0
+
+    def _all_goes(self, cost: Cost, begins: float) -> bool:
+        """Whether one batch takes all that waits, and in time: nearly always."""
+        if not self._urgent or self._background or self.rows > cost.max_rows:
+            return False
+        first = self._urgent[0]
+        return not first.abandoned and first.due - begins >= cost.peak_s(self.rows)
 
     def _fills(self, cost: Cost, begins: float) -> bool:
         """Whether a batch that begins then is full and keeps the deadline of whoever is in it."""
