@@ -51,8 +51,8 @@ class Running:
 
     def memory_mb(self) -> tuple[float, float | None]:
         """All processes together (a page that several share counts once), and the front's resident part."""
-        pids = _family(self.pid)
-        fronts = (pid for pid in pids if self.server.front and self.server.front in _command_line(pid))
+        pids = family(self.pid)
+        fronts = (pid for pid in pids if self.server.front and self.server.front in command_line(pid))
         front = next(fronts, None)
         together = sum(_kilobytes(pid, "smaps_rollup", "Pss:") for pid in pids) / 1024
         return together, _kilobytes(front, "status", "VmRSS:") / 1024 if front else None
@@ -127,13 +127,14 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-def _family(pid: int) -> list[int]:
+def family(pid: int) -> list[int]:
     """The process and its descendants, parents first."""
     children = " ".join(path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children")).split()
-    return [pid, *(member for child in children for member in _family(int(child)))]
+    return [pid, *(member for child in children for member in family(int(child)))]
 
 
-def _command_line(pid: int) -> str:
+def command_line(pid: int) -> str:
+    """The words that a process was started with, or calls itself by."""
     return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
 
 

@@ -10,7 +10,7 @@ from tenfold.deadline.curve import Point, curve, slopes, within
 from tenfold.deadline.recent import Recent
 
 EVERY = 256  # observations after which the curves are drawn anew,
-DRAW_S = 0.05  # or after batches that took so long together: drawing takes a thousandth of that
+DRAW_S = 0.25  # or after batches that took so long together: drawing takes a thousandth of that
 STALE = 512  # observations without one of a size, after which it may be tried again
 FADES = 64  # observations after which the newer of two sizes counts twice
 WORTH = 0.9  # a batch is worth while when it does so many rows per second of those that a full one does
