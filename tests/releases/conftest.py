@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import run
+from tests.cli.conftest import run, trained
 
-__all__ = ["run"]
+__all__ = ["run", "trained"]
 
 SERVICE = '''
 """Twice a number, with an offset from a table."""

@@ -1,0 +1,216 @@
+"""Changes that deploy themselves: a new commit or model is built, tested, pushed and deployed; or refused, on record."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from tenfold.config import single_threaded
+from tenfold.control import deployments, releases
+from tenfold.control.stores import opened, who
+from tenfold.errors import Conflict, ServiceError, TenfoldError, UsageError
+from tenfold.notify import Webhook
+from tenfold.service.manifest import model_path
+from tenfold.store import Act
+from tenfold.store.records import Release
+from tenfold.units import seconds
+from tenfold.watch import Branch, Commit, Models, copy_folder, run_tests
+
+TESTS_S = 900.0
+WEBHOOK = "webhook"  # the kind of evidence that says up to which event a webhook was told
+RETRIES_S = (5.0, 15.0, 60.0, 300.0)
+
+Told = Callable[[str, str], None]
+
+
+class Sources(NamedTuple):
+    """What is watched. ``service`` is a folder or ``file.py[:Class]``: within the branch, where there is one."""
+
+    service: str = "."
+    branch: Branch | None = None
+    models: Models | None = None
+    tests: bool = True
+
+
+class Version(NamedTuple):
+    """What the sources have at one moment."""
+
+    commit: str = ""
+    model: str = ""
+    model_digest: str = ""
+
+
+def sources(service: str, git: str = "", branch: str = "main", models: Path | None = None, marker: str = "") -> Sources:
+    """What a person asks to be watched."""
+    if not (git or models):
+        raise UsageError("there is nothing to watch", "--git URL, --models FOLDER, or both")
+    return Sources(
+        service,
+        Branch(git, branch, single_threaded()) if git else None,
+        Models(models, marker) if models and marker else Models(models) if models else None,
+    )
+
+
+def every_s(every: str) -> float:
+    """What ``--every`` says, in seconds."""
+    try:
+        return seconds(every)
+    except ValueError as error:
+        raise UsageError(f"--every: {error}", "such as --every '5 s'") from None
+
+
+class Watcher:
+    """Looks at sources, and brings what is new on its way. ``told`` gets a word and a line for each thing that it does."""
+
+    def __init__(self, asked: Sources, place: str, told: Told = lambda *_: None) -> None:
+        self._asked = asked
+        self._place = place
+        self._told = told
+        self._seen: Version | None = None
+        self._waiting: tuple[Release, str] | None = None  # pushed, and not yet deployed: why it was made
+        self._said = ""
+
+    def look(self) -> bool:
+        """Look once; whether anything was new. What a source cannot say now, it may say the next time."""
+        try:
+            version = self._version()
+        except TenfoldError as error:
+            self._say("unread", error.message)
+            return False
+        is_new = version != self._seen
+        if is_new:
+            self._seen, self._waiting = version, None
+            self._take(version)
+        if self._waiting is not None:
+            self._deploy(*self._waiting)
+        return is_new
+
+    def _version(self) -> Version:
+        branch, models = self._asked.branch, self._asked.models
+        newest = models.newest() if models else None
+        stat = (newest / models.marker).stat().st_mtime_ns if models and newest else 0
+        return Version(branch.newest() if branch else "", str(newest or ""), str(stat))
+
+    def _take(self, version: Version) -> None:
+        """Build a change and push it; a failing one is refused and touches nothing."""
+        with tempfile.TemporaryDirectory(prefix="tenfold-watch-") as work:
+            what, name = [], ""
+            try:
+                target, commit = self._checked_out(version, Path(work))
+                what = [commit.describe()] if commit else []
+                service = releases.as_written(target, Path(work))
+                name = service.name
+                if version.model and self._asked.models:
+                    what.append(f"model {Path(version.model).name}")
+                    self._put_model(service.folder, type(service).model, Path(version.model))
+                why = ", ".join(what)
+                self._say("building", why)
+                if self._asked.tests:
+                    self._require_tests(service.folder)
+                pushed = releases.push(target, self._place, why=why)
+            except TenfoldError as error:
+                self._refuse(name, f"{', '.join(what) or 'a change'}: {error.message}")
+                return
+        self._say("pushed", f"{pushed.release.name} ({pushed.release.id[:7]})")
+        self._waiting = pushed.release, why
+
+    def _checked_out(self, version: Version, work: Path) -> tuple[str, Commit | None]:
+        """The service in a clean checkout, or a copy of its folder."""
+        asked = self._asked
+        if asked.branch is not None:
+            commit = asked.branch.check_out(version.commit, work / "checkout")
+            return str(work / "checkout" / asked.service), commit
+        source = Path(asked.service).resolve()
+        file = "" if source.is_dir() else source.name
+        folder = work / (source.parent if file else source).name
+        copy_folder(source.parent if file else source, folder)
+        return str(folder / file) if file else str(folder), None
+
+    def _require_tests(self, folder: Path) -> None:
+        failing = run_tests(folder, sys.executable, single_threaded(), TESTS_S)
+        if failing:
+            raise ServiceError(failing, "look at the change; what answers goes on")
+
+    def _put_model(self, folder: Path, model: object, version: Path) -> None:
+        path = model_path(model)
+        if path is None or self._asked.models is None:
+            raise ServiceError("the model is an object in the code, which no file replaces", 'model = "model.skops"')
+        self._asked.models.put(version, path.name, folder / path)
+
+    def _refuse(self, service: str, why: str) -> None:
+        with opened(self._place, create=True) as store, store.transaction():
+            store.events.append(Act(who(), "refuse", why), service=service)
+        self._say("refused", why)
+
+    def _deploy(self, release: Release, why: str) -> None:
+        """What was on its way before is for people: it is not taken up again by itself."""
+        with opened(self._place) as store:
+            before = [one for one in store.rollouts.list(release.service) if one.to == release.id]
+        if before:
+            self._waiting = None
+            self._say("known", f"{release.name} was deployed before ({before[0].state})")
+            return
+        try:
+            deployments.deploy(release.name, self._place, why=why, automatic=True)
+        except Conflict as conflict:  # held, or another one is on its way: later
+            self._say("waiting", f"{release.name}: {conflict.message}; {conflict.hint}")
+            return
+        self._waiting = None
+        self._say("deploying", release.name)
+
+    def _say(self, word: str, text: str) -> None:
+        if text != self._said:
+            self._said = text
+            self._told(word, text)
+
+
+class Notices:
+    """Tells a webhook of each event of a store, in order, also after a restart."""
+
+    def __init__(self, webhook: Webhook, place: str) -> None:
+        self._webhook = webhook
+        self._place = place
+        self._failures = 0
+        self._resumes = 0.0
+
+    def look(self) -> str:
+        """Tell what is new; why that is not possible at present, "" otherwise."""
+        now = time.time()
+        if now < self._resumes:
+            return ""
+        with opened(self._place, create=True) as store:
+            kept = [one for one in store.evidence.of("", "", WEBHOOK) if one.machine == self._webhook.url]
+            if not kept:  # it is told of what happens from now on
+                last = store.events.list(most=1)
+                store.evidence.put("", "", WEBHOOK, {"n": last[0].n if last else 0}, self._webhook.url)
+                return ""
+            for event in store.events.list(after=kept[0].content["n"]):
+                try:
+                    self._webhook.send(event, now)
+                except TenfoldError as error:
+                    self._resumes = now + RETRIES_S[min(self._failures, len(RETRIES_S) - 1)]
+                    self._failures += 1
+                    return error.message
+                self._failures = 0
+                store.evidence.put("", "", WEBHOOK, {"n": event.n}, self._webhook.url)
+        return ""
+
+
+def notices(url: str, secret: str, place: str) -> Notices | None:
+    """Who tells a webhook; None where there is none."""
+    return Notices(Webhook(url, secret), place) if url else None
+
+
+def watch(watcher: Watcher, notices: Notices | None, every_s: float | None, told: Told) -> None:
+    """Look again and again, until somebody ends it; just once for None."""
+    while True:
+        watcher.look()
+        if notices is not None and (why := notices.look()):
+            told("webhook", why)
+        if every_s is None:
+            return
+        time.sleep(every_s)
