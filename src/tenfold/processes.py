@@ -60,6 +60,7 @@ def run(role: str, arguments: Sequence[str]) -> None:
             parser.add_argument("folder")
             parser.add_argument("--alive", type=int, required=True)
             parser.add_argument("--env", default="")
+            parser.add_argument("--through", action="store_true")
             from tenfold.jobs.worker import main as worker
 
             worker(**vars(parser.parse_args(arguments)))

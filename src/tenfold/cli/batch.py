@@ -41,6 +41,9 @@ MOST_NAMED = 8
 @click.option("--encoding", default="utf-8", show_default=True, help="The encoding of CSV.")
 @click.option("--null", "nulls", multiple=True, metavar="TEXT", help="A cell of CSV that stands for nothing, as NA.")
 @click.option("--reference", metavar="FILE", help="What the model was trained on: says whether the input drifted.")
+@click.option("--on", type=click.Choice(["here", "ray"]), default="here", help="Answer here, or on a Ray cluster.")
+@click.option("--through", default="", metavar="URL", help="Let a live service answer, behind its own requests.")
+@click.option("--access", default="", metavar="KEY", envvar="TENFOLD_KEY", help="A key of the server; or TENFOLD_KEY.")
 @click.option("--env", default="", help="Options of this environment in tenfold.toml.")
 @click.option("--dry-run", is_flag=True, help="Validate every row; answer none and write nothing.")
 @screen.json_option

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import msgspec
 
@@ -36,6 +36,9 @@ from tenfold.jobs.workers import Pool
 from tenfold.spec import Spec
 from tenfold.units import seconds
 
+if TYPE_CHECKING:
+    from tenfold.jobs.cluster import Cluster
+
 __all__ = ["Batch", "Outcome", "Plan", "Progress"]
 
 MOST_WORKERS = 4  # unless it is said otherwise: each holds the model
@@ -48,7 +51,8 @@ class Plan:
 
     ``max_bad`` are shares and counts ("1%", "1000"), ``timeout`` is the time for a block of rows, ``workers`` 0 is as many as
     there are cores (and 4 at the most), ``delimiter`` "" that of the file's name. ``reference`` is the table that the model
-    was trained on, if the input is to be held against it.
+    was trained on, if the input is to be held against it. ``on`` is "ray" for the machines of a Ray cluster; ``through``
+    is the URL of a live service that answers, and ``access`` a key for it.
     """
 
     service: str
@@ -69,6 +73,9 @@ class Plan:
     reference: Path | None = None
     env: str = ""
     dry_run: bool = False
+    on: str = ""
+    through: str = ""
+    access: str = ""
 
     @property
     def parts(self) -> str:
@@ -114,10 +121,10 @@ class Batch:
             raise NotFound(f"there is no file {plan.reference}", "check the path after --reference")
         files = _outside(find(plan.inputs), plan.out)
         dialect = plan.dialect(files)
-        self.workers = plan.workers or min(_cores(), MOST_WORKERS)
         with ExitStack() as opened:
-            pool = Pool(service, environment(plan.env), self.workers, timeout_s, single_threaded(), time.monotonic)
+            pool = _workers(plan, service, timeout_s)
             opened.callback(pool.close)
+            self.workers = pool.count
             self.spec = pool.start()
             form = self.spec.input
             readers = open_files(files, form, dialect, plan.keep)
@@ -130,7 +137,7 @@ class Batch:
             self._keeper: Folder | Counted = Counted()
             if plan.out is not None and not plan.dry_run:
                 self._keeper = opened.enter_context(Folder(plan.out, self.job, SUFFIXES[plan.format]))
-            pool.begin(Setup(self.job.id, id_column, self.keep, dialect, plan.format))
+            pool.begin(Setup(self.job.id, id_column, self.keep, dialect, plan.format, plan.through, plan.access))
             self._pool = pool
             self.safe = sum(part.rows for part in self._keeper.parts)
             self._opened = opened.pop_all()
@@ -188,10 +195,27 @@ class Batch:
         )
 
 
+def _workers(plan: Plan, service: str, timeout_s: float) -> Pool | Cluster:
+    """Where the job is answered: by processes here, which may ask a live service, or on the machines of a cluster."""
+    env, through = environment(plan.env), bool(plan.through)
+    if through and plan.dry_run:
+        raise UsageError(
+            "a live service answers rows; it cannot only validate them", "leave --through or --dry-run out"
+        )
+    if plan.on == "ray":
+        from tenfold.jobs.cluster import Cluster
+
+        return Cluster(service, env, plan.workers, timeout_s, through=through)
+    count = plan.workers or (1 if through else min(_cores(), MOST_WORKERS))
+    return Pool(service, env, count, timeout_s, single_threaded(), time.monotonic, through=through)
+
+
 def _resolved(service: str) -> str:
     """Where the service is: a folder or a file, for the time being."""
     if service.startswith(("http://", "https://")):
-        raise UsageError(f"a job answers by processes of its own; {service} is a running service", "name its folder")
+        raise UsageError(
+            f"{service} is a running service, and a job needs its contract", f"name its folder, and --through {service}"
+        )
     if not Path(service).exists() and not Path(service.rpartition(":")[0]).is_file():
         raise NotFound(f"there is no folder or file {service}", "name a folder with a service.py, or file.py:Class")
     return service

@@ -21,6 +21,7 @@ from tenfold.formats.shards import arrow
 from tenfold.formats.tables import Columns, write
 from tenfold.jobs.quarantine import Quarantine
 from tenfold.jobs.tasks import Setup
+from tenfold.jobs.through import Through
 from tenfold.pipeline import Pipeline
 from tenfold.rows import Answer, Array, Checked, Rows
 from tenfold.spec import Spec
@@ -82,7 +83,7 @@ class Answered:
 class Answering:
     """A started service that answers shards."""
 
-    def __init__(self, pipeline: Pipeline, spec: Spec, reading: Reading, setup: Setup) -> None:
+    def __init__(self, pipeline: Pipeline | Through, spec: Spec, reading: Reading, setup: Setup) -> None:
         self._pipeline = pipeline
         self._spec = spec
         self._setup = setup

@@ -9,14 +9,16 @@ from tenfold.formats.shards import Layout
 
 
 class Setup(msgspec.Struct, frozen=True):
-    """What a worker has to know of its job: its id and the column of ids, how its files are read, and what the output is
-    written as."""
+    """What a worker has to know of its job: its id and the column of ids, how its files are read, what the output is
+    written as, and the URL of the live service that answers, with a key for it, if one does."""
 
     job: str
     id_column: str
     keep: list[str]
     dialect: Dialect
     format: str
+    through: str = ""
+    access: str = ""
 
 
 class Task(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -21,18 +21,19 @@ from tenfold.formats.shards import Layout, arrow, pack
 from tenfold.jobs.answering import Answering, Order
 from tenfold.jobs.line import Line, Message, contents, parcel_of
 from tenfold.jobs.tasks import Setup, Task
+from tenfold.jobs.through import Through
 from tenfold.parity import rehearse
 from tenfold.pipeline import Failure, Pipeline, log
-from tenfold.service import find, spec
+from tenfold.service import Service, find, spec
 
 
 class Worker:
     """One started service and the line to its job."""
 
-    def __init__(self, pipeline: Pipeline, line: Line) -> None:
-        self._pipeline = pipeline
+    def __init__(self, service: Service, line: Line) -> None:
+        self._service = service
         self._line = line
-        self._spec = spec(pipeline.service)
+        self._spec = spec(service)
 
     def serve(self) -> None:
         """Say hello, and do what the job asks for until it hangs up."""
@@ -46,11 +47,18 @@ class Worker:
 
     def _prepare(self, setup: Setup) -> None:
         """Be ready for rows, and warm: the time that rows may take is theirs, and no import's."""
-        self._reading = Reading(self._pipeline.form, setup.keep, setup.dialect)
-        self._answering = Answering(self._pipeline, self._spec, self._reading, setup)
+        self._reading = Reading(self._spec.input, setup.keep, setup.dialect)
+        self._answering = Answering(self._pipeline(setup), self._spec, self._reading, setup)
         nothing = io.BytesIO()
         pack(arrow().table({name: [] for name in setup.keep}), nothing)
         self._answering.answer(unpack(nothing.getvalue(), Layout("table"), self._reading), Order("", 0, 0, 0, {}))
+
+    def _pipeline(self, setup: Setup) -> Pipeline | Through:
+        if not setup.through:
+            return Pipeline(self._service, report=Told())
+        return Through(
+            self._service, self._spec, setup.through, setup.access, alive=lambda: self._line.send({"block": -1})
+        )
 
     def _try(self, task: Task, parcel: int) -> None:
         """Do it, or say what is wrong with the service or with us: a row alone raises nothing here."""
@@ -105,8 +113,10 @@ class Told:
             log(failure)
 
 
-def main(folder: str, channel: int, alive: int, env: str) -> None:
-    """Run a worker on inherited descriptors. It ends as soon as the other end of ``alive`` is gone, whatever it does."""
+def main(folder: str, channel: int, alive: int, env: str, through: bool) -> None:
+    """Run a worker on inherited descriptors. It ends as soon as the other end of ``alive`` is gone, whatever it does.
+
+    Where rows go ``through`` a live service, no model is loaded."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
@@ -114,9 +124,10 @@ def main(folder: str, channel: int, alive: int, env: str) -> None:
     logging.basicConfig(format="%(message)s")
     job = Line.inherited(channel)
     try:
-        pipeline = Pipeline(find(folder, env).start(), report=Told())
-        rehearse(pipeline)
-        worker = Worker(pipeline, job)
+        service = find(folder, env)
+        if not through:
+            rehearse(Pipeline(service.start(), report=Told()))
+        worker = Worker(service, job)
     except TenfoldError as error:
         job.send({"failed": _told(error)})
         sys.exit(error.exit_code)

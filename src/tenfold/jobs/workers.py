@@ -79,9 +79,13 @@ class Pool:
         timeout_s: float,
         environment: Mapping[str, str],
         clock: Callable[[], float],
+        *,
+        through: bool = False,
     ) -> None:
+        """``through``: a live service answers, and no model is loaded."""
         self.count = count
         self._command = [sys.executable, "-m", "tenfold", "worker", service, "--env", env]
+        self._command += ["--through"] if through else []
         self._timeout_s = timeout_s
         self._environment = environment
         self._clock = clock
