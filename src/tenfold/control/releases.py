@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from tenfold.answers import evidence as measured
 from tenfold.control.stores import opened, place_of, who, within
 from tenfold.environment.libraries import FROZEN, bill, frozen, libraries
 from tenfold.errors import Conflict, ModelError, ServiceError
@@ -98,6 +99,7 @@ def push(
             release, new = _add(store, contents, why)
             if new:
                 store.evidence.put(release.service, release.id, BILL, _bill(release, contents))
+            _keep_measured(store, release, Path(place_of("", target)).parent, contents.stated)
             signature = _sign(store, release, key)
             place = store.place
     changed = _changed(before if new else None, release) if new else ()
@@ -225,6 +227,13 @@ def _sign(store: Store, release: Release, key: Path | None) -> Signature | None:
     signature = signing.sign(release, key)
     store.releases.sign(signature)
     return signature
+
+
+def _keep_measured(store: Store, release: Release, folder: Path, stated: Spec) -> None:
+    """What was measured of this very service goes along with it: its capacity, say."""
+    for kind, piece in msgspec.structs.asdict(measured.Evidence.read(folder).of(stated)).items():
+        if piece is not None:
+            store.evidence.put(release.service, release.id, kind, msgspec.to_builtins(piece), machine=piece.machine)
 
 
 def _bill(release: Release, contents: Contents) -> dict[str, Any]:

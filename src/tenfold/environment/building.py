@@ -73,7 +73,7 @@ def python_of(store: Store, release: Release) -> Path:
             if _is_here(asked, work):
                 _remember(store, release, asked)
                 return Path(sys.executable)
-            with _alone(store.folder / FOLDER, asked.digest):
+            with _alone(_folder(store), asked.digest):
                 return ready(store, release) or _make(store, release, _asked(store, release), work)
         except ServiceError as error:
             raise ServiceError(f"the environment of {release.name}: {error.message}", error.hint) from None
@@ -84,7 +84,7 @@ def ready(store: Store, release: Release) -> Path | None:
     if "environment" not in release.parts:
         return Path(sys.executable)
     asked = _asked(store, release)
-    made = store.folder / FOLDER / asked.key
+    made = _folder(store) / asked.key
     if (made / MARK).is_file():
         return made / "bin" / "python"
     with contextlib.suppress(FileNotFoundError):
@@ -98,7 +98,7 @@ def tidy(store: Store, before_s: float) -> int:
     to them since a moment in seconds of Unix time; how many."""
     wanted = {one.parts.get("environment") for one in store.releases.list() if not one.collected}
     removed = 0
-    for folder in (store.folder / FOLDER).glob("*"):
+    for folder in (_folder(store)).glob("*"):
         if folder.is_dir() and folder.stat().st_mtime < before_s and _made_of(folder) not in wanted:
             shutil.rmtree(folder, ignore_errors=True)
             removed += 1
@@ -111,6 +111,11 @@ def _made_of(folder: Path) -> str:
         return str(msgspec.json.decode((folder / MARK).read_bytes())["environment"])
     except (OSError, msgspec.MsgspecError, KeyError, TypeError):
         return ""
+
+
+def _folder(store: Store) -> Path:
+    """Where the environments of a store stand; absolute, since interpreters are started from anywhere."""
+    return store.folder.absolute() / FOLDER
 
 
 def _asked(store: Store, release: Release) -> Asked:
@@ -163,14 +168,14 @@ def _remember(store: Store, release: Release, asked: Asked) -> None:
         asked = asked._replace(resolution="".join(lines))
     with contextlib.suppress(OSError, TenfoldError):
         _keep(store, release, asked)
-        made = store.folder / FOLDER / asked.key
+        made = _folder(store) / asked.key
         made.parent.mkdir(parents=True, exist_ok=True)
         made.with_suffix(".here").write_text(_looks())
 
 
 def _make(store: Store, release: Release, asked: Asked, work: Path) -> Path:
     """Make the environment aside, and give it its name once it is whole."""
-    folder = store.folder / FOLDER
+    folder = _folder(store)
     for left in folder.glob(f".{asked.digest[:12]}-*"):  # by somebody who was killed: we hold the lock
         shutil.rmtree(left, ignore_errors=True)
     fresh = Path(tempfile.mkdtemp(prefix=f".{asked.digest[:12]}-", dir=folder))
