@@ -99,9 +99,11 @@ class Replica:
             data = front.recv(RECEIVE_BYTES)
             for frame in reader.feed(data):
                 frames.NOW.pack_into(self._now, 0, peer, frame.number)
-                answer = self.answer(frame)
+                reply, seen = self.answer(frame)
                 frames.NOW.pack_into(self._now, 0, 0, frame.number)
-                front.sendall(answer)
+                front.sendall(reply)
+                if seen:
+                    self._counting.saw(*seen)
         except ConnectionError:
             data = b""
         if not data:
@@ -109,18 +111,17 @@ class Replica:
             self._poll.unregister(fd)
             front.close()
 
-    def answer(self, frame: Frame) -> bytes:
-        """The answer to one batch; whatever may go wrong, there is one."""
+    def answer(self, frame: Frame) -> tuple[bytes, tuple[Rows, Answer] | None]:
+        """The answer to one batch; whatever may go wrong, there is one. And what there is to be counted, once it is sent."""
         if time.monotonic_ns() > frame.due_ns:
-            return refuse_all(frame, "deadline", "no answer before the deadline")
+            return refuse_all(frame, "deadline", "no answer before the deadline"), None
         try:
             rows = read_rows(self._layout, frame.rows, frame.parts)
             answer = self._pipeline.run(rows)
-            self._counting.saw(rows, answer)  # which only takes note: rows are counted when nobody waits
-            return write_answer(frame, answer)
+            return write_answer(frame, answer), (rows, answer)
         except Exception:
             logging.getLogger("tenfold").exception("a batch of %d rows could not be answered", frame.rows)
-            return refuse_all(frame, "internal", "the batch could not be answered")
+            return refuse_all(frame, "internal", "the batch could not be answered"), None
 
 
 def write_answer(frame: Frame, answer: Answer) -> bytes:
