@@ -15,7 +15,8 @@ from tenfold.errors import Conflict, NotFound, UsageError
 from tenfold.store import Act, Store, archive, open_store
 from tenfold.store.database import migrate as take_steps
 from tenfold.store.database import schema
-from tenfold.store.opening import EMBEDDED
+from tenfold.store.opening import EMBEDDED, is_shared
+from tenfold.store.postgres import without_secrets
 from tenfold.store.sqlite import SQLite
 from tenfold.store.sweep import Swept, sweep
 from tenfold.units import seconds
@@ -67,6 +68,11 @@ def describe(place: str = "") -> About:
             blobs=len(sizes),
             bytes=sum(sizes),
         )
+
+
+def shown(place: str) -> str:
+    """A place as it may be printed: without a password."""
+    return without_secrets(place) if is_shared(place) else place
 
 
 def place_of(place: str, target: str = ".") -> str:
@@ -131,7 +137,7 @@ def restore(file: Path, place: str = "") -> Restored:
     with opened(place) as store:
         with store.transaction():
             last = store.events.append(Act(who(), "restore", f"from {file.name}"))
-        return Restored(place, store.releases.services(), len(store.releases.list()), last.n)
+        return Restored(shown(place), store.releases.services(), len(store.releases.list()), last.n)
 
 
 def migrate(place: str = "") -> Migrated:

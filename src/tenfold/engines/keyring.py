@@ -5,8 +5,9 @@ from __future__ import annotations
 from ipaddress import ip_address
 
 from tenfold.auth import Access, required
-from tenfold.errors import TenfoldError
-from tenfold.store import Store, open_store
+from tenfold.store import Store
+from tenfold.store.clock import now
+from tenfold.store.following import Follower
 from tenfold.store.keys import access
 from tenfold.store.records import Key
 
@@ -18,33 +19,34 @@ class Keyring:
     into being while the server runs. One that cannot be read for a while leaves everything as it was."""
 
     def __init__(self, store: str, anonymous: bool) -> None:
-        self._place = store
         self._anonymous = anonymous
-        self._store: Store | None = None
         self._generation = -1
-        self._keys: tuple[Key, ...] = ()
+        self._keys: tuple[Key, ...] | None = None
+        self._follower = Follower(store, self._look, every_s=LOOK_S) if store else None
         self.has_changed()
 
     def has_changed(self) -> bool:
         """Whether keys may have been created or revoked since this was last asked."""
-        if not self._place:
-            return False
-        try:
-            self._store = self._store or open_store(self._place)
-            generation = self._store.generation()
-            if generation == self._generation:
-                return False
-            self._keys, self._generation = tuple(self._store.keys.list()), generation
-        except TenfoldError:
-            return False
-        return True
+        news = self._follower.news() if self._follower else []
+        if news:
+            self._keys = news[-1]
+        return bool(news)
 
     def access(self, host: str) -> str:
         """Who may do what at an address of this server, as its processes are told."""
         scopes = required(self._anonymous, is_loopback(host))
-        if self._store is None:
+        if self._keys is None:
             return Access(required=scopes).to_bytes().decode()
-        return access(self._keys, scopes, self._store.clock()).to_bytes().decode()
+        return access(self._keys, scopes, now()).to_bytes().decode()
+
+    def _look(self, store: Store) -> tuple[Key, ...] | None:
+        """The keys, where they may have changed."""
+        generation = store.generation()
+        if generation == self._generation:
+            return None
+        keys = tuple(store.keys.list())
+        self._generation = generation
+        return keys
 
 
 def is_loopback(host: str) -> bool:

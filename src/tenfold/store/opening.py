@@ -57,6 +57,7 @@ class Store:
     folder: Path
     clock: Clock = now
     entropy: Entropy = chance
+    url: str = ""  # how it was opened, with all that may be secret in it
     leases: Leases = field(init=False)
     events: Events = field(init=False)
     pointers: Pointers = field(init=False)
@@ -137,12 +138,12 @@ def open_store(
     """
     place = str(place)
     if is_shared(place):
-        return Store(*_shared(place, create, any_schema, wait_s), clock, entropy)
+        return Store(*_shared(place, create, any_schema, wait_s), clock, entropy, place)
     file = _file(place)
     database = SQLite(file, create=create)
     with _closed_if_not(database):
         _require_schema(database, create, any_schema)
-    return Store(database, Files(file.parent / "blobs"), file.parent, clock, entropy)
+    return Store(database, Files(file.parent / "blobs"), file.parent, clock, entropy, place)
 
 
 def is_shared(place: str) -> bool:

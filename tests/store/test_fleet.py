@@ -1,0 +1,105 @@
+"""Two servers on one shared store: they deploy together, and go on answering while it is away."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tenfold.control import deployments, releases
+from tenfold.control.stores import opened
+from tenfold.store.records import Release
+from tests.server.running import SERVICE, Running, kill, serve, until, write_service
+from tests.store.servers import BUCKET, MISSING, environment, postgres
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(MISSING is not None, reason=f"no {MISSING} of PostgreSQL on this machine; Debian: make debian"),
+]
+
+ROW = {"x": 1.5, "secret": None}
+AT_ONCE = SERVICE.replace("from tenfold import (", "from tenfold import Releases\nfrom tenfold import (").replace(
+    'deadline = Deadline("10 s")',
+    'deadline = Deadline("10 s")\n    releases = Releases(steps=(), shadow_requests=0, bake="1 s")',
+)
+
+
+@contextmanager
+def asked_all_the_time(servers: list[Running]) -> Iterator[Counter[int]]:
+    """Requests to all servers, one after the other, and the statuses of the answers."""
+    seen: Counter[int] = Counter()
+    done = threading.Event()
+
+    def ask(server: Running) -> None:
+        while not done.is_set():
+            seen[server.ask("/echoes/predict", ROW).status] += 1
+
+    askers = [threading.Thread(target=ask, args=(server,)) for server in servers]
+    for asker in askers:
+        asker.start()
+    try:
+        yield seen
+    finally:
+        done.set()
+        for asker in askers:
+            asker.join()
+
+
+def is_ready(server: Running) -> bool:
+    """Whether it answers."""
+    return server.ask("/readyz").status == 200
+
+
+def answers(server: Running, release: Release) -> bool:
+    """Whether it is this release that answers."""
+    said: str = server.ask("/echoes/predict", ROW).json["release"]
+    return release.id.startswith(said.partition("@")[2])
+
+
+@pytest.mark.timeout(240)
+def test_two_servers_deploy_together_and_outlive_their_database(
+    running_objects: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is deployed by anybody is answered by both; while PostgreSQL is away every request is answered, a deployment is
+    refused with the reason, and takes place on both when it is back. The record of all that is one chain."""
+    for name, value in environment(running_objects, tmp_path).items():
+        monkeypatch.setenv(name, value)
+    folder = write_service(tmp_path / "written", AT_ONCE)
+    with postgres() as database:
+        place = f"{database.create()}&blobs=s3://{BUCKET}/fleet"
+        first = releases.push(str(folder), place).release
+        deployments.deploy(first.name, place)
+        options = ("--store", place, "--anonymous")
+        with (
+            serve(Path("echoes"), *options, log=tmp_path / "a.log") as a,
+            serve(Path("echoes"), *options, log=tmp_path / "b.log") as b,
+        ):
+            servers = [a, b]
+            for server in servers:
+                until(partial(is_ready, server), "ready")
+                assert answers(server, first)
+            with asked_all_the_time(servers) as seen:
+                database.stop(signal.SIGQUIT)
+                before = seen.total()
+                until(lambda: seen.total() > before + 300, "answers without a database")
+                killed = a.pids("replica")[0]
+                kill(killed)
+                until(lambda: killed not in a.pids("replica") and a.pids("replica"), "another replica")
+                database.start()
+                write_service(folder, AT_ONCE.replace("Echoes numbers.", "Echoes numbers again."))
+                second = releases.push(str(folder), place).release
+                deployments.deploy(second.name, place)
+                for server in servers:
+                    until(partial(answers, server, second), "the second")
+            assert set(seen) == {200}, seen
+        with opened(place) as store:
+            assert store.events.verify() is not None
+            pointer = store.pointers.get("echoes")
+            assert pointer is not None
+            assert pointer.release == second.id
