@@ -49,7 +49,7 @@ def test_in_a_steady_state_both_percentiles_are_right(name: str) -> None:
     draw, median_s, p99_s = DISTRIBUTIONS[name]
     chance, recent = random.Random(1), Recent()
     errors = []
-    for k in range(20_000):
+    for k in range(10_000):
         recent.observe(draw(chance))
         if k >= 1000 and k % 100 == 0:
             recent.settle()
