@@ -40,7 +40,7 @@ SAMPLED = 512
 CHANGE_AT = 50_000
 RUNS = 1000
 ERRORS = Task("accuracy", ("right", "wrong"))
-PEERS = {"river": ("river",), "evidently": ("evidently", "pyarrow")}
+PEERS = {"river": ("river",), "evidently": ("evidently", "pyarrow", "pandas<3")}
 
 
 def main() -> None:
@@ -231,7 +231,7 @@ def _environment(name: str) -> Path:
     folder = VENVS / name
     python = folder / "bin" / "python"
     stamp = folder / "benchmark.txt"
-    if not stamp.exists():
+    if not stamp.exists() or stamp.read_text() != "\n".join(PEERS[name]):
         uv = Path(sys.executable).with_name("uv")
         subprocess.run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, folder], check=True)
         subprocess.run([uv, "pip", "install", "--quiet", "--python", python, *PEERS[name]], check=True)

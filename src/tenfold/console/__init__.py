@@ -28,7 +28,8 @@ def answers_of(served: Served) -> Sheet:
     about = served.about
     stated = msgspec.convert(about["service"], Spec)
     since = datetime.fromtimestamp(served.live["since"], UTC).isoformat(timespec="seconds")
-    live = {**served.live, "since": since}
+    live = {**served.live, "since": since, "releases": about.get("releases")}
+    live["scaling"] = about.get("scaling")
     return sheet(stated, evidence=Evidence.read(Path(about["home"])), live=live, target=about["folder"])
 
 
@@ -47,10 +48,12 @@ def _line(served: Served) -> Mapping[str, Any]:
         "p99_s": served.live["latency_s"]["p99"],
         "deadline_s": msgspec.convert(about["service"], Spec).deadline.budget_s,
         "replicas": about["replicas"],
-        "ready": about["replicas"] > 0,
+        "ready": about["replicas"] > 0 or (about.get("scaling") or {}).get("wanted") == 0,
+        "scaling": about.get("scaling") or None,
         "trouble": about["trouble"],
         "memory": about["memory"],
         "answers": [answer.state for answer in judged.answers],
+        "releases": about.get("releases"),
     }
 
 
@@ -113,6 +116,16 @@ def drift_page(admin: Admin, head: Head) -> Page:
     return Page(driftpages.render(Report.of(msgspec.json.decode(page.body))).encode(), HTML)
 
 
+def scaling(admin: Admin, head: Head) -> Page:
+    """``/api/scaling/NAME``: how many replicas there are to be, why, and the decisions of late."""
+    name = head.path.rstrip("/").rpartition("/")[2]
+    found = next((about for about in admin.fleet if about["service"]["name"] == name), None)
+    if found is None:
+        return _no_service(name)
+    known = {"service": name, "release": found["release"], "replicas": found["replicas"]}
+    return Page(encode_json({"schema": 1, **known, **(found.get("scaling") or {})}))
+
+
 def metrics(admin: Admin, head: Head) -> Page:
     """``/metrics``: everything for Prometheus, in the format that it prefers."""
     releases = [_counted(admin, about) for about in admin.shown()]
@@ -131,6 +144,7 @@ def _counted(admin: Admin, about: Mapping[str, Any]) -> Counted:
         max_rows=stated.batching.max_rows,
         replicas=about["replicas"],
         counters=admin.counters(release),
+        scaling=about.get("scaling") or {},
         drift=(admin.aside.known(release) if admin.aside else {}).get("drift", {}),
     )
 
@@ -163,4 +177,5 @@ VIEWS: dict[str, View] = {
     "/api/drift": drift,
     "/drift": drift_page,
     "/api/history": history,
+    "/api/scaling": scaling,
 }

@@ -26,7 +26,7 @@ PREDICTION_BOUNDS = (0.5, 0.8, 0.9, 1.0, 1.1, 1.2, 1.5, 2.0, 3.0, 4.0)
 
 class Counted(NamedTuple):
     """A release: its labels, its deadline and how many rows a batch may have, its ready replicas, its counters, and what is
-    known of its drift."""
+    known of its drift and of its scaling."""
 
     labels: Mapping[str, str]
     deadline_s: float
@@ -34,6 +34,7 @@ class Counted(NamedTuple):
     replicas: int
     counters: Counter[str]
     drift: Mapping[str, Any] = {}
+    scaling: Mapping[str, Any] = {}
 
 
 Read = Callable[[Counted], Iterator[Sample]]
@@ -106,6 +107,16 @@ def _replicas(of: Counted) -> Iterator[Sample]:
     yield Sample(of.labels, of.replicas)
 
 
+def _wanted(of: Counted) -> Iterator[Sample]:
+    if "wanted" in of.scaling:
+        yield Sample(of.labels, of.scaling["wanted"])
+
+
+def _each(of: Counted) -> Iterator[Sample]:
+    if "rate" in of.scaling:
+        yield Sample(of.labels, of.scaling["rate"])
+
+
 def _latency(of: Counted) -> Iterator[Sample]:
     """The sum is taken from the middle of each bucket, which is right to 3 % and costs the front nothing."""
     ends_s = [us / 1e6 for us in BOUNDS_US]
@@ -167,6 +178,10 @@ BY_RELEASE: dict[Family, Read] = {
         "journal_dropped"
     ),
     Family("tenfold_ready_replicas", "gauge", "replicas", "Replicas that are loaded and warmed."): _replicas,
+    Family("tenfold_wanted_replicas", "gauge", "replicas", "Replicas that the traffic calls for."): _wanted,
+    Family(
+        "tenfold_replica_rows_per_second", "gauge", "", "Rows per second that one replica is believed to carry."
+    ): _each,
     Family(
         "tenfold_deadline_seconds", "gauge", "seconds", "The time that the service allows for an answer."
     ): _deadline,

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tenfold.server.admin import Deed, Page
+from tenfold.control.job_runners import Runners
+from tenfold.server.admin import Asked, Deed, Page
 
 if TYPE_CHECKING:
     from tenfold.control.driftwatch import Monitor, Watch
@@ -18,17 +19,20 @@ class Watching:
     """The monitors of a server's releases, and the joining of labels."""
 
     def __init__(self) -> None:
+        self.store = ""
         self.deeds: Mapping[str, Deed] = {"/api/feedback": feedback}
         self._watch: Watch | None = None
+        self._runners = Runners()
 
     def tick(self, fleet: Sequence[Mapping[str, Any]]) -> None:
         """Look after the services that answer."""
         if self._watch is None and fleet:
             from tenfold.control.driftwatch import Watch
 
-            self._watch = Watch()
+            self._watch = Watch(store=self.store)
         if self._watch is not None:
             self._watch.tick(fleet)
+            self._runners.tick(fleet)
 
     def known(self, release: str) -> Mapping[str, Any]:
         """The verdict on a release in short, for its answer sheet."""
@@ -38,6 +42,13 @@ class Watching:
     def of(self, release: str) -> Monitor | None:
         """What watches a release; None where nothing does."""
         return self._watch.of(release) if self._watch is not None else None
+
+
+    def jobs(self, about: Mapping[str, Any], asked: Asked, body: bytes) -> Page:
+        """Files to be answered: queued, told of, cancelled."""
+        from tenfold.control.job_requests import answer
+
+        return Page(*answer(about, asked, body))
 
 
 def feedback(about: Mapping[str, Any], body: bytes) -> Page:

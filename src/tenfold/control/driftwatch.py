@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from tenfold.control import labelfiles
+from tenfold.control.driftactions import Actions
 from tenfold.drift import following
 from tenfold.drift.deltas import Delta
 from tenfold.drift.folder import PROFILE, folder_of, profile_in, replace, spool_in
@@ -49,8 +50,10 @@ class Kept(msgspec.Struct):
 class Monitor:
     """One release of a service, watched."""
 
-    def __init__(self, home: Path, release: str, spec: Spec, clock: Callable[[], float] = time.time) -> None:
-        """``home`` is the service's folder."""
+    def __init__(
+        self, home: Path, release: str, spec: Spec, clock: Callable[[], float] = time.time, store: str = ""
+    ) -> None:
+        """``home`` is the service's folder, ``store`` what its server deploys from, if anything."""
         self.home, self.name, self.release = home, spec.name, release
         self._clock = clock
         self._folder = folder_of(home, release)
@@ -68,6 +71,7 @@ class Monitor:
         self._about = Release(spec.drift, watched(spec.input, spec.output), training, around)
         if self.profile is None and training is not None and any(column.role != "input" for column in training.columns):
             self._adopt(training)
+        self.actions = Actions(home, spec.name, release, clock, store)
         if kept is None:
             self._write()
 
@@ -90,6 +94,8 @@ class Monitor:
             changed = self._label(self.profile, time_s) or changed
         if changed or (self._taken and (time_s - self._written > KEEP_S or len(self._taken) >= MOST_PIECES)):
             self._write()
+        if now.state.seen and (self._about.policy.webhook or self._about.policy.retrain):
+            self.actions.consider(self.report(), self._about.policy, now.labelled)
 
     def _pieces(self) -> Iterator[Path]:
         spool = spool_in(self._folder)
@@ -235,8 +241,9 @@ def _read(path: Path, kind: type[Any]) -> Any:
 class Watch:
     """All releases that answer, each with its monitor."""
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, clock: Callable[[], float] = time.time, store: str = "") -> None:
         self._clock = clock
+        self._store = store
         self._monitors: dict[str, Monitor | None] = {}
 
     def tick(self, fleet: Sequence[Mapping[str, Any]]) -> None:
@@ -246,7 +253,7 @@ class Watch:
             try:
                 if release not in self._monitors:
                     spec = msgspec.convert(about["service"], Spec)
-                    self._monitors[release] = Monitor(Path(about["home"]), release, spec, self._clock)
+                    self._monitors[release] = Monitor(Path(about["home"]), release, spec, self._clock, self._store)
                 monitor = self._monitors[release]
                 if monitor is not None:
                     monitor.tick()

@@ -37,6 +37,16 @@ class Drift(Option, frozen=True):
         Annotated[int, Meta(ge=2)] | None,
         Meta(description="alarms that renew themselves: a false one in so many windows, instead of ever"),
     ] = None
+    webhook: Annotated[
+        str | None, Meta(description="an address that is told of each new verdict, as a signed CloudEvent")
+    ] = None
+    retrain: Annotated[
+        str | None,
+        Meta(description='a command that trains on recent rows, such as "python train.py"; None only suggests it'),
+    ] = None
+    retrain_at_most_every: Annotated[
+        str, Meta(description='the least time between two trainings, such as "7 days"')
+    ] = "7 days"
     journal: Annotated[
         Literal["outputs", "inputs", "off"],
         Meta(description="what is kept of each prediction: its output, its input as well, or nothing"),
@@ -49,6 +59,10 @@ class Drift(Option, frozen=True):
     def __post_init__(self) -> None:
         super().__post_init__()
         _ = self.labels_after_s, self.window_s, self.loss_share, self.drift_share  # a wrong unit is an error here
+        if self.webhook is not None and not self.webhook.startswith(("http://", "https://")):
+            raise self.fault("webhook", "an address begins with https://, or with http:// within a network")
+        if self.retrain_at_most_every_s < 60:
+            raise self.fault("retrain_at_most_every", "a minute is the least")
         if self.keep_s <= 0:
             raise self.fault("keep", 'what is kept for no time is not kept: write journal="off"')
         if self.keep_at_most_bytes < 2**20:
@@ -73,6 +87,11 @@ class Drift(Option, frozen=True):
     def drift_share(self) -> float:
         """The tolerated share of moved rows, of one."""
         return self.quantity("drift_tolerance", ratio)
+
+    @property
+    def retrain_at_most_every_s(self) -> float:
+        """The least time between two trainings in seconds."""
+        return self.quantity("retrain_at_most_every", seconds)
 
     @property
     def keep_s(self) -> float:

@@ -32,6 +32,7 @@ SNAPSHOT_S = 10.0
 RATE_S = 60.0  # what a rate is taken over
 CHECKPOINT_S = 60.0
 MOST_TOLD_BYTES = 64 << 20  # at once, by a front
+JOBS = "/api/jobs"
 LAST_LOOK_S = 600.0  # a release that was replaced is shown for so long, so that its last counts are seen
 
 Past = deque[tuple[float, Counter[str]]]
@@ -59,6 +60,15 @@ class Page(NamedTuple):
     status: int = 200
 
 
+class Asked(NamedTuple):
+    """A request about jobs: its method, the path behind the service's jobs, the query and the media type."""
+
+    method: str
+    path: str
+    query: str
+    media_type: str
+
+
 View = Callable[["Admin", Head], Page]
 Deed = Callable[[Mapping[str, Any], bytes], Page]  # given the service, as the supervisor tells of it, and a body
 
@@ -68,6 +78,7 @@ class Aside(Protocol):
     each done in a thread, since it may take long."""
 
     deeds: Mapping[str, Deed]
+    store: str  # the place of the store that the server looks after
 
     def tick(self, fleet: Sequence[Mapping[str, Any]]) -> None:
         """A second has passed."""
@@ -75,6 +86,10 @@ class Aside(Protocol):
 
     def known(self, release: str) -> Mapping[str, Any]:
         """What is to be said of a release besides what it did."""
+        ...
+
+    def jobs(self, about: Mapping[str, Any], asked: Asked, body: bytes) -> Page:
+        """What a request about the jobs of a service is answered; in a thread, as deeds are."""
         ...
 
 
@@ -104,6 +119,8 @@ class Admin:
         self._former: dict[str, tuple[float, Mapping[str, Any]]] = {}
         self._store = store
         self.aside = aside
+        if aside is not None:
+            aside.store = store
         self._gate = Access(required=("operate",)).gate()  # until the supervisor says who may do what
         self._reading_needs_key = False
         self._stopped = asyncio.Event()
@@ -212,6 +229,9 @@ class Admin:
         if head.method == "POST" and self.aside is not None and (deed := self._deed(path)):
             head.max_body = MOST_TOLD_BYTES
             return deed
+        if self.aside is not None and path.startswith(f"{JOBS}/"):
+            head.max_body = MOST_TOLD_BYTES
+            return self._ask(self.aside, head, path)
         if not name:
             return _not_found
         if head.method not in ("GET", "HEAD"):
@@ -223,6 +243,13 @@ class Admin:
         route, _, name = path.rpartition("/")
         deed = self.aside.deeds.get(route) if self.aside is not None else None
         return None if deed is None else self._do(deed, name)
+
+    def _ask(self, aside: Aside, head: Head, path: str) -> Handler:
+        """What a request about the jobs of a service says, whatever its method."""
+        name, _, rest = path.removeprefix(f"{JOBS}/").partition("/")
+        media_type = head.headers.get("content-type", "").partition(";")[0].strip().lower()
+        asked = Asked(head.method, rest, head.query, media_type)
+        return self._do(lambda about, body: aside.jobs(about, asked, body), name)
 
     def _do(self, deed: Deed, name: str) -> Handler:
         def do(connection: Connection, head: Head, body: bytes, started: float) -> None:

@@ -1,0 +1,242 @@
+"""What follows from a verdict: others are told of it, and, where somebody asked for that, the model is trained again.
+
+Each verdict is told once, when it is new, and again until it is taken; the same one not more often than once a day. Training
+runs in a copy of the service's folder, never twice at a time, never while data is broken, and not without labels. What it
+made is pushed as a release, which has to pass the same gates and the same canary as any other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import secrets
+import shlex
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tenfold.config import single_threaded
+from tenfold.control import journals, labelfiles
+from tenfold.drift.folder import replace
+from tenfold.drift.options import Drift
+from tenfold.drift.verdicts import Report, Verdict
+from tenfold.errors import TenfoldError
+from tenfold.notify import Webhook
+from tenfold.store.records import Event
+
+AGAIN_S = 86_400.0  # after which the same verdict may be told again
+RETRIES_S = (5.0, 15.0, 60.0, 300.0, 1800.0)
+FEWEST_LABELS = 200  # of recent rows, to train on
+LONGEST_S = 86_400.0  # that a training may take
+RECENT_DAYS = 90
+LEFT_BEHIND = (".tenfold", ".venv", ".git", "__pycache__")  # by the copy that is trained in
+RECENT = "TENFOLD_RECENT"  # the variable that says where the recent data is
+
+log = logging.getLogger("tenfold")
+
+
+class Done(msgspec.Struct):
+    """What was done: when each verdict was told last, which verdict it was, and when a training began."""
+
+    told: dict[str, float] = {}
+    verdict: str = str(Verdict.HEALTHY)
+    trained: float = -1e18
+
+
+class Actions:
+    """The actions of one service."""
+
+    def __init__(self, home: Path, name: str, release: str, clock: Callable[[], float], store: str = "") -> None:
+        """``store`` is that which the server deploys from; "" where it serves a folder."""
+        self._home, self._name, self._release = home, name, release
+        self._clock = clock
+        self._store = store
+        self._folder = home / ".tenfold" / "drift"
+        self._busy: threading.Thread | None = None
+        self._training: threading.Thread | None = None
+        self._tries = 0
+        self._next_try = 0.0
+        try:
+            self._done = msgspec.json.decode((self._folder / "done.json").read_bytes(), type=Done)
+        except (OSError, msgspec.MsgspecError):
+            self._done = Done()
+
+    def consider(self, report: Report, policy: Drift, labelled: int) -> None:
+        """Do what is to be done about a verdict, aside: this returns at once."""
+        now = self._clock()
+        if policy.webhook and self._is_news(report.verdict, now) and not _runs(self._busy) and now >= self._next_try:
+            self._busy = _start("webhook", self._tell, report, policy.webhook)
+        if policy.retrain and self._may_train(report, policy, labelled, now):
+            self._done.trained = now
+            self._keep()
+            self._training = _start("training", self._train, report, policy.retrain)
+
+    def wait(self, limit_s: float) -> None:
+        """Until what was begun is done."""
+        for thread in (self._busy, self._training):
+            if thread is not None:
+                thread.join(limit_s)
+
+    # Telling
+
+    def _is_news(self, verdict: Verdict, now: float) -> bool:
+        if self._done.verdict == verdict:
+            return False
+        return now - self._done.told.get(verdict, -1e18) >= AGAIN_S or verdict is Verdict.HEALTHY
+
+    def _tell(self, report: Report, url: str) -> None:
+        now = self._clock()
+        try:
+            Webhook(url, self._secret()).send(self._event(report, now), now)
+        except TenfoldError as error:
+            self._next_try = now + RETRIES_S[min(self._tries, len(RETRIES_S) - 1)]
+            self._tries += 1
+            log.warning("%s", error.message)
+            return
+        self._tries = 0
+        self._done.verdict = str(report.verdict)
+        self._done.told[report.verdict] = now
+        self._keep()
+
+    def _event(self, report: Report, now: float) -> Event:
+        """The verdict as an event; its id is the same however often it is told."""
+        known = (self._release, report.verdict, str(report.since), self._done.told.get(report.verdict, 0.0))
+        document = report.to_dict()
+        said = {
+            name: document[name] for name in ("verdict", "since", "because", "next", "faults", "ruled_out", "replay")
+        }
+        moved = [feature.name for feature in report.features if feature.proven]
+        return Event(
+            n=0,
+            at=datetime.fromtimestamp(now, UTC),
+            who="tenfold",
+            what=f"drift {report.verdict}",
+            service=self._name,
+            to=self._release,
+            why=report.because,
+            detail={**said, "moved": moved, "performance": document["performance"]},
+            hash=hashlib.sha256(repr(known).encode()).hexdigest(),
+        )
+
+    def _secret(self) -> str:
+        """What is signed with: made once, for this service, and readable by its user alone."""
+        path = self._folder / "webhook.secret"
+        if not path.exists():
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                file.write(secrets.token_urlsafe(32))
+        return path.read_text("utf-8").strip()
+
+    def _keep(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        replace(self._folder / "done.json", msgspec.json.encode(self._done))
+
+    # Training
+
+    def _may_train(self, report: Report, policy: Drift, labelled: int, now: float) -> bool:
+        return (
+            report.verdict is Verdict.UPDATE_RECOMMENDED
+            and labelled >= FEWEST_LABELS
+            and now - self._done.trained >= policy.retrain_at_most_every_s
+            and not _runs(self._training)
+        )
+
+    def _train(self, report: Report, command: str) -> None:
+        """Train in a copy of the service's folder, and push what that made."""
+        work = self._folder / "training"
+        shutil.rmtree(work, ignore_errors=True)
+        shutil.copytree(self._home, work, ignore=shutil.ignore_patterns(*LEFT_BEHIND))
+        recent = self._folder / "recent"
+        self._write_recent(recent, report)
+        log.info("%s: %s; trained by %s", self._name, report.because, command)
+        if not self._run(shlex.split(command), work, recent):
+            return
+        place = self._store or str(self._home)
+        words = [sys.executable, "-m", "tenfold"]
+        if not self._run(
+            [*words, "push", str(work), "--store", place, "--why", f"drift: {report.because}", "--json"], work, recent
+        ):
+            return
+        pushed = _last_object(recent / "output.txt")
+        name = f"{pushed.get('service')}@{pushed.get('number')}"
+        if not pushed.get("new"):
+            log.warning("%s: the training made what was there already, %s", self._name, name)
+        elif self._store:
+            self._run([*words, "deploy", name, "--store", place], work, recent)
+        else:
+            log.info("%s was trained and pushed; next: tenfold deploy %s --store %s", name, name, place)
+
+    def _write_recent(self, recent: Path, report: Report) -> None:
+        """What happened of late, for whoever trains: predictions, labels, and the verdict."""
+        shutil.rmtree(recent, ignore_errors=True)
+        recent.mkdir(parents=True)
+        (recent / "verdict.json").write_bytes(msgspec.json.encode(report.to_dict()))
+        with (recent / "predictions.ndjson").open("wb") as file:
+            for prediction in journals.predictions(str(self._home), journals.Wish(f"{RECENT_DAYS} days")):
+                file.write(prediction.json() + b"\n")
+        now = self._clock()
+        labels = labelfiles.between(self._home, now - RECENT_DAYS * 86_400.0, now, self._release)
+        with (recent / "labels.ndjson").open("wb") as file:
+            for label in labels.values():
+                file.write(msgspec.json.encode(label) + b"\n")
+
+    def _run(self, words: list[str], work: Path, recent: Path) -> bool:
+        """Run a command in a folder; its words are kept beside the recent data."""
+        output = recent / "output.txt"
+        path = f"{Path(sys.executable).parent}{os.pathsep}{single_threaded().get('PATH', '')}"
+        with output.open("ab") as said:
+            try:
+                done = subprocess.run(
+                    words,
+                    cwd=work,
+                    env={**single_threaded(), RECENT: str(recent), "PATH": path},
+                    stdin=subprocess.DEVNULL,
+                    stdout=said,
+                    stderr=subprocess.STDOUT,
+                    timeout=LONGEST_S,
+                    check=False,
+                )
+            except (OSError, subprocess.TimeoutExpired) as error:
+                log.error("%s: %s could not be run: %s", self._name, words[0], error)
+                return False
+        if done.returncode:
+            log.error(
+                "%s: %s ended with %d; its words are in %s", self._name, shlex.join(words), done.returncode, output
+            )
+        return done.returncode == 0
+
+
+def _runs(thread: threading.Thread | None) -> bool:
+    return thread is not None and thread.is_alive()
+
+
+def _start(what: str, work: Callable[..., None], *given: Any) -> threading.Thread:
+    def run() -> None:
+        try:
+            work(*given)
+        except Exception:
+            log.exception("the %s of a drift verdict failed", what)
+
+    thread = threading.Thread(target=run, name=f"drift {what}", daemon=True)
+    thread.start()
+    return thread
+
+
+def _last_object(output: Path) -> Mapping[str, Any]:
+    """The JSON object that a command printed last, over however many lines."""
+    text = output.read_text("utf-8", "replace")
+    at = text.rfind("\n{")
+    try:
+        found: Mapping[str, Any] = json.loads(text[at + 1 :])
+    except ValueError:
+        return {}
+    return found
