@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
@@ -26,7 +26,7 @@ LIMIT_S = 120.0
 TRAIN = """
 import json, os
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 recent = Path(os.environ["TENFOLD_RECENT"])
 assert json.loads((recent / "verdict.json").read_text())["verdict"] == "UPDATE_RECOMMENDED"
@@ -176,7 +176,7 @@ def test_training_makes_a_release(tmp_path: Path) -> None:
         ({"retrain_at_most_every": "often"}, "retrain_at_most_every"),
     ],
 )
-def test_an_action_that_cannot_be_meant_is_refused(options: dict[str, str], words: str) -> None:
+def test_an_action_that_cannot_be_meant_is_refused(options: dict[str, Any], words: str) -> None:
     """At the class, with the mend, and not on the day."""
     with pytest.raises(TenfoldError, match=words):
         Drift(**options)
