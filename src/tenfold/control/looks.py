@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import tempfile
+from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -25,6 +26,7 @@ from tenfold.store.records import Release
 
 LOOK_S = 900.0  # for a release to load and to answer: it stands behind everything else on the machine
 RECENT = 200  # requests of the journal that are answered once more
+SINCE = ("1 min", "1 h", "1 day", "30 days")  # how far back they are looked for, in turn
 
 
 def look(store: Store, release: Release, asked: Asked) -> Seen:
@@ -82,9 +84,12 @@ def recorded(folder: Path) -> list[Request]:
 
 
 def recent(folder: Path) -> list[Request]:
-    """The last requests in the journal of a folder, as far as their inputs are kept."""
-    try:
-        inputs = [found.input for found in journals.predictions(str(folder), journals.Wish()) if found.input]
-    except TenfoldError:
-        return []
-    return [Request(JSON, body) for body in inputs[-RECENT:]]
+    """The last requests in the journal of a folder, as far as their inputs are kept. A busy journal is not read whole."""
+    last: deque[bytes] = deque(maxlen=RECENT)
+    with suppress(TenfoldError):
+        for since in SINCE:
+            last.clear()
+            last.extend(found.input for found in journals.predictions(str(folder), journals.Wish(since)) if found.input)
+            if len(last) == RECENT:
+                break
+    return [Request(JSON, body) for body in last]
