@@ -146,7 +146,8 @@ def run(plan: Plan) -> Outcome:
             (folder / "service.py").write_text(SERVICE.replace("TIMES", str(times)), "utf-8")
             releases.push(str(folder))
         with serving(folder) as port:
-            swap("@1", folder)
+            for release in ("@1", "@2", "@1"):  # both are examined by their gates before it is measured
+                swap(release, folder)
             return uvloop.run(ask_all(plan, folder, port))
 
 

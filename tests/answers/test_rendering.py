@@ -34,7 +34,7 @@ def test_what_is_broken_is_said_first() -> None:
     made = render_text(sheet(spec(), evidence=evidence(latency=latency(one_p99_s=1.0)), target="tumour"))
     below = made.split("\n\n")[1]
     assert below.startswith("! 6 deadline")
-    assert "next: before each change: tenfold check tumour" in below
+    assert "next: tenfold push tumour, tenfold serve --store, tenfold deploy" in below
 
 
 def test_a_sheet_where_all_is_met_ends_with_the_table() -> None:

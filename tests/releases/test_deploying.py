@@ -16,7 +16,7 @@ from tests.releases.serving import Clients, deploy, events, push, served, state
 from tests.server.running import until
 
 pytestmark = pytest.mark.slow
-HALF = 'steps=("50%",), shadow_requests=0, bake="1 h"'
+HALF = 'steps=("50%",), shadow_requests=0, bake="1 h", tolerable="3%"'
 
 
 def test_a_release_takes_over_and_back_without_losing_a_request(tmp_path: Path, run: Run) -> None:
@@ -39,8 +39,8 @@ def test_a_release_takes_over_and_back_without_losing_a_request(tmp_path: Path, 
         assert clients.wrong == []
         assert len(clients.releases) == len(clients.answers) == 2
     assert events(store)[2:] == [
-        *("deploy", "start", "load", "shift", "promote", "promoted"),
-        *("deploy", "start", "load", "shift", "promote", "bake"),
+        *("deploy", "examine", "start", "load", "shift", "promote", "promoted"),
+        *("deploy", "examine", "start", "load", "shift", "promote", "bake"),
         *("rollback", "turn back", "turn back", "drain", "rolled back"),
     ]
     done = run("releases", "multiply", "--events", "--verify", "--store", store)
@@ -124,7 +124,7 @@ def test_a_harmful_release_is_taken_back(tmp_path: Path) -> None:
 
 
 def test_a_release_that_does_not_start_touches_nothing(tmp_path: Path) -> None:
-    """It is given up with the reason, and what answers goes on."""
+    """Its gates refuse it with the reason, and what answers goes on."""
     store = tmp_path / "multiply"
     push(store, 2)
     push(store, 3)
@@ -134,7 +134,7 @@ def test_a_release_that_does_not_start_touches_nothing(tmp_path: Path) -> None:
         deploy("@1", store)
         with Clients(server) as clients:
             deployments.deploy("@3", str(store))
-            until(lambda: state(store) == "rolled_back", "an end")
+            until(lambda: state(store) == "refused", "an end")
         assert clients.wrong == []
         assert len(clients.releases) == 1
     with opened(str(store)) as one:

@@ -14,6 +14,7 @@ from tenfold.answers.capacity import at_a_rate, capacity
 from tenfold.answers.case import Case, Found
 from tenfold.answers.drift import drift
 from tenfold.answers.evidence import Fit, Golden
+from tenfold.answers.releases import releases
 from tenfold.answers.scaling import scaling
 from tenfold.contract.form import leaves
 from tenfold.model import Facts
@@ -218,14 +219,6 @@ def _latency_now(case: Case) -> dict[str, Any]:
     late, shed = case.live["late"], case.live["shed"]
     text = "no answer yet" if case.p99_s is None else f"p99 {duration(case.p99_s)}, {late + shed:,} late"
     return {"text": text, "p99_s": case.p99_s, "late": late, "shed": shed, "deadline_s": case.budget_s}
-
-
-def releases(case: Case) -> Found:
-    """A change takes over as declared."""
-    if case.spec.releases.external:
-        return Found("met", "another system decides what runs")
-    because = "declared, not yet acted on: a change goes live at once, by a restart or a reload"
-    return Found("open", because, f"before each change: {case.command('check')}")
 
 
 RULES: tuple[Callable[[Case], Found], ...] = (

@@ -6,6 +6,7 @@ What is asked is written to the store; the servers of that store do it. So it is
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
@@ -13,11 +14,12 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec.structs import replace
 
+from tenfold.control.releases import last_changes
 from tenfold.control.stores import opened, who, within
 from tenfold.errors import Conflict, GateFailed, NotFound, UsageError
 from tenfold.releases import Releases
 from tenfold.store import Act, Store, resolve
-from tenfold.store.records import Event, Release, Rollout
+from tenfold.store.records import Event, Gate, Release, Rollout
 from tenfold.units import seconds
 
 LOOK_S = 0.1
@@ -53,12 +55,13 @@ class Progress(NamedTuple):
 
 class Asked(NamedTuple):
     """What was asked of the store: the release that is to answer, the one that does, the rollout (None: there is nothing to
-    do), and whether that is to be taken ``back``."""
+    do), the store as it is shown and as it is opened, and whether that is to be taken ``back``."""
 
     release: Release
     current: Release | None
     rollout: Rollout | None
     place: str
+    url: str
     back: bool = False
 
 
@@ -107,13 +110,14 @@ def deploy(
         under_way = store.rollouts.open(service)
         if under_way is not None and under_way.to == release.id:
             rollout = _ask(store, service, "promote", why) if now else under_way
-            return Asked(release, current, rollout, store.place)
+            return Asked(release, current, rollout, store.place, store.url)
         if under_way is not None:
             _make_room(store, under_way)
             current = current_of(store, service)
         if current is not None and current.id == release.id:
-            return Asked(release, current, None, store.place)
-        return Asked(release, current, _begin(store, release, current, Act(who(), "deploy", why), now), store.place)
+            return Asked(release, current, None, store.place, store.url)
+        rollout = _begin(store, release, current, Act(who(), "deploy", why), policy_of(store, release, now))
+        return Asked(release, current, rollout, store.place, store.url)
 
 
 def rollback(name: str, place: str = "", *, why: str = "") -> Asked:
@@ -125,10 +129,11 @@ def rollback(name: str, place: str = "", *, why: str = "") -> Asked:
         if under_way is not None:
             release = store.releases.by_id(service, under_way.from_ or under_way.to)
             assert release is not None
-            return Asked(release, current, _ask(store, service, "rollback", why), store.place, back=True)
+            return Asked(release, current, _ask(store, service, "rollback", why), store.place, store.url, back=True)
         release = resolve(store, f"{service}@previous")
         act = Act(who(), HOLD, why or f"back to {release.name}")
-        return Asked(release, current, _begin(store, release, current, act, now=True), store.place)
+        rollout = _begin(store, release, current, act, policy_of(store, release, now=True), back=True)
+        return Asked(release, current, rollout, store.place, store.url)
 
 
 def resume(name: str, place: str = "", *, why: str = "") -> tuple[str, Event | None]:
@@ -154,6 +159,46 @@ def progress(name: str = "", place: str = "") -> list[Progress]:
         return [_progress(store, one) for one in store.rollouts.list(service) if one.ended is None]
 
 
+def standing(store: Store, service: str) -> dict[str, Any]:
+    """How it stands with the releases of a service, for a page: what answers, what is on its way, who changed what last."""
+    current = current_of(store, service)
+    if current is None:
+        return {}
+    under_way, hold = store.rollouts.open(service), held(store, service)
+    return {
+        "release": current.name,
+        "rollout": as_object(_progress(store, under_way)) if under_way else None,
+        "held": {"who": hold.who, "why": hold.why, "at": hold.at.isoformat()} if hold else None,
+        "changes": {
+            part: {"who": event.who, "at": event.at.isoformat(), "why": event.why}
+            for part, event in last_changes(store, service).items()
+        },
+        "gates": verdicts(store.gates.of(service, current.id)),
+    }
+
+
+def as_object(at: Progress) -> dict[str, Any]:
+    """How far a rollout is, for a program."""
+    return {
+        "release": at.release,
+        "former": at.former,
+        "state": at.rollout.state,
+        "percent": at.percent,
+        "said": at.said,
+        "fix": at.fix,
+        "compared": at.compared,
+    }
+
+
+def verdicts(gates: Sequence[Gate]) -> dict[str, Any]:
+    """How many gates passed, failed and were left unproven, and when the last one spoke; empty where none did."""
+    if not gates:
+        return {}
+    counts = Counter(gate.verdict for gate in gates)
+    at = max(gate.at for gate in gates).isoformat()
+    return {"passed": counts["passed"], "failed": counts["failed"], "unproven": counts["unproven"], "at": at}
+
+
 def wait(asked: Asked, limit_s: float, told: Told = lambda _: None) -> Progress:
     """Until the release answers everything, or was turned back, or waits for more than can be waited for here.
 
@@ -161,7 +206,7 @@ def wait(asked: Asked, limit_s: float, told: Told = lambda _: None) -> Progress:
     """
     assert asked.rollout is not None
     said, until = "", time.monotonic() + limit_s
-    with opened(asked.place) as store:
+    with opened(asked.url) as store:
         while True:
             rollout = next(one for one in store.rollouts.list(asked.rollout.service) if one.id == asked.rollout.id)
             at = _progress(store, rollout)
@@ -181,7 +226,7 @@ def taken_up(asked: Asked) -> bool:
     """Whether a server of the store has begun with it: one that runs does within a moment."""
     assert asked.rollout is not None
     until = time.monotonic() + TAKEN_UP_S
-    with opened(asked.place) as store:
+    with opened(asked.url) as store:
         while time.monotonic() < until:
             rollout = store.rollouts.open(asked.rollout.service)
             if rollout is None or rollout.id != asked.rollout.id or rollout.state not in UNTOUCHED:
@@ -226,8 +271,11 @@ def policy_of(store: Store, release: Release, now: bool) -> Releases:
     return replace(stated, steps=(), shadow_requests=0) if now else stated
 
 
-def _begin(store: Store, release: Release, current: Release | None, act: Act, now: bool) -> Rollout:
-    plan = {"policy": msgspec.to_builtins(policy_of(store, release, now)), "now": now}
+def _begin(
+    store: Store, release: Release, current: Release | None, act: Act, policy: Releases, *, back: bool = False
+) -> Rollout:
+    """One that goes ``back`` is not examined again."""
+    plan = {"policy": msgspec.to_builtins(policy), "back": back}
     return store.rollouts.begin(release.service, release.id, act, from_=current.id if current else "", plan=plan)
 
 

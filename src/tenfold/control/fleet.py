@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import reduce
 from typing import Any
 
@@ -89,6 +89,10 @@ class Orders:
     def expect(self, services: int) -> None:
         """So many services there will be."""
         self._channel.send(event="expect", services=services)
+
+    def about(self, service: str, about: Mapping[str, Any]) -> None:
+        """What is to be shown of the deployments of a service."""
+        self._channel.send(event="about", name=service, about=about)
 
     def say(self, what: str, **said: Any) -> None:
         """Tell whoever started the server."""

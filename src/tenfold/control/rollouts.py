@@ -21,8 +21,9 @@ from typing import Any
 
 import msgspec
 
+from tenfold.control.deployments import standing
 from tenfold.control.fleet import Fleet, Orders, Route, fleet_of, requests_of, tallies
-from tenfold.control.workshop import Placed, Workshop
+from tenfold.control.workshop import Examined, Placed, Workshop
 from tenfold.errors import Conflict, TenfoldError
 from tenfold.releases import Releases
 from tenfold.releases.actions import Action, Bake, Drain, Load, Promote, RollBack, Shadow, Shift, Unload, Wait, Warm
@@ -112,6 +113,8 @@ class Deployer:
             self._pointers = {one.service: one for one in self._store.pointers.list() if one.name == "current"}
             self._rollouts = {one.service: one for one in self._store.rollouts.list() if one.ended is None}
             self._generation = generation
+            for service in self._pointers:
+                self._show(service)
 
     def _forget(self, service: str) -> None:
         """Read all of it again."""
@@ -219,8 +222,36 @@ class Deployer:
         if rollout.detail.get("asked") == "rollback":
             self._change(course, "rolled_back", Act(self._who, "rolled back", "it was asked for"), lease, ended=True)
             return
+        if rollout.state == "making room":
+            self._make_room(course, release, lease)
+            return
+        examined = Examined("") if rollout.plan.get("back") else self._workshop.examined(rollout.id, release, current)
+        if examined is None:
+            if rollout.state == "pending":
+                said = f"{release.name} is examined before it gets any traffic"
+                self._change(course, "gating", Act(self._who, "examine", said), lease)
+            return
+        if examined.refusal:
+            self._change(course, "refused", Act(self._who, "refuse", examined.refusal), lease, ended=True)
+            self._orders.say("rollout", name=release.name, did="refused", because=examined.refusal)
+            return
+        if current is not None and not examined.fits_beside:
+            said = f"{current.name} has to go first: both do not fit into memory"
+            self._change(course, "making room", Act(self._who, "make room", said), lease)
+            return
         course.state = State(old=current.name if current else "", new=release.name)
         said = f"{release.name} is on its way"
+        self._change(course, Stage.STARTING, Act(self._who, "start", said), lease, state=course.state)
+
+    def _make_room(self, course: Course, release: Release, lease: Lease) -> None:
+        """Where both do not fit into memory, the old release goes, and the new one begins like a first one. Should it fail,
+        what the pointer means is started again."""
+        running = self.fleet.of(course.rollout.from_)
+        if running is not None:
+            self._orders.end(running.folder)
+            return
+        course.state = State(old="", new=release.name)
+        said = f"{release.name} is on its way, and nothing answers until it does"
         self._change(course, Stage.STARTING, Act(self._who, "start", said), lease, state=course.state)
 
     def _resume(self, service: str, now: float) -> None:
@@ -357,6 +388,12 @@ class Deployer:
                 "compared": seen.shadow.describe() if seen.shadow.compared else "",
             }
             self._store.evidence.put(rollout.service, rollout.to, ROLLOUT, content)
+            self._show(rollout.service)
+
+    def _show(self, service: str) -> None:
+        """Let the server show how it stands with the releases of a service."""
+        if about := standing(self._store, service):
+            self._orders.about(service, about)
 
 
 def rate(counts: deque[tuple[float, int]], now: float, requests: int) -> float:

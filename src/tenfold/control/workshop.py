@@ -1,17 +1,18 @@
-"""Where releases are made ready, aside: their folders, their environments. That takes seconds to minutes."""
+"""Where releases are made ready, aside: their folders, their environments, their gates. That takes seconds to minutes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tenfold.control import gates
 from tenfold.environment import python_of
 from tenfold.errors import TenfoldError
 from tenfold.store import Store, open_store
 from tenfold.store.opening import EMBEDDED
-from tenfold.store.records import Release
+from tenfold.store.records import Gate, Release
 
 THREADS = 2
 RETRY_S = 30.0  # after which what could not be made ready is tried again
@@ -24,6 +25,14 @@ class Placed(NamedTuple):
     deployed: dict[str, str]
 
 
+class Examined(NamedTuple):
+    """What the gates say of a release: why it gets no traffic ("" where it may), and whether it and the one that answers fit
+    into memory at once."""
+
+    refusal: str
+    fits_beside: bool = True
+
+
 class Workshop:
     """Makes releases ready on threads, each with a store of its own, since those are for one thread."""
 
@@ -34,6 +43,7 @@ class Workshop:
         self._threads = ThreadPoolExecutor(THREADS)
         self._placed: dict[str, Future[Placed]] = {}
         self._failed: dict[str, tuple[float, str]] = {}
+        self._examined: dict[str, Future[Examined]] = {}
 
     def placed(self, release: Release, now: float) -> Placed | str | None:
         """Where a release is, why it cannot be made ready, or None while that is being done.
@@ -60,6 +70,19 @@ class Workshop:
         """Why a release could not be made ready when that was last tried; "" otherwise."""
         return self._failed.get(release, (0.0, ""))[1]
 
+    def examined(self, rollout: str, release: Release, current: Release | None) -> Examined | None:
+        """What the gates say for a rollout; None while they are asked."""
+        future = self._examined.get(rollout)
+        if future is None:
+            future = self._examined[rollout] = self._start(self._examine, release, current)
+        if not future.done():
+            return None
+        del self._examined[rollout]
+        try:
+            return future.result()
+        except (TenfoldError, OSError) as error:
+            return Examined(f"the gates could not be asked: {error}")
+
     def _start(self, work: Callable[..., Any], *of: Any) -> Future[Any]:
         def with_store() -> Any:
             store = open_store(self._place)
@@ -82,6 +105,16 @@ class Workshop:
             "python": str(python_of(store, release)),
         }
         return Placed(f"{folder}/{release.entry}" if release.entry else str(folder), deployed)
+
+    def _examine(self, store: Store, release: Release, current: Release | None) -> Examined:
+        """What they said before of just this change, they need not say again."""
+        said: Sequence[Gate] = store.gates.of(release.service, release.id)
+        against = current.id if current else ""
+        if not said or any(gate.verdict == "failed" or gate.against not in ("", against) for gate in said):
+            replicas, home = self._replicas, self.home(release.service)
+            said = gates.run(store, release, current, replicas=replicas, journal=home if home.is_dir() else None)
+        held = "; ".join(f"{gate.name}: {gate.because}" for gate in gates.held_up(said))
+        return Examined(held, gates.swap(store, said) == "overlap")
 
     def home(self, service: str) -> Path:
         """Where the journal and the dead letters of a service are kept: in its own folder, where the store is within that."""
