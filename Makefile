@@ -7,9 +7,9 @@ UV := $(BIN)/uv pip
 INTO := --python $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup debian demo test bench repeat chaos bench-batch crash-batch format lock clean
+.PHONY: help setup debian demo test bench repeat chaos overload soak bench-batch crash-batch bench-drift swaps libraries kill-rollouts canaries format lock clean
 
-DEBIAN := prometheus
+DEBIAN := prometheus postgresql
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,11 +40,32 @@ repeat: setup ## find one capacity twice, and see how far apart the results are
 chaos: setup ## kill and stop replicas under load, and see whether anything is lost
 	$(BIN)/python -m benchmarks.chaos $(ARGS)
 
+overload: setup ## offer more than can be answered, and see what becomes of it; ARGS=--peers for others as well
+	$(BIN)/python -m benchmarks.overload $(ARGS)
+
+soak: setup ## keep a steady load for ten minutes, and see whether memory grows
+	$(BIN)/python -m benchmarks.soak $(ARGS)
+
 bench-batch: setup ## measure jobs over files beside a bare loop
 	$(BIN)/python -m benchmarks.batch $(ARGS)
 
 crash-batch: setup ## kill a job at 50 random points, and see whether a byte differs
 	$(BIN)/python -m benchmarks.batch_crashes $(ARGS)
+
+bench-drift: setup ## false alarms, delays, known data and speed of drift; ARGS="--peers --large" for all of it
+	$(BIN)/python -m benchmarks.drift $(ARGS)
+
+swaps: setup ## swap releases 100 times under load, and see whether anything is lost
+	$(BIN)/python -m benchmarks.swaps $(ARGS)
+
+libraries: setup ## swap two versions of scikit-learn under load, each in its own environment
+	$(BIN)/python -m benchmarks.libraries $(ARGS)
+
+kill-rollouts: setup ## kill processes 200 times while releases take over, and see whether what was asked is done
+	$(BIN)/python -m benchmarks.rollout_kills $(ARGS)
+
+canaries: setup ## simulate thousands of rollouts: how often are they wrong, and how soon right?
+	$(BIN)/python -m benchmarks.canaries $(ARGS)
 
 format: setup ## format the code and mend what the linter can
 	$(BIN)/ruff check --fix --exit-zero .
