@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
+import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -11,11 +14,18 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import yaml
+from msgspec.structs import replace
 
-from tenfold.control import deployments, releases
+from tenfold.control import deployments, keys, releases
+from tenfold.control.servers import free_port
 from tenfold.control.stores import opened
+from tenfold.render import Asked, Wanted, kubernetes
+from tenfold.service import find
+from tenfold.service import spec as service_spec
 from tenfold.store.records import Release
 from tests.server.running import SERVICE, Running, kill, serve, until, write_service
+from tests.store.conftest import Shared
 from tests.store.servers import BUCKET, MISSING, environment, postgres
 
 pytestmark = [
@@ -51,6 +61,15 @@ def asked_all_the_time(servers: list[Running]) -> Iterator[Counter[int]]:
             asker.join()
 
 
+def is_up(server: Running) -> bool:
+    """Whether somebody listens there, and the process has not ended."""
+    assert server.process.poll() is None, server.log.read_text()
+    try:
+        return server.ask("/healthz").status == 200
+    except OSError:
+        return False
+
+
 def is_ready(server: Running) -> bool:
     """Whether it answers."""
     return server.ask("/readyz").status == 200
@@ -60,6 +79,39 @@ def answers(server: Running, release: Release) -> bool:
     """Whether it is this release that answers."""
     said: str = server.ask("/echoes/predict", ROW).json["release"]
     return release.id.startswith(said.partition("@")[2])
+
+
+def test_a_rendered_pod_serves_what_the_store_deploys(
+    shared: Shared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The container that is rendered for a fleet needs its arguments and the variables of its secret, and no folder: it
+    answers with what is deployed, to whoever has a key."""
+    pushed = releases.push(str(write_service(tmp_path / "written", AT_ONCE)), shared.url).release
+    deployments.deploy(pushed.name, shared.url)
+    key = keys.create("laboratory", place=shared.url).text
+    asked = Asked(spec=service_spec(find(tmp_path / "written")), wanted=Wanted(store_secret="tenfold", start=5.0))
+    asked = replace(asked, port=free_port(), admin_port=free_port(), metrics_port=free_port())
+    (text,) = (text for name, text in kubernetes.files(asked).items() if "custom" not in name)
+    deployment = next(document for document in yaml.safe_load_all(text) if document["kind"] == "Deployment")
+    container = deployment["spec"]["template"]["spec"]["containers"][0]
+    secret = environment(os.environ["AWS_ENDPOINT_URL"], tmp_path) | {"TENFOLD_STORE": shared.url}
+    command = [sys.executable, "-m", "tenfold", *container["args"]]
+    (tmp_path / "empty").mkdir()
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(
+            command, cwd=tmp_path / "empty", env={"PATH": os.environ["PATH"], **secret}, stdout=log, stderr=log
+        )
+    server = Running(process, asked.port, 0, tmp_path / "log")
+    try:
+        until(partial(is_up, server), "an answer")
+        until(partial(is_ready, server), "ready")
+        assert server.ask("/echoes/predict", ROW).status == 401
+        reply = server.ask("/echoes/predict", ROW, {"authorization": f"Bearer {key}"})
+        assert reply.status == 200
+        assert pushed.id.startswith(reply.json["release"].partition("@")[2])
+    finally:
+        process.kill()
+        process.wait()
 
 
 @pytest.mark.timeout(240)
