@@ -26,8 +26,10 @@ from tenfold.engines.health import LOOK_S, SAMPLE_S, Deaths
 from tenfold.engines.keyring import LOOK_S as KEYS_S
 from tenfold.engines.keyring import Keyring, is_loopback
 from tenfold.engines.local import Child, address_of, ended, listen, listen_unix, remove
+from tenfold.engines.overrides import Overrides
 from tenfold.engines.plan import Plan
 from tenfold.engines.rounds import Rounds
+from tenfold.engines.scaling import Measured, Scaler
 from tenfold.errors import Conflict, ServiceError, TenfoldError
 from tenfold.server.channel import Message
 
@@ -37,11 +39,13 @@ WATCH_S = 0.5
 
 
 class Supervisor:
-    """Runs a plan until it is told to stop. ``say`` is told what happens, in order to print it."""
+    """Runs a plan until it is told to stop. ``say`` is told what happens, in order to print it; ``measured`` knows what one
+    replica of a release was measured to carry."""
 
-    def __init__(self, plan: Plan, say: Say) -> None:
+    def __init__(self, plan: Plan, say: Say, measured: Measured = lambda *_: None) -> None:
         self._plan = plan
         self._say = say
+        self._measured = measured
         self._run = Path(tempfile.mkdtemp(prefix="tenfold-"))
         self._deaths = {"front": Deaths(), "admin": Deaths(), "deployer": Deaths()}
         self._toll: dict[tuple[str, str], Counter[str]] = {}  # deaths and restarts, by role and service
@@ -63,6 +67,8 @@ class Supervisor:
         self._crews = {folder: Crew(folder, plan, self._children, self._say) for folder in plan.folders}
         self._keys = Keyring(plan.store, plan.anonymous)
         self._deployments = Deployments(plan, self._crews, self._children, self._say, self._tell_admin)
+        overrides = Overrides(plan.store)
+        self._scaler = Scaler(self._run, plan, self._crews, overrides, self._measured, self._tell_scaled)
         self._rounds = Rounds(time.monotonic(), self._children.end_hanging, self._outgrown)
         for ending in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(ending, self._signalled)
@@ -138,7 +144,8 @@ class Supervisor:
         self._deployments.tell()
 
     def _tell_admin(self) -> None:
-        services = [crew.known() for crew in self._crews.values() if crew.about and not crew.ended]
+        shown = [crew for crew in self._crews.values() if crew.about and not crew.ended]
+        services = [crew.known() | self._deployments.about(crew) for crew in shown]
         known = [child for child in self._children if child.pid and (not child.folder or self._service_of(child))]
         processes = [{"pid": one.pid, "role": one.role, "service": self._service_of(one)} for one in known]
         none = {(one.role, self._service_of(one)): Counter(deaths=0, restarts=0) for one in known}
@@ -286,10 +293,17 @@ class Supervisor:
         """Several times a second: does every replica live, and within its memory?"""
         if not self._draining:
             self._rounds.look(self._children.replicas(), time.monotonic())
+            if self._announced:
+                self._scaler.look(time.monotonic())
             asyncio.get_running_loop().call_later(LOOK_S, self._look)
 
     def _outgrown(self, replica: Child, what: str) -> None:
         self._crews[replica.folder].outgrown(replica, what)
+
+    def _tell_scaled(self, said: Message | None) -> None:
+        if said:
+            self._say("scaled", said)
+        self._tell_admin()
 
     def _watch_files(self) -> None:
         """Twice a second: has a file of a folder changed? Without --reload that is of interest after a crash loop alone."""

@@ -108,6 +108,17 @@ def test_a_person_has_the_last_word() -> None:
     assert reason.endswith("; ada asked for 3 until 18:00")
 
 
+def test_the_shortest_memory_outlasts_the_time_between_two_looks() -> None:
+    """A scale_in_after of a second is one of a few looks, and not for ever."""
+    policy, memory = Scaling(0, 2, scale_in_after="1 s"), Memory()
+    decided = []
+    for now in range(0, 20, 2):
+        wanted, memory = decide(seen([0.0] * 60, ready=1), policy, memory, float(now))
+        decided.append(wanted.n)
+    assert decided[0] == 1
+    assert decided[-1] == 0
+
+
 counts = st.lists(st.floats(0, 1e6), max_size=80)
 
 

@@ -12,7 +12,7 @@ MAY_MISS = 0.01
 
 
 def scaling(case: Case) -> Found:
-    """As many replicas run as were declared, and a traffic was replayed to see what that costs and misses."""
+    """As many replicas run as are needed, and a traffic was replayed to see what that costs and misses."""
     low, high = case.spec.scaling.bounds
     count, tried = case.live.get("replicas"), simulated(case)
     measured, live = _measured(tried) if tried else {}, _live(case)
@@ -21,8 +21,17 @@ def scaling(case: Case) -> Found:
         return Found("broken", because, f"{case.command('serve')} --replicas {low}", measured, live)
     if low == high:
         return Found("met", "it does not scale by itself, and says so", "", measured, live)
-    because = "declared, not yet acted on: as many replicas run as serve was started with"
-    return Found("open", because, f"for a peak: {case.command('serve')} --replicas {high}", measured, live)
+    if tried is None:
+        because = f"it follows the traffic; what that costs and misses is {case.unmeasured()}"
+        return Found(
+            "open", because, f"{case.command('simulate')} --trace FILE, or without for its own journal", {}, live
+        )
+    if tried.broken:
+        return Found("broken", tried.broken, f"{case.command('simulate')} says how many would do", measured, live)
+    if tried.missed_ratio > MAY_MISS:
+        because = f"{percent(round(tried.missed_ratio, 3))} of {tried.trace} would be missed while replicas start"
+        return Found("open", because, f"{case.command('simulate')} --fit", measured, live)
+    return Found("met", f"it follows the traffic, at {tried.cost_ratio:.2f} times the ideal cost", "", measured, live)
 
 
 def simulated(case: Case) -> Simulation | None:
@@ -40,5 +49,10 @@ def _measured(tried: Simulation) -> dict[str, Any]:
 
 
 def _live(case: Case) -> dict[str, Any]:
-    count = case.live.get("replicas")
-    return {"text": f"{count} replica{'s' * (count != 1)}", "replicas": count} if count is not None else {}
+    count, known = case.live.get("replicas"), case.live.get("scaling") or {}
+    if count is None:
+        return {}
+    limit = f", limited by the machine's {known['limit']}" if known.get("limit") else ""
+    text = f"{count} replica{'s' * (count != 1)}{limit}"
+    figures = {key: known[key] for key in ("wanted", "rate", "startup_s", "because") if key in known}
+    return {"text": text, "replicas": count, **figures}

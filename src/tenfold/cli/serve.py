@@ -12,7 +12,7 @@ import click
 
 from tenfold.cli import screen
 from tenfold.cli.store import store_option
-from tenfold.control import deployments, keys, stores
+from tenfold.control import deployments, keys, scale, stores
 from tenfold.errors import NotFound, UsageError
 from tenfold.supervisor import Message, Plan, Supervisor, ended, is_loopback
 
@@ -26,7 +26,7 @@ PORT = click.IntRange(0, 65535)
 @click.option("--admin-host", default="127.0.0.1", show_default=True, help="Address of console and metrics.")
 @click.option("--admin-port", default=8001, show_default=True, type=PORT, help="Port of console and metrics.")
 @click.option("--metrics", default="", metavar="HOST:PORT", help="Open /metrics alone, for others to scrape.")
-@click.option("--replicas", default=1, show_default=True, type=click.IntRange(1, 256), help="Processes per model.")
+@click.option("--replicas", type=click.IntRange(1, 256), help="Processes per model.  [default: as Scaling decides]")
 @click.option("--fronts", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes that speak HTTP.")
 @click.option("--reload", is_flag=True, help="Take up a changed folder, without losing a request.")
 @click.option("--env", default="", help="Options of this environment in tenfold.toml.")
@@ -36,7 +36,14 @@ PORT = click.IntRange(0, 65535)
 @store_option
 @screen.json_option
 def serve(
-    services: Sequence[str], host: str, admin_host: str, anonymous: bool, place: str, as_json: bool, **options: object
+    services: Sequence[str],
+    host: str,
+    admin_host: str,
+    anonymous: bool,
+    place: str,
+    as_json: bool,
+    replicas: int | None,
+    **options: object,
 ) -> None:
     """Serve SERVICES: folders as they are on disk, or file.py[:Class]; without any, the folder that you are in.
 
@@ -53,8 +60,8 @@ def serve(
     for address in (host, admin_host):
         if not (anonymous or is_loopback(address) or keys.are_held(place)):
             raise UsageError(
-                f"{address} can be reached by others, and no key is held for the store {place}",
-                f"tenfold keys create NAME --store {place} makes one; or add --anonymous to allow anybody",
+                f"{address} can be reached by others, and no key is held for the store {stores.shown(place)}",
+                f"tenfold keys create NAME --store {stores.shown(place)} makes one; or add --anonymous to allow anybody",
             )
     plan = Plan(
         folders=asked,
@@ -64,10 +71,12 @@ def serve(
         admin_host=admin_host,
         store=place,
         anonymous=anonymous,
+        replicas=replicas or 1,
+        scales=replicas is None,
         **options,  # type: ignore[arg-type]
     )
     teller = Teller(as_json or plan.log == "json")
-    asyncio.run(Supervisor(plan, teller.say).run())
+    asyncio.run(Supervisor(plan, teller.say, scale.measured).run())
 
 
 def from_store(services: Sequence[str], place: str) -> bool:
@@ -155,6 +164,7 @@ WORDS: dict[str, Callable[[Message], str]] = {
     ),
     "recycling": lambda said: f"recycling  {memory(said)}; another takes its place",
     "too_large": lambda said: f"too large  {memory(said)}\nfix:       {said['hint']}",
+    "scaled": lambda said: f"scaled     {said['name']} {said['because']}",
     "rollout": lambda said: f"rollout    {said['name']} {said['did']}: {said['because']}",
     "reloading": lambda said: f"reloading  {said['folder']}",
     "stopping": lambda _: "stopping   not ready any more; answering what is in progress",

@@ -46,7 +46,8 @@ class Deployed:
 class Crew:
     """Everything that serves a folder, or is to. ``name`` and ``about`` are what its replicas said of themselves, ``current``
     the version that answers; ``trouble`` is why no replica is started at present, ``failure`` why the last one did not load.
-    Of one that has ``ended``, the last replicas answer what they hold. ``deployed`` is None for a folder as it is on disk."""
+    Of one that has ``ended``, the last replicas answer what they hold. ``deployed`` is None for a folder as it is on disk.
+    ``size`` is how many replicas there should be, and ``scaling`` what others are told of how that came about."""
 
     def __init__(self, folder: str, plan: Plan, children: Children, say: Say, deployed: Deployed | None = None) -> None:
         self.folder = folder
@@ -58,6 +59,8 @@ class Crew:
         self.trouble = ""
         self.failure = ""
         self.ended = False
+        self.size = plan.replicas
+        self.scaling: Message = {}
         self._plan = plan
         self._children = children
         self._say = say
@@ -111,6 +114,13 @@ class Crew:
             self._retire(replica)
         self._dismiss_templates()
 
+    def resize(self, size: int) -> None:
+        """Have so many replicas from now on. With none, their template goes too, and with it the model's memory."""
+        self.size = size
+        self.fill()
+        self.settle()
+        self._dismiss_templates()
+
     def has_changed(self) -> bool:
         """Whether a file has changed since this was last asked."""
         before, self._state = self._state, state(self.folder)
@@ -129,7 +139,7 @@ class Crew:
             return
         for generation in self._wanted():
             there = [one for one in self.replicas() if one.generation == generation and not one.leaving]
-            missing = self._plan.replicas - len(there)
+            missing = self.size - len(there)
             template = next((one for one in self._templates() if one.generation == generation), None)
             if not self._children.can_fork or generation <= self._unfit:
                 for _ in range(missing):
@@ -188,7 +198,7 @@ class Crew:
             return
         fronts = {front.pid for front in self._children.of("front")}
         able = [one for one in self.ready() if fronts and one.attached >= fronts]
-        current = elect(self.current, [(one.generation, one.release) for one in able], self._plan.replicas)
+        current = elect(self.current, [(one.generation, one.release) for one in able], self.size)
         if current is not None and current != self.current:
             self._turn_to(current, next(one.about for one in able if (one.generation, one.release) == current))
         if current is not None:
@@ -211,7 +221,7 @@ class Crew:
     def _spare(self, able: Sequence[Child]) -> None:
         """Of more replicas than there should be, those that are leaving go, else the oldest."""
         by_age = sorted(able, key=lambda one: (not one.leaving, one.started))
-        for replica in by_age[: max(len(able) - self._plan.replicas, 0)]:
+        for replica in by_age[: max(len(able) - self.size, 0)]:
             self._retire(replica)
 
     def _retire(self, replica: Child) -> None:
@@ -236,7 +246,7 @@ class Crew:
     def _dismiss_templates(self) -> None:
         """A template stays as long as there are replicas of its generation: it cleans up after them."""
         needed = {
-            *self._wanted(),
+            *(self._wanted() if self.size else ()),
             *(one.generation for one in self._children.of("replica") if one.folder == self.folder),
         }
         for template in self._templates():
@@ -254,7 +264,7 @@ class Crew:
             if self._stillborn >= STILLBORN:
                 self._unfit = max(self._unfit, child.generation)
         child.answered |= has_answered(in_hand(child.address))
-        then = self._deaths.another(child.was_of_use, self._plan.replicas, time.monotonic())
+        then = self._deaths.another(child.was_of_use, max(self.size, 1), time.monotonic())
         if self._waits_for_an_edit(child):
             self._broken = child.generation
         if child.generation not in self._wanted():
@@ -312,4 +322,5 @@ class Crew:
             "replicas": len(memory),
             "memory": memory,
             "trouble": self.trouble,
+            "scaling": self.scaling,
         }

@@ -33,6 +33,7 @@ class Deployments:
         self._wanted: dict[str, Message] = {}  # by service, as fronts were told
         self._routed: dict[int, dict[str, Message]] = {}  # by front and service, as it is
         self._compared: dict[int, dict[str, Message]] = {}
+        self._about: dict[str, Message] = {}
         self._services: int | None = None
         self._telling = False
 
@@ -63,6 +64,8 @@ class Deployments:
             case "expect":
                 self._services = message["services"]
                 self._children.tell("front", do="expect", services=message["services"])
+            case "about":
+                self._about[message["name"]] = message["about"]
             case "say":
                 self._say(message["what"], message["said"])
         self._changed()
@@ -71,7 +74,11 @@ class Deployments:
     def _run(self, folder: str, deployed: Deployed) -> None:
         crew = self._crews.get(folder)
         if crew is None:
+            others = [
+                other.size for other in self._crews.values() if other.name == deployed.service and not other.ended
+            ]
             crew = self._crews[folder] = Crew(folder, self._plan, self._children, self._say, deployed)
+            crew.size = max([crew.size, *others])  # it is to carry what they do
         elif not crew.ended:
             return
         crew.begin()
@@ -100,6 +107,10 @@ class Deployments:
         for folder, crew in list(self._crews.items()):
             if crew.ended and folder not in busy:
                 del self._crews[folder]
+
+    def about(self, crew: Crew) -> Message:
+        """What the store says of the deployments of its service, where one does."""
+        return {"releases": self._about[crew.name]} if crew.deployed and crew.name in self._about else {}
 
     # What fronts say
 

@@ -11,7 +11,8 @@ from tenfold.units import seconds
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to run. ``fronts`` processes answer on one socket; each of ``folders`` gets ``replicas`` processes.
+    """What to run. ``fronts`` processes answer on one socket; each of ``folders`` gets ``replicas`` processes, or begins with
+    them and then gets as many as its ``Scaling`` decides, where the plan ``scales``.
     ``store`` is the place of the store whose keys are asked for, if there is one; ``anonymous`` asks nobody for a key."""
 
     folders: Sequence[str]
@@ -20,6 +21,7 @@ class Plan:
     admin_host: str = "127.0.0.1"
     admin_port: int = 8001
     replicas: int = 1
+    scales: bool = False
     fronts: int = 1
     env: str = ""
     drain_delay: str = "0 s"

@@ -17,7 +17,7 @@ from tenfold.units import duration
 
 EVERY_S = 2.0  # between two decisions
 CERTAINTY = 2.33  # standard deviations of a count that the staffing covers: the 99th percentile of the normal law
-AGREE = 0.05  # replicas: a need by so much above a whole number is that number, since a rate is never known better
+SHORTEST_S = 5 * EVERY_S  # for which needs are remembered
 SLOTS = 10  # parts of ``scale_in_after`` for which the highest need is remembered
 
 
@@ -58,10 +58,9 @@ def decide(
     """How many replicas from now on. ``now`` is in seconds, on any clock that does not run back; ``floor`` is what a schedule
     or a person asks for beyond the policy, whatever its limits are.
 
-    Out at once, by the forecast over what one replica carries, with square-root staffing (Halfin and Whitt, "Heavy-Traffic
-    Limits for Queues with Many Exponential Servers", 1981) for the fluctuation within the budget, and a term that drains what
-    waits. In only to the highest need within ``scale_in_after``. Right after a start the past is unknown, and nothing goes
-    for that long.
+    Out at once, by the forecast over what one replica carries, with some to spare for what comes unevenly, and a term that
+    drains what waits. In only to the highest need within ``scale_in_after``. Right after a start the past is unknown, and
+    nothing goes for that long.
     """
     low, high = policy.bounds
     have = seen.ready + seen.starting
@@ -88,16 +87,29 @@ def _need(seen: Snapshot, policy: Scaling) -> Replicas:
     if past.is_idle and not waiting:
         return Replicas(0, f"no rows for {min(past.end, CALM_S)} s")
     expected = forecast(past, seen.startup_s)
-    load = expected.rate / rate
-    fluctuation = CERTAINTY * math.sqrt(past.dispersion() * load / (rate * max(seen.budget_s, 1.0)))
-    carry = load * (1 + policy.headroom_ratio) + fluctuation
+    to_carry = expected.rate * (1 + policy.headroom_ratio) + spare(expected.rate, past.dispersion(), seen.budget_s)
+    carry = to_carry / rate
     drain = 0.0
     if waiting > rate * max(seen.ready, 1) * min(seen.budget_s, 1.0):  # more than passes by itself
         drain = waiting / (rate * policy.drain_backlog_in_s)
     said = f"{_rows(expected.rate)} rows/s forecast{', rising' if expected.is_rising else ''}"
     each = f"{_rows(rate)} rows/s each at p99 ≤ {duration(seen.budget_s)}"
     also = f", {waiting:,.0f} waiting" if waiting else ""
-    return Replicas(max(math.ceil(carry + drain - AGREE), 1), f"{said}, {each}{also}")
+    return Replicas(max(math.ceil(carry + drain), 1), f"{said}, {each}{also}")
+
+
+def spare(rate: float, dispersion: float, budget_s: float) -> float:
+    """Rows per second to carry beyond the mean ``rate``, so that what comes unevenly is in time.
+
+    Square-root staffing (Halfin and Whitt, "Heavy-Traffic Limits for Queues with Many Exponential Servers", 1981) against a
+    budget: within any time ``w`` there come ``rate w + z √(dispersion rate w)`` rows at most, and for these there are ``w``
+    and the budget; this is the largest such capacity over all ``w`` of a second or more (what is shorter is within what a
+    replica was measured to carry, at random arrivals).
+    """
+    worst_s = 4 * budget_s**2 * rate / (CERTAINTY**2 * dispersion)
+    if worst_s >= 1:
+        return CERTAINTY**2 * dispersion / (4 * budget_s)
+    return max((CERTAINTY * math.sqrt(dispersion * rate) - rate * budget_s) / (1 + budget_s), 0.0)
 
 
 def _rows(per_s: float) -> str:
@@ -107,7 +119,7 @@ def _rows(per_s: float) -> str:
 
 def _remembered(memory: Memory, need: int, policy: Scaling, now: float) -> Memory:
     """The needs of the last while, in ``SLOTS`` parts."""
-    part_s = max(policy.scale_in_after_s, EVERY_S) / SLOTS
+    part_s = max(policy.scale_in_after_s, SHORTEST_S) / SLOTS
     if not memory.needs or now - memory.since >= part_s * SLOTS:  # nobody looked: what was needed before may be still
         return Memory((max((need, *memory.needs)),), now)
     passed = int((now - memory.since) / part_s)
