@@ -166,8 +166,11 @@ def test_a_promise_goes_along_with_what_was_measured(double: Path, store: Store,
 def test_the_command_says_it_line_by_line(double: Path, run: Run) -> None:
     """Each gate has a line with its mark, the exit code is 6 where one fails, and --json has it all for a program."""
     assert run("push", str(double)).code == 0
+    nobody = run("gates", str(double), "--last")
+    assert (nobody.code, "nobody has asked" in nobody.err) == (4, True)
     passed = run("gates", str(double))
     assert passed.code == 0, passed
+    assert run("gates", str(double), "--last").out == passed.out
     assert "open   golden" in passed.out
     assert "tenfold deploy double@1" in passed.out
     edit(double / "service.py", {"self.offset = json": "raise ValueError(json"})
@@ -178,6 +181,7 @@ def test_the_command_says_it_line_by_line(double: Path, run: Run) -> None:
     document = json.loads(failed.out.splitlines()[0])
     assert (document["release"], document["passed"]) == ("double@2", False)
     assert document["gates"][-1]["name"] == "golden"
+    assert document["gates"][0]["evidence"]["parts"]["code"]
 
 
 def test_the_room_that_is_left_is_that_of_the_group(tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ MARKS = {"passed": "ok", "unproven": "open", "failed": "broken"}
     metavar="FOLDER",
     help="The service's folder whose journal has recent traffic, to be answered once more.",
 )
+@click.option("--last", is_flag=True, help="Show what they said last, instead of asking them.")
 @store_option
 @screen.json_option
 def gates(
@@ -44,6 +45,7 @@ def gates(
     accept_breaking: bool,
     signed_by: tuple[Path, ...],
     journal: Path | None,
+    last: bool,
     place: str,
     as_json: bool,
 ) -> None:
@@ -54,17 +56,18 @@ def gates(
     """
     from tenfold.control import gates as control
 
-    with screen.Progress() as progress:
-        progress("asking the gates")
-        judged = control.judge(
-            name,
-            place,
-            against=against,
-            accept_breaking=accept_breaking,
-            signed_by=signed_by,
-            journal=journal,
-            told=lambda gate: None if as_json else show_gate(gate),
-        )
+    def told(gate: Gate) -> None:
+        if not as_json:
+            show_gate(gate)
+
+    options: dict[str, Any] = {"accept_breaking": accept_breaking, "told": told}
+    if last:
+        judged = control.last(name, place, **options)
+    else:
+        with screen.Progress() as progress:
+            progress("asking the gates")
+            options |= {"against": against, "signed_by": signed_by, "journal": journal}
+            judged = control.judge(name, place, **options)
     if as_json:
         screen.print_json(judged_object(judged))
     if judged.held_up:
@@ -91,7 +94,14 @@ def judged_object(judged: Judged) -> dict[str, Any]:
         "against": judged.current.name if judged.current else None,
         "passed": not judged.held_up,
         "gates": [
-            {"name": gate.name, "verdict": gate.verdict, "because": gate.because, "evidence": gate.evidence}
+            {
+                "name": gate.name,
+                "verdict": gate.verdict,
+                "because": gate.because,
+                "at": gate.at.isoformat(),
+                "machine": gate.machine,
+                "evidence": judged.evidence[gate.name],
+            }
             for gate in judged.gates
         ],
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,7 +18,7 @@ from tenfold.contract.form import Form
 from tenfold.control.looks import look, recent, recorded
 from tenfold.control.stores import opened, within
 from tenfold.engines.room import free_bytes
-from tenfold.errors import TenfoldError
+from tenfold.errors import NotFound, TenfoldError
 from tenfold.gates import Asked, Request, Seen, Word, verdicts
 from tenfold.store import Store, resolve, signing, trees
 from tenfold.store.nouns import CURRENT
@@ -94,12 +94,13 @@ def swap(store: Store, gates: Sequence[Gate]) -> verdicts.Swap:
 
 
 class Judged(NamedTuple):
-    """A release, the one that it was held against, what each gate says, and those that forbid traffic."""
+    """A release, the one that it was held against, what each gate says, those that forbid traffic, and what each saw."""
 
     release: Release
     current: Release | None
     gates: Sequence[Gate]
     held_up: Sequence[Gate]
+    evidence: Mapping[str, dict[str, Any]]
 
 
 def judge(
@@ -118,7 +119,27 @@ def judge(
         release = resolve(store, name if "@" in name else f"{name}@latest")
         current = resolve(store, within(store, against)) if against else _current(store, release)
         said = run(store, release, current, signed_by=signed_by, journal=journal, told=told)
-        return Judged(release, current, said, held_up(said, accept_breaking))
+        return _judged(store, release, said, accept_breaking)
+
+
+def last(name: str, place: str = "", *, accept_breaking: bool = False, told: Told = lambda _: None) -> Judged:
+    """What the gates said of a release when they were last asked. ``NotFound`` where nobody has asked them."""
+    with opened(place, name) as store:
+        name = within(store, name)
+        release = resolve(store, name if "@" in name else f"{name}@latest")
+        said = store.gates.of(release.service, release.id)
+        if not said:
+            raise NotFound(f"nobody has asked the gates about {release.name}", f"tenfold gates {release.name}")
+        for gate in said:
+            told(gate)
+        return _judged(store, release, said, accept_breaking)
+
+
+def _judged(store: Store, release: Release, said: Sequence[Gate], accept_breaking: bool) -> Judged:
+    against = said[-1].against
+    current = store.releases.by_id(release.service, against) if against else None
+    seen = {gate.name: evidence(store, gate) for gate in said}
+    return Judged(release, current, said, held_up(said, accept_breaking), seen)
 
 
 def _current(store: Store, release: Release) -> Release | None:

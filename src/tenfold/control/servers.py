@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 from urllib.parse import urlsplit
 
-from tenfold.errors import Conflict, NotFound, TenfoldError
+from tenfold.errors import Conflict, NotFound, TenfoldError, UsageError
 
 HOST = "127.0.0.1"
 ADMIN = f"http://{HOST}:8001"
@@ -60,9 +60,14 @@ def ask(
     return Reply(response.status, headers, content, time.perf_counter() - started)
 
 
-def status(url: str = ADMIN) -> list[dict[str, Any]]:
+def status(url: str = ADMIN, key: str = "") -> list[dict[str, Any]]:
     """What the server behind an admin address says of its services, worst first."""
-    reply = ask(f"{url.rstrip('/')}/api/status")
+    reply = ask(f"{url.rstrip('/')}/api/status", key=key)
+    if reply.status in (401, 403):
+        raise UsageError(
+            f"{url} asks for {'a key' if reply.status == 401 else 'another key'}",
+            "name one that may operate with --access, or in TENFOLD_KEY; tenfold keys create NAME --scope operate",
+        )
     if reply.status != 200:
         raise NotFound(
             f"{url} is not the admin address of a tenfold server (HTTP {reply.status})",
