@@ -24,6 +24,9 @@ class Server(Option, frozen=True):
     drain_delay: Annotated[
         str, Meta(description='how long it goes on serving, "not ready", after it is told to stop: "5 s"')
     ] = "0 s"
+    jobs_from: Annotated[
+        tuple[str, ...], Meta(description='folders and prefixes that jobs asked for over HTTP may read: "s3://bucket/"')
+    ] = ()
     memory: Annotated[
         str | None, Meta(description='memory of one replica, above which another takes its place: "2 GiB"; Linux only')
     ] = None

@@ -11,10 +11,11 @@ from typing import Any
 
 
 def run(role: str, arguments: Sequence[str]) -> None:
-    """Become a front, a replica, the admin process, the deployer, a worker of a job or the load generator of a benchmark."""
+    """Become a front, a replica, the admin process, the deployer, the runner of jobs, a worker of one or the load generator
+    of a benchmark."""
     parser = argparse.ArgumentParser(prog=f"tenfold {role}", description="Started by tenfold serve.")
     parser.add_argument("--channel", type=int, required=True)
-    if role not in ("load", "worker"):
+    if role not in ("load", "worker", "jobs"):
         parser.add_argument("--listen", type=int, required=role != "deployer")
         parser.add_argument("--log", default="text")
     match role:
@@ -64,6 +65,11 @@ def run(role: str, arguments: Sequence[str]) -> None:
             from tenfold.jobs.worker import main as worker
 
             worker(**vars(parser.parse_args(arguments)))
+        case "jobs":
+            parser.add_argument("home")
+            from tenfold.control.job_runner import main as jobs
+
+            jobs(**vars(parser.parse_args(arguments)))
         case "load":
             parser.add_argument("url")
             from tenfold.bench.load import main as load

@@ -14,26 +14,26 @@ from tenfold.config import single_threaded
 
 JOBS = Path(".tenfold", "jobs")  # in the home of a service
 OPEN = "open"  # a file that is there as long as a job has not ended
-LEASE_S = 15.0
-LOOK_S = 2.0
+LEASE_S = 10.0  # a runner that is not heard of for so long loses its job to the next
 
 
 class Runners:
-    """Starts a runner wherever something waits: one for each home."""
+    """One runner for each home, as long as something waits there."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._running: dict[str, tuple[subprocess.Popen[bytes], int]] = {}
-        self._next: dict[str, float] = {}
+        self._left: dict[str, set[Path]] = {}  # jobs that a runner found to be somebody else's, or lost
+        self._again: dict[str, float] = {}  # when to try these again
 
     def tick(self, fleet: Sequence[Mapping[str, Any]]) -> None:
         """Look after the jobs of every service that answers."""
         for home in {about["home"] for about in fleet}:
             if home in self._running:
                 self._look(home)
-            elif self._clock() >= self._next.get(home, 0.0):
-                self._next[home] = self._clock() + LOOK_S
-                if any(Path(home, JOBS).glob(f"*/{OPEN}")):
+            elif waiting := _open(home):
+                is_new = waiting - self._left.get(home, set())
+                if is_new or self._clock() >= self._again.get(home, 0.0):
                     self._start(home)
 
     def _start(self, home: str) -> None:
@@ -51,5 +51,9 @@ class Runners:
             return
         os.close(ours)
         del self._running[home]
-        if process.returncode == 0:  # what is open still, somebody else works at
-            self._next[home] = self._clock() + LEASE_S
+        self._left[home] = _open(home) if process.returncode == 0 else set()
+        self._again[home] = self._clock() + LEASE_S
+
+
+def _open(home: str) -> set[Path]:
+    return set(Path(home, JOBS).glob(f"*/{OPEN}"))
