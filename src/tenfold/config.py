@@ -16,6 +16,8 @@ from tenfold.options import Option
 from tenfold.service.overlay import read
 from tenfold.units import seconds, size_bytes
 
+STORE = "TENFOLD_STORE"  # the variable that says where the store is
+
 
 class Server(Option, frozen=True):
     """The limits of the server itself."""
@@ -55,6 +57,12 @@ def environment(named: str = "") -> str:
     return named or os.environ.get("TENFOLD_ENV", "")
 
 
+def trusted_keys() -> tuple[Path, ...]:
+    """The public keys of TENFOLD_SIGNED_BY, of which one has to have signed whatever is served from a store; none where the
+    variable is not set."""
+    return tuple(Path(path) for path in os.environ.get("TENFOLD_SIGNED_BY", "").split(os.pathsep) if path)
+
+
 def server(folder: Path, env: str = "") -> Server:
     """The limits that a folder's ``tenfold.toml`` states for an environment, and the usual ones for the rest."""
     return read(folder, env).over("server", Server())
@@ -72,7 +80,9 @@ def single_threaded() -> dict[str, str]:
     """The environment of a replica: ours, with one thread for each numerical library unless a variable says otherwise.
 
     Replicas are what uses the cores. A process forked from one with OpenMP threads would hang besides. ONNX Runtime sends
-    telemetry, from threads and a database of its own, unless it is told not to.
+    telemetry, from threads and a database of its own, unless it is told not to. The place of the store, which may have a
+    password in it, is nothing that a model has to know.
     """
     single = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    return {**single, "ORT_DISABLE_TELEMETRY": "1", **os.environ}
+    ours = {name: value for name, value in os.environ.items() if name != STORE}
+    return {**single, "ORT_DISABLE_TELEMETRY": "1", **ours}

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tenfold.control import gates
+from tenfold.control import gates, releases
 from tenfold.engines import room
+from tenfold.errors import GateFailed
 from tenfold.store import Store
 from tenfold.store.records import Gate
 from tests.cli.conftest import Run
@@ -101,14 +102,23 @@ def test_libraries_that_cannot_be_had_hold_it_up(double: Path, store: Store, mon
     assert "numpy" in said[-1].because
 
 
-def test_a_signature_that_is_asked_for_has_to_be_there(double: Path, store: Store, tmp_path: Path) -> None:
-    """A release that nobody signed goes nowhere where a signature is asked for."""
+def test_a_signature_that_is_asked_for_has_to_be_there(
+    double: Path, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A release that nobody signed goes nowhere where a signature is asked for, by a command or for all that is served."""
     key, public = tmp_path / "key.pem", tmp_path / "key.pub"
     subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", key], check=True, capture_output=True)
     subprocess.run(["openssl", "pkey", "-in", key, "-pubout", "-out", public], check=True, capture_output=True)
     [unsigned] = gates.run(store, pushed(double, store), signed_by=(public,))
     assert (unsigned.name, unsigned.verdict) == ("digests", "failed")
     assert "not signed" in unsigned.because
+    monkeypatch.setenv("TENFOLD_SIGNED_BY", str(public))
+    [refused] = gates.run(store, pushed(double, store))
+    assert "not signed" in refused.because
+    with pytest.raises(GateFailed, match="signed by no key"):
+        store.materialise(pushed(double, store))
+    signed = releases.push(str(double), store.place, key=key).release
+    assert by_name(gates.run(store, signed))["digests"].because.startswith("every file is what was pushed, signed by")
 
 
 def test_traffic_of_before_is_answered_once_more(double: Path, store: Store, tmp_path: Path) -> None:

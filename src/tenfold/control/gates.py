@@ -13,6 +13,7 @@ from tenfold import environment
 from tenfold.answers import evidence as kept
 from tenfold.capacity.card import Card
 from tenfold.capacity.stopping import MAY_MISS
+from tenfold.config import trusted_keys
 from tenfold.contract.changes import compare
 from tenfold.contract.form import Form
 from tenfold.control.looks import look, recent, recorded
@@ -65,7 +66,8 @@ def run(
     """Ask every gate about a release that is to take over from ``current``, and keep what each says.
 
     It takes as long as loading both takes, and one batch after the other. Of ``signed_by``, public keys, one has to have
-    signed it; ``journal`` is the folder of the service whose journal has recent traffic; ``told`` hears of each gate.
+    signed it (of those of TENFOLD_SIGNED_BY, where none are named). ``journal`` is the folder of the service whose journal
+    has recent traffic; ``told`` hears of each gate.
     """
     asking = Asking(store, release, current, replicas, signed_by, journal)
     said: list[Gate] = []
@@ -176,7 +178,8 @@ def _digests(asking: Asking) -> tuple[Word, dict[str, Any]]:
     signatures = store.releases.signatures(release.service, release.id)
     try:
         store.materialise(release)
-        by = signing.verify(release, signatures, asking.signed_by) if asking.signed_by else ""
+        keys = asking.signed_by or trusted_keys()
+        by = signing.verify(release, signatures, keys) if keys else ""
     except TenfoldError as error:
         return Word("failed", error.message), {}
     signed = f", signed by {by[:16]}" if by else ", a signature is not asked for"

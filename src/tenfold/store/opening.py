@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsp
 
 import msgspec
 
-from tenfold.config import cache
+from tenfold.config import cache, trusted_keys
 from tenfold.errors import Conflict, NotFound, UsageError
 from tenfold.spec import Spec
 from tenfold.store import signing, trees
@@ -105,10 +105,11 @@ class Store:
         """The folder of a release, ready to be served: ``path``, or one that the store keeps for it.
 
         Every file is proven against the id of the release, and the release against ``signed_by``, public keys of which one
-        has to have signed it. Raises ``GateFailed`` where either does not hold.
+        has to have signed it: those of TENFOLD_SIGNED_BY where none are named. Raises ``GateFailed`` where either does not
+        hold.
         """
-        if signed_by:
-            signing.verify(release, self.releases.signatures(release.service, release.id), signed_by)
+        if keys := signed_by or trusted_keys():
+            signing.verify(release, self.releases.signatures(release.service, release.id), keys)
         return trees.materialise(self.blobs, release, path or self.home(release))
 
     def home(self, release: Release) -> Path:
