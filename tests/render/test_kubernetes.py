@@ -305,7 +305,7 @@ def test_an_inference_service_is_the_same_pod() -> None:
     assert predictor["containers"] == [{**pod["containers"][0], "name": "kserve-container"}]
     for field in ("terminationGracePeriodSeconds", "securityContext", "volumes", "serviceAccountName"):
         assert predictor[field] == pod[field]
-    assert [each["external"]["target"]["averageValue"] for each in predictor["autoScaling"]["metrics"]] == [
+    assert [each["external"]["target"]["value"] for each in predictor["autoScaling"]["metrics"]] == [
         "180",
         "1200",
     ]

@@ -9,10 +9,12 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, quote, urlsplit
 
 import psycopg
 import pytest
 
+from tenfold.control.stores import sealed
 from tenfold.errors import Conflict, NotFound, TenfoldError, UsageError
 from tenfold.store import Act, Store, open_store
 from tenfold.store.database import Unreachable, migrate, schema
@@ -190,6 +192,7 @@ WORKER = """
 import random, sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, quote, urlsplit
 from tenfold.errors import TenfoldError
 from tenfold.store import Act, open_store
 from tests.store.making import some_release
@@ -274,6 +277,25 @@ def test_a_password_is_never_shown() -> None:
     """Messages name the database, not how to get in."""
     shown = without_secrets("postgres://anna:hunter2@db.example:5433/tenfold?password=x&blobs=s3://b")
     assert shown == "postgres://anna@db.example:5433/tenfold"
+
+
+@pytest.mark.parametrize("password", ["hunter2", "a:b\\c d@e/f%?&é"])
+def test_a_server_hands_on_no_password(mortal: Postgres, password: str) -> None:
+    """What a server tells its processes can be seen by others; the password is in a file that they cannot read."""
+    mortal.guard("guarded", password)
+    inside = mortal.url.replace("tenfold@", f"guarded:{quote(password, safe='')}@")
+    for place in (inside, f"{mortal.url.replace('tenfold@', 'guarded@')}&password={quote(password, safe='')}"):
+        told = sealed(place)
+        assert password not in told
+        assert quote(password, safe="") not in told
+        with psycopg.connect(told) as connection:
+            assert connection.execute("SELECT current_user").fetchone() == ("guarded",)
+        file = Path(parse_qs(urlsplit(told).query)["passfile"][0])
+        assert file.stat().st_mode & 0o777 == 0o600
+    with pytest.raises(psycopg.OperationalError):
+        psycopg.connect(mortal.url.replace("tenfold@", "guarded:wrong@"))
+    assert sealed(mortal.url) == mortal.url
+    assert sealed("folder") == "folder"
 
 
 def test_whoever_is_let_in_nowhere_hears_it_at_once(mortal: Postgres) -> None:

@@ -69,7 +69,7 @@ def serve(
         names=services if deployed else (),
         host=host,
         admin_host=admin_host,
-        store=place,
+        store=stores.sealed(place),
         anonymous=anonymous,
         replicas=replicas or 1,
         scales=replicas is None,

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import atexit
 import getpass
 import os
+import shutil
 import socket
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import quote, urlsplit
 
 from tenfold import environment
 from tenfold.errors import Conflict, NotFound, UsageError
@@ -16,7 +20,7 @@ from tenfold.store import Act, Store, archive, open_store
 from tenfold.store.database import migrate as take_steps
 from tenfold.store.database import schema
 from tenfold.store.opening import EMBEDDED, is_shared
-from tenfold.store.postgres import without_secrets
+from tenfold.store.postgres import apart, without_secrets
 from tenfold.store.sqlite import SQLite
 from tenfold.store.sweep import Swept, sweep
 from tenfold.units import seconds
@@ -73,6 +77,22 @@ def describe(place: str = "") -> About:
 def shown(place: str) -> str:
     """A place as it may be printed: without a password."""
     return without_secrets(place) if is_shared(place) else place
+
+
+def sealed(place: str) -> str:
+    """The same place without a password, which stands in a file that only this user can read, for as long as this process
+    lives: whatever is told the place as an argument could be seen by others."""
+    if not is_shared(place):
+        return place
+    url, password = apart(place)
+    if not password:
+        return place
+    folder = Path(tempfile.mkdtemp(prefix="tenfold-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    file = folder / "pgpass"
+    file.touch(0o600)
+    file.write_text("*:*:*:*:" + password.replace("\\", "\\\\").replace(":", "\\:") + "\n", "utf-8")
+    return f"{url}{'&' if urlsplit(url).query else '?'}passfile={quote(str(file))}"
 
 
 def place_of(place: str, target: str = ".") -> str:

@@ -88,7 +88,7 @@ def _autoscaling(asked: Asked) -> Document:
             "type": "External",
             "external": {
                 "metric": {"backend": "prometheus", "serverAddress": asked.wanted.prometheus, "query": query},
-                "target": {"type": "AverageValue", "averageValue": quantity(each)},
+                "target": {"type": "Value", "value": quantity(each)},  # of each pod: what KEDA makes of it by itself
             },
         }
         for _, query, each in queries(asked)

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 from tenfold.errors import Conflict, NotFound, TenfoldError
 from tenfold.store.database import Row, Taken, Unreachable
@@ -299,6 +299,17 @@ def without_secrets(url: str) -> str:
     parts = urlsplit(url)
     user, at, host = parts.netloc.rpartition("@")
     return urlunsplit((parts.scheme, f"{user.partition(':')[0]}{at}{host}", parts.path, "", ""))
+
+
+def apart(url: str) -> tuple[str, str]:
+    """A URL without its password, and the password; "" where it has none."""
+    parts = urlsplit(url)
+    user, at, host = parts.netloc.rpartition("@")
+    name, _, password = user.partition(":")
+    options = parse_qsl(parts.query, keep_blank_values=True)
+    others = urlencode([(key, value) for key, value in options if key != "password"], quote_via=quote)
+    said = next((value for key, value in options if key == "password"), unquote(password))
+    return urlunsplit(parts._replace(netloc=f"{name}{at}{host}", query=others)), said
 
 
 @lru_cache
