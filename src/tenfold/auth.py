@@ -115,6 +115,19 @@ def fresh(entropy: Callable[[int], bytes]) -> Fresh:
     return Fresh(id_, f"{PREFIX}_{id_}_{secret}", hashlib.sha256(secret.encode()).hexdigest())
 
 
+def of_person(authorization: str) -> str:
+    """What a browser sends that asked its user for a password (Basic, RFC 7617), as a program would send that as a key;
+    anything else as it is. For reading alone: a browser sends it with whatever another site's page makes it ask for."""
+    scheme, _, text = authorization.partition(" ")
+    if scheme.lower() != "basic" or len(text) > 2 * MOST_CHARACTERS:
+        return authorization
+    try:
+        said = base64.b64decode(text.strip(), validate=True).decode()
+    except ValueError:
+        return authorization
+    return f"Bearer {said.partition(':')[2]}"
+
+
 def required(anonymous: bool, loopback: bool) -> tuple[Scope, ...]:
     """For which scopes a server asks for a key.
 

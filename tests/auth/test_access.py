@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import math
 from itertools import count
 from random import Random
@@ -45,6 +46,23 @@ def test_a_key_opens_its_scopes_and_no_others() -> None:
     assert [asked.refusal("", scope, NOW_S) for scope in SCOPES] == ["unauthorized"] * 3
     assert asked.who(bearer(key), NOW_S) == f"name of {key.id}"
     assert asked.who("", NOW_S) == ""
+
+
+def test_a_person_says_a_key_as_a_password() -> None:
+    """A browser that asks its user sends the key as a password with any name, which opens what the key opens; no other
+    password does, and neither does anything that is no password."""
+    key = new_key()
+    asked = gate(grant(key, "operate"))
+
+    def code(said: str, scheme: str = "Basic") -> str:
+        header = f"{scheme} {base64.b64encode(said.encode()).decode()}"
+        return asked.refusal(auth.of_person(header), "operate", NOW_S)
+
+    assert code(f"anna:{key.text}") == code(f":{key.text}", "basic") == ""
+    assert code(key.text) == code(f"{key.text}:") == code(f"anna:{key.text}x") == code("") == "unauthorized"
+    assert auth.of_person(bearer(key)) == bearer(key)
+    assert auth.of_person("Basic é") == "Basic é"
+    assert asked.refusal(f"Basic {key.text}", "operate", NOW_S) == "unauthorized"
 
 
 def test_what_needs_no_key_is_open_to_all() -> None:

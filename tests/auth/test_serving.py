@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,10 @@ def test_where_others_reach_a_server_it_asks_for_keys(tmp_path: Path) -> None:
         assert server.ask("/api/status", port=admin).status == 401
         assert server.ask("/metrics", headers=predicting, port=admin).status == 403
         assert server.ask("/api/status", headers=watching, port=admin).status == 200
+        person = base64.b64encode(f"anna:{watching['authorization'].partition(' ')[2]}".encode()).decode()
+        browser = {"authorization": f"Basic {person}"}
+        assert server.ask("/", headers=browser, port=admin).status == 200
+        assert server.ask("/", {}, browser, port=admin).status == 401  # a page elsewhere might make it ask for that
 
         later = bearer(keys.create("later", ["predict"], expires="3 s", place=store))
         until(lambda: server.ask(PREDICT, ROW, later).status == 200, "a new key")

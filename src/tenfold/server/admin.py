@@ -17,20 +17,21 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from tenfold.auth import Access
+from tenfold.auth import Access, of_person
 from tenfold.errors import TenfoldError
 from tenfold.server.channel import Channel, Message
 from tenfold.server.history import Recorder
 from tenfold.server.responses import JSON, Date, problem, response
 from tenfold.server.totals import Totals, live
 from tenfold.server.usage import Usage, Used, Whose
-from tenfold.server.wire import Connection, Handler, Head, Heads, Live, refuse_key, refuse_method
+from tenfold.server.wire import Connection, Handler, Head, Heads, Live, refuse_method
 from tenfold.store.opening import checkpoint
 
 WINDOW_S = 3600.0  # what "live" is about
 SNAPSHOT_S = 10.0
 RATE_S = 60.0  # what a rate is taken over
 CHECKPOINT_S = 60.0
+CHALLENGE = [("www-authenticate", f'{scheme} realm="tenfold"') for scheme in ("Bearer", "Basic")]
 MOST_TOLD_BYTES = 64 << 20  # at once, by a front
 JOBS = "/api/jobs"
 LAST_LOOK_S = 600.0  # a release that was replaced is shown for so long, so that its last counts are seen
@@ -210,15 +211,21 @@ class Admin:
         handler = self.route(head)
 
         def guarded(connection: Connection, head: Head, body: bytes, started: float) -> None:
-            code = self._refusal(head)
-            (refuse_key(code) if code else handler)(connection, head, body, started)
+            if code := self._refusal(head):
+                challenge = CHALLENGE if code == "unauthorized" else ()
+                connection.send(problem(code, headers=challenge), head.keep_alive)
+            else:
+                handler(connection, head, body, started)
 
         return guarded
 
     def _refusal(self, head: Head) -> str:
-        if head.method in ("GET", "HEAD") and not self._reading_needs_key:
-            return ""
-        return self._gate.refusal(head.headers.get("authorization", ""), "operate", time.time())
+        key = head.headers.get("authorization", "")
+        if head.method in ("GET", "HEAD"):
+            if not self._reading_needs_key:
+                return ""
+            key = of_person(key)
+        return self._gate.refusal(key, "operate", time.time())
 
     def route(self, head: Head) -> Handler:
         """The view of the longest matching route."""
@@ -299,7 +306,7 @@ class Admin:
         self._remember(now)
         self._recorder.tick(time.time(), self.fleet)
         if self.aside is not None:
-            self.aside.tick(self.fleet)
+            self.aside.tick([{**about, "counters": self.counters(about["release"])} for about in self.fleet])
         for connection in list(self.live):
             connection.check_patience(now)
         asyncio.get_running_loop().call_later(1.0, self._tick)
