@@ -108,13 +108,7 @@ def _replicas(of: Counted) -> Iterator[Sample]:
 
 
 def _wanted(of: Counted) -> Iterator[Sample]:
-    if "wanted" in of.scaling:
-        yield Sample(of.labels, of.scaling["wanted"])
-
-
-def _each(of: Counted) -> Iterator[Sample]:
-    if "rate" in of.scaling:
-        yield Sample(of.labels, of.scaling["rate"])
+    yield Sample(of.labels, of.scaling.get("wanted", of.replicas))
 
 
 def _latency(of: Counted) -> Iterator[Sample]:
@@ -179,9 +173,6 @@ BY_RELEASE: dict[Family, Read] = {
     ),
     Family("tenfold_ready_replicas", "gauge", "replicas", "Replicas that are loaded and warmed."): _replicas,
     Family("tenfold_wanted_replicas", "gauge", "replicas", "Replicas that the traffic calls for."): _wanted,
-    Family(
-        "tenfold_replica_rows_per_second", "gauge", "", "Rows per second that one replica is believed to carry."
-    ): _each,
     Family(
         "tenfold_deadline_seconds", "gauge", "seconds", "The time that the service allows for an answer."
     ): _deadline,

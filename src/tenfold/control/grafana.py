@@ -109,7 +109,9 @@ def _at_a_glance(of: str) -> Iterator[Panel]:
     p99 = quantile(0.99, "request_seconds", of, RATE)
     yield Panel("p99", "99 of 100 answers are faster.", {"p99": p99}, "s", 6, "stat")
     ready = f"sum by (release) (tenfold_ready_replicas{{{of}}}) > 0"
-    yield Panel("Ready replicas", "Loaded and warmed, by release.", {"{{release}}": ready}, "short", 6, "stat")
+    wanted = f"sum(tenfold_wanted_replicas{{{of}}})"
+    about = "Loaded and warmed, by release; and as many as the traffic calls for."
+    yield Panel("Ready replicas", about, {"{{release}}": ready, "wanted": wanted}, "short", 6, "stat")
 
 
 def _outcomes(of: str) -> Iterator[Panel]:
