@@ -197,9 +197,10 @@ def measure_profile(rows: int, columns: int, peers: bool) -> None:
         for seed, (path, many) in enumerate(zip(paths, (min(rows, 1_000_000), rows), strict=True)):
             _write(path, many, columns, seed)
         program = (
-            "import resource, sys, time; from pathlib import Path; from tenfold.control.drifts import judge; "
+            "import re, sys, time; from pathlib import Path; from tenfold.control.drifts import judge; "
             "started = time.perf_counter(); judge(Path(sys.argv[1]), Path(sys.argv[2])); "
-            "print(time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"
+            "status = Path('/proc/self/status').read_text(); "  # ru_maxrss would be that of the process that started this one
+            "print(time.perf_counter() - started, int(re.search(r'VmHWM:\\s+(\\d+)', status)[1]) // 1024)"
         )
         done = subprocess.run([sys.executable, "-c", program, *paths], capture_output=True, text=True, check=True)
         seconds, megabytes = map(float, done.stdout.split())

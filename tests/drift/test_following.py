@@ -20,6 +20,7 @@ from tenfold.drift.monitor import State
 from tenfold.drift.options import Drift
 from tenfold.drift.profile import Profile, pack, unpack
 from tenfold.drift.reporting import report
+from tenfold.drift.rules import Rates, rates_of
 from tenfold.drift.verdicts import Report, Verdict
 from tenfold.rows import Answer, Rows
 
@@ -327,3 +328,100 @@ def test_nothing_is_lost_where_no_label_comes() -> None:
     assert world.now.labelled == 0
     assert world.report().verdict is Verdict.HEALTHY
     assert isinstance(world.now.state, State)
+
+
+# -- rules ----------------------------------------------------------------------------------------------------
+
+
+class Counting:
+    """The counters of a server's fronts."""
+
+    def __init__(self) -> None:
+        self.known = {
+            "came": 0,
+            "violation:/the salary:wrong_type": 0,
+            "change:/years:impute": 0,
+            "violation::internal": 0,
+        }
+
+    def minute(self, refused: int, imputed: int = 0, rows: int = 600) -> Rates:
+        """They are after another minute."""
+        for name, count in zip(self.known, (rows, refused, imputed, rows), strict=True):
+            self.known[name] += count
+        return rates_of(self.known, ("internal",))
+
+
+def test_a_feed_whose_rows_are_refused_is_broken() -> None:
+    """What is refused is never compared; that it is refused more often than it was says enough, and names the rule."""
+    world, counting = World(), Counting()
+    world.minutes(2)
+    for minute in range(12):
+        broken = minute >= 8
+        for delta in world.replica.minute(world.random, 200 if broken else 600):
+            add(world.now, world.profile, world.release, delta, world.replica.now)
+        rates = counting.minute(400 if broken else 6, imputed=30)
+        assert world.profile is not None
+        close(world.now, world.profile, world.release, world.replica.now + GRACE_S, rates)
+    found = world.report()
+    assert found.verdict is Verdict.FIX_DATA
+    assert "/the salary wrong_type refused: 67% of the rows, 1.0% in the first windows" in found.because
+    assert [line.verdict for line in found.windows][:8] == [Verdict.HEALTHY] * 8
+
+
+def test_a_feed_of_which_nothing_is_answered_any_more_is_judged() -> None:
+    """Where every row is refused, no replica counts any: the counters of the fronts tell."""
+    world, counting = World(), Counting()
+    world.minutes(1)
+    assert world.profile is not None
+    for minute in range(16):
+        refused = 600 if minute >= 6 else 0
+        for delta in world.replica.minute(world.random, 600 - refused) if not refused else []:
+            add(world.now, world.profile, world.release, delta, world.replica.now)
+        if refused:
+            world.replica.now += WINDOW_S
+        rates = counting.minute(refused)
+        close(world.now, world.profile, world.release, world.replica.now + GRACE_S, rates)
+    found = world.report()
+    assert found.verdict is Verdict.FIX_DATA
+    assert "/the salary wrong_type refused: 100%" in found.because
+
+
+def test_refusals_that_were_always_there_are_no_fault() -> None:
+    """A client that sends nonsense from the first day on is nobody's drift."""
+    world, counting = World(), Counting()
+    world.minutes(1)
+    assert world.profile is not None
+    for _ in range(30):
+        for delta in world.replica.minute(world.random, 300):
+            add(world.now, world.profile, world.release, delta, world.replica.now)
+        close(world.now, world.profile, world.release, world.replica.now + GRACE_S, counting.minute(300))
+    assert world.report().verdict is Verdict.HEALTHY
+
+
+@pytest.mark.parametrize(("name", "values"), [("unit", 1000.0), ("constant", 0.0)])
+def test_a_broken_field_is_told_from_a_changed_world(name: str, values: float) -> None:
+    """Salaries in thousandths, or a field that stands still: the feed is to be mended, and nothing trained on it."""
+    world = World()
+    world.minutes(10)
+    random = world.random
+
+    def minute() -> None:
+        replica = world.replica
+        for _ in range(60):
+            rows, answer = answered(random, 10)
+            blocks, _bits, own = rows.parts()
+            blocks["f8"][:] = blocks["f8"] * values + (7.0 if not values else 0.0)
+            replica.tally.saw(Rows(rows.layout, 10, blocks, own=own), answer)
+            replica.now += 0.9
+        replica.tally.flush()
+        replica.now = replica.now // WINDOW_S * WINDOW_S + WINDOW_S
+        for delta in replica.sent:
+            add(world.now, world.profile, world.release, delta, replica.now)
+        replica.sent.clear()
+        world.look()
+
+    for _ in range(5):
+        minute()
+    found = world.report()
+    assert found.verdict is Verdict.FIX_DATA, (name, found.because)
+    assert "the salary" in found.because

@@ -23,12 +23,14 @@ from tenfold.drift.folder import PROFILE, folder_of, profile_in, replace, spool_
 from tenfold.drift.following import Following, Release
 from tenfold.drift.judge import Circumstances, Deployment
 from tenfold.drift.live import watched
-from tenfold.drift.monitor import CHANNELS
+from tenfold.drift.monitor import CHANNELS, FEWEST_ROWS
 from tenfold.drift.options import Drift
 from tenfold.drift.profile import ESTIMATED, REALISED, Profile, pack, unpack
 from tenfold.drift.reporting import report
+from tenfold.drift.rules import rates_of
 from tenfold.drift.verdicts import Report, Verdict
 from tenfold.errors import NotFound
+from tenfold.server.metrics import FAILURES
 from tenfold.spec import Spec
 
 KEEP_S = 30.0  # pieces stay where replicas left them for so long; then they are kept together
@@ -75,8 +77,9 @@ class Monitor:
         if kept is None:
             self._write()
 
-    def tick(self) -> None:
-        """Take what replicas left, judge the windows that are over, and look for labels that should have come."""
+    def tick(self, counters: Mapping[str, int] | None = None) -> None:
+        """Take what replicas left, judge the windows that are over, and look for labels that should have come. ``counters``
+        are those of the server's fronts."""
         self._figures = None
         now, time_s = self._now, self._clock()
         for path in self._pieces():
@@ -90,7 +93,9 @@ class Monitor:
                 self._adopt(made)
         changed = False
         if self.profile is not None:
-            changed = following.close(now, self.profile, self._about, time_s)
+            changed = following.close(
+                now, self.profile, self._about, time_s, rates_of(counters, FAILURES) if counters else None
+            )
             changed = self._label(self.profile, time_s) or changed
         if changed or (self._taken and (time_s - self._written > KEEP_S or len(self._taken) >= MOST_PIECES)):
             self._write()
@@ -186,10 +191,12 @@ def _channels(now: Following, profile: Profile | None, policy: Drift) -> dict[st
 
 def report_of(now: Following, profile: Profile | None, about: Release, name: str, time_s: float) -> Report:
     """The verdict on a release that is watched, and what is to be said besides."""
-    if profile is None or not now.state.seen:
+    if profile is None or not any(seen.rows >= FEWEST_ROWS or seen.rules for seen in now.state.seen):
         waiting = sum(some.answered for some in now.opened)
         because = (
-            f"{waiting:,} rows in the first window" if profile is None else f"{waiting:,} rows, no window is over yet"
+            f"{waiting:,} rows in the first window"
+            if profile is None
+            else f"no window of {FEWEST_ROWS} rows or more is over yet"
         )
         source = profile.source if profile else "nothing yet: the first live window becomes the reference"
         found = Report(
@@ -256,7 +263,7 @@ class Watch:
                     self._monitors[release] = Monitor(Path(about["home"]), release, spec, self._clock, self._store)
                 monitor = self._monitors[release]
                 if monitor is not None:
-                    monitor.tick()
+                    monitor.tick(about.get("counters"))
             except Exception:
                 log.exception("%s is no longer watched for drift", release)
                 self._monitors[release] = None

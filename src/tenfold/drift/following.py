@@ -22,6 +22,7 @@ from tenfold.drift.monitor import State, mature
 from tenfold.drift.options import Drift
 from tenfold.drift.performance import Outcomes
 from tenfold.drift.profile import FEWEST_LABELS, Profile, Window, split
+from tenfold.drift.rules import Rates, watch
 from tenfold.drift.sampling import Sample
 from tenfold.drift.truth import Said, outcomes_of, task_of, value_of
 
@@ -30,6 +31,8 @@ FEWEST_ROWS = 500  # in a window, where nobody says how long one is
 LONGEST_S = 86_400.0  # that such a window may go on
 FIRST_LABELS = 200  # that the performance of the first windows is told by, where the reference has none
 MOST_LABELLED = 0.95  # of a window's rows, from which on they are as good as all
+FEWEST_REFUSED = 20  # rows, of which none was answered, that make a window
+USUAL_WINDOWS = 3  # the first ones, whose refusals and changes are the usual ones
 FUTURE = 2  # windows ahead, beyond which a piece is of a clock that jumped
 
 
@@ -56,7 +59,8 @@ class Waiting(msgspec.Struct):
 class Following(msgspec.Struct, kw_only=True):
     """What is known of a release besides its profile. ``until`` is when the last closed window ended, ``late`` counts rows
     of windows that are closed, ``strange`` those of times that have not come; ``first`` are the outcomes of the first
-    labelled windows, until they tell how good the model is."""
+    labelled windows, until they tell how good the model is. ``usual`` are the rates of rules in the first windows,
+    ``told`` the server's counters when the last one closed, since which ``fresh`` rows came."""
 
     began: float
     state: State = msgspec.field(default_factory=State)
@@ -71,6 +75,9 @@ class Following(msgspec.Struct, kw_only=True):
     labelled: int = 0
     judged: int = 0
     first: list[Outcomes] = []
+    usual: Rates = msgspec.field(default_factory=Rates)
+    told: Rates = msgspec.field(default_factory=Rates)
+    fresh: int = 0
     remarks: list[str] = []
 
 
@@ -163,23 +170,43 @@ def begin(now: Following, release: Release, time: float) -> Profile | None:
     return with_fields_of(made, release.training)
 
 
-def close(now: Following, profile: Profile, release: Release, time: float) -> bool:
-    """Judge the windows that are over; whether there was one."""
+def close(now: Following, profile: Profile, release: Release, time: float, counters: Rates | None = None) -> bool:
+    """Judge the windows that are over; whether there was one. ``counters`` are those of the server as they are now."""
     closed = False
+    if counters is not None:
+        now.fresh = counters.minus(now.told).rows
+        if now.fresh and not now.opened:  # all of them may have been refused
+            length = release.policy.window_s or WINDOW_S
+            start = max(time // length * length, now.until)
+            now.opened = [Open(start, start + length, counts=Counts.none(profile.columns))]
     grows = release.policy.window_s is None
     while now.opened and _is_over(now, time, release.policy.window_s or WINDOW_S, grows):
         first, *now.opened = now.opened
         now.until = max(now.until, first.end)
-        if first.counts is None:
+        if first.counts is None or (not first.answered and (now.opened or now.fresh < FEWEST_REFUSED)):
             continue
         number = now.state.number
         window = Window(
             first.start, first.end, first.counts, None, _sample(profile, first.sample), {}, True, first.answered
         )
         now.state = step(profile, release.policy, now.state, window, release.around)
+        if counters is not None:
+            _close_rules(now, profile, release, counters)
         now.waiting = [*now.waiting, Waiting(number, first.start, first.end, first.answered)]
         closed = True
     return closed
+
+
+def _close_rules(now: Following, profile: Profile, release: Release, counters: Rates) -> None:
+    """Judge what was refused and changed since the last window."""
+    rates, now.told, now.fresh = counters.minus(now.told), counters, 0
+    if now.state.number <= USUAL_WINDOWS:
+        now.usual = now.usual.plus(rates)
+        return
+    state = watch(release.policy, now.state, now.usual, rates)
+    verdict = find(profile, release.policy, state, release.around).verdict
+    last = msgspec.structs.replace(state.seen[-1], verdict=verdict)
+    now.state = msgspec.structs.replace(state, seen=(*state.seen[:-1], last))
 
 
 def _is_over(now: Following, time: float, length: float, grows: bool) -> bool:
@@ -187,7 +214,7 @@ def _is_over(now: Following, time: float, length: float, grows: bool) -> bool:
     first = now.opened[0]
     if time < first.end + GRACE_S:
         return False
-    if not grows or first.answered >= FEWEST_ROWS or first.end - first.start >= LONGEST_S:
+    if not grows or max(first.answered, now.fresh) >= FEWEST_ROWS or first.end - first.start >= LONGEST_S:
         return True
     if len(now.opened) > 1 and now.opened[1].start <= first.end:
         second = now.opened.pop(1)

@@ -18,6 +18,7 @@ from tenfold.drift.faults import diagnose
 from tenfold.drift.monitor import CHANNELS, Seen, State, evidence, mature, observe, pooled
 from tenfold.drift.options import Drift
 from tenfold.drift.profile import ESTIMATED, REALISED, ROWS, Profile, Window, split
+from tenfold.drift.rules import faults_of
 from tenfold.drift.verdicts import Challenge, Fault, Verdict
 
 UNFAMILIAR = 0.25  # of the rows: an estimate from a reference that hardly knew them is a guess
@@ -87,7 +88,8 @@ def _faults(profile: Profile, state: State, moved: list[str]) -> list[Fault]:
     if not moved:
         return []
     since = min(state.wealth[name].since for name in moved)
-    return diagnose(profile, state.seen[-1], moved) or diagnose(profile, pooled(state.seen, since), moved)
+    found = diagnose(profile, state.seen[-1], moved) or diagnose(profile, pooled(state.seen, since), moved)
+    return [*found, *faults_of(state, moved)]
 
 
 def _decide(found: Findings, around: Circumstances) -> tuple[Verdict, list[str]]:

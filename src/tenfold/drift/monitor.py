@@ -35,7 +35,8 @@ FEWEST_ROWS = 20  # in a window, for it to say anything
 
 
 class Seen(msgspec.Struct):
-    """What is remembered of a window."""
+    """What is remembered of a window. ``rules`` are the shares of rows that a rule of validation refused or changed, in the
+    first windows and in this one."""
 
     number: int
     start: float
@@ -51,6 +52,7 @@ class Seen(msgspec.Struct):
     selected: float = 0.0
     losses: tuple[Floats, ...] = ()
     strangers: dict[str, dict[str, int]] = {}
+    rules: dict[str, tuple[float, float]] = {}
     verdict: Verdict = Verdict.HEALTHY
 
 
