@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from tenfold.deadline import Deadline, allowed_s
+from tenfold.deadline import Deadline, allowed_s, is_background
 from tenfold.errors import ServiceError
 
 
@@ -70,3 +70,20 @@ def test_a_deadline_that_is_none_is_an_error(said: str) -> None:
     """Nonsense, nothing, and numbers that only a programming language knows."""
     with pytest.raises(ValueError, match=r"not a positive number|could not convert"):
         allowed_s(said, 1e-3, budget_s=1.0)
+
+
+@pytest.mark.parametrize(
+    ("said", "background"),
+    [
+        ("u=7", True),
+        ("i, u=7", True),
+        (" u=7;x=1 , i", True),
+        ("u=3", False),
+        ("u=7, u=1", False),
+        ("u=77", False),
+        ("", False),
+    ],
+)
+def test_a_client_may_call_its_request_background_work(said: str, background: bool) -> None:
+    """The Priority header of RFC 9218 has a word for it: urgency 7."""
+    assert is_background(said) is background

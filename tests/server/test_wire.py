@@ -324,10 +324,10 @@ def test_http_1_0_closes() -> None:
 
 
 def test_a_half_closed_client() -> None:
-    """A client that shuts its sending side down after a request still gets the answer."""
+    """A client that says it will close, and shuts its sending side down after a request, still gets the answer."""
 
     async def conversation(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(HEAD + b"hello")
+        writer.write(HEAD.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n") + b"hello")
         writer.write_eof()
         assert (await read_one(reader))[2] == b"POST /x hello"
         assert await reader.read() == b""

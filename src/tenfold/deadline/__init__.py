@@ -16,3 +16,4 @@ from tenfold.deadline.cost import Cost as Cost
 from tenfold.deadline.cost import Costs as Costs
 from tenfold.deadline.option import Deadline as Deadline
 from tenfold.deadline.option import allowed_s as allowed_s
+from tenfold.deadline.option import is_background as is_background

@@ -41,6 +41,13 @@ class Deadline(Option, frozen=True):
         return f"{duration(self.budget_s)}, else {'refuse' if self.fallback is None else 'the fallback answer'}"
 
 
+def is_background(said: str) -> bool:
+    """Whether a client's ``Priority`` header calls its request background work: urgency 7 (RFC 9218, 4.1)."""
+    members = [member.partition(";")[0].strip() for member in said.split(",")]
+    urgencies = [member for member in members if member.startswith("u=")]
+    return urgencies[-1:] == ["u=7"]
+
+
 def allowed_s(said: str, unit_s: float, budget_s: float) -> float:
     """The seconds that a client gives for its answer, in a header that counts in ``unit_s``: never more than the budget.
 

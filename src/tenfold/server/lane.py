@@ -84,13 +84,20 @@ class Lane:
         self._full_s = 0.0  # what a full batch takes at most
         self._startup_s = 0.0
         self._back_at = 0.0  # when the next replica may be ready, after the last one was lost
+        self._may_stop = spec.scaling.bounds[0] == 0
+        self._hold_s, self._hold_rows = spec.scaling.hold_s, spec.scaling.hold_rows
         self._loop = asyncio.get_running_loop()
         self._call_soon = self._loop.call_soon
 
     @property
     def ready(self) -> bool:
-        """Whether a replica is there that answers."""
-        return any(link not in self._stuck for link in self.links)
+        """Whether a replica is there that answers, or will be as soon as somebody asks."""
+        return any(link not in self._stuck for link in self.links) or self._is_asleep
+
+    @property
+    def _is_asleep(self) -> bool:
+        """Whether there is no replica since nobody asked for anything, and one is started for the next row."""
+        return self._may_stop and not self.links and time.monotonic() >= self._back_at
 
     @property
     def idle(self) -> bool:
@@ -110,6 +117,7 @@ class Lane:
         if link in self.links:
             self.links.remove(link)
             self._retired.append(link)
+            self._easy_rows = self._rows_surely_in_time()
         self._let_go()
 
     def _let_go(self) -> None:
@@ -135,13 +143,14 @@ class Lane:
 
     def offer(self, request: Single) -> None:
         """Queue a row, or refuse it at once. So little waits, mostly, that no question has to be asked."""
-        if self._line.rows < self._easy_rows and request.due - request.decoded >= self.ease_s:
+        background = request.head.background
+        if self._line.rows < self._easy_rows and request.due - request.decoded >= self.ease_s and not background:
             self.add(request)
         elif self.is_killer(request.packed[0]):
             self.came(1)
             request.quarantine()
         elif self.admits(request, 1):
-            self.add(request)
+            (self.add_background if background else self.add)(request)
 
     def admits(self, request: Single | Many, rows: int) -> bool:
         """Whether these rows can be answered in time; where not, the request is answered so."""
@@ -149,6 +158,8 @@ class Lane:
             self.came(rows)
             request.decline("deadline", "the deadline passed before the request was complete")
             return False
+        if self._is_asleep and self._holds(request, rows):
+            return True
         if not self.links and request.due < self._back_at:
             self.came(rows)
             request.decline("not_ready", "no replica is loaded", self._back_at - request.decoded)
@@ -156,13 +167,26 @@ class Lane:
         now = request.decoded
         cost = self._costs.of(len(request.body) / rows) if self._is_heavy else self.cost
         free_s = [self._busy_s(link, now) for link in self.links] or [0.0]
-        queue = self._line.seen_by(request.due, free_s, sum([len(link.running) for link in self.links]))
+        running = sum([len(link.running) for link in self.links])
+        if request.head.background:
+            queue = self._line.seen_by_background(free_s, running)
+        else:
+            queue = self._line.seen_by(request.due, free_s, running)
         verdict = admit(queue, rows, cost, request.due, now)
         if isinstance(verdict, Refuse):
             self._line.refused(rows)
             self.came(rows)
             request.decline("overloaded", verdict.reason, verdict.retry_after_s)
             return False
+        return True
+
+    def _holds(self, request: Single | Many, rows: int) -> bool:
+        """Have these rows wait for the first replica, unless too many do already, or their client said how long it waits:
+        their time begins when it is ready, as far as they know."""
+        asked_for_less = request.due - request.started < 0.99 * self.budget_s
+        if asked_for_less or self._line.rows + rows > self._hold_rows:
+            return False
+        request.due += self._hold_s
         return True
 
     def _busy_s(self, link: Link, now: float) -> float:
@@ -212,9 +236,20 @@ class Lane:
         self._line.add(item)
         self._came += item.rows
         if not self._dispatching:
-            self._dispatching = True
-            self._seen_rows = 0
-            self._call_soon(self._turn)
+            self._begin_turn()
+
+    def add_background(self, item: Single | Part) -> None:
+        """Queue rows behind everything that is not background work."""
+        self._line.add_background(item)
+        self._came += item.rows
+        self._easy_rows = 0  # others have to reckon with it from now on
+        if not self._dispatching:
+            self._begin_turn()
+
+    def _begin_turn(self) -> None:
+        self._dispatching = True
+        self._seen_rows = 0
+        self._call_soon(self._turn)
 
     def _turn(self) -> None:
         """A turn of the loop is over. While requests keep coming in, and the batch is not full, they are read first: that
@@ -321,9 +356,7 @@ class Lane:
         if self._suspects or self._line.rows >= self.cost.max_rows:
             self._dispatch()
         elif self._line and not self._dispatching:
-            self._dispatching = True
-            self._seen_rows = 0
-            self._call_soon(self._turn)
+            self._begin_turn()
 
     def _remember(self, batch: Batch, frame: Frame, now: float, took_s: float, names: Names | None) -> None:
         """Count a batch that was answered, learn from it what batches cost, and keep its predictions."""
@@ -360,7 +393,7 @@ class Lane:
         """How many rows may wait such that one more is answered well within the budget, whatever is running; 0 where
         each row has to be looked at."""
         self._full_s = self.cost.peak_s(self.cost.max_rows)
-        if self._killers or not self.links:
+        if self._killers or not self.links or self._line.background_rows:
             return 0
         batches = int(self.budget_s * 0.5 / max(self._full_s, 1e-6)) - PREFETCH
         return max(batches, 0) * self.cost.max_rows * len(self.links)
@@ -415,7 +448,9 @@ class Lane:
                 item.request.expire()
         for link in self._all_links():
             self._watch_link(link, now)
-        self.counters.now(self._line.rows, sum([len(link.running) for link in self._all_links()]))
+        self.counters.now(
+            self._line.rows + self._line.background_rows, sum([len(link.running) for link in self._all_links()])
+        )
         if self._line or self._suspects or any(link.running for link in self._all_links()):
             self._loop.call_later(WATCH_S, self._watch)
         else:

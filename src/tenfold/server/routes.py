@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from tenfold.contract.schema import json_schema, openapi, picture_field
+from tenfold.deadline import allowed_s, is_background
 from tenfold.server.frames import Hello
 from tenfold.server.lane import Lane
 from tenfold.server.pages import service_page
@@ -22,6 +23,8 @@ from tenfold.validation.scalar import Decoder, Outcomes, Slow
 
 MAX_ROWS = 10_000
 FEEDBACK_S = 60.0  # for labels to be joined
+JOBS_S = 60.0  # for rows to be kept, or a part of the answers to be read
+MOST_ROWS_BYTES = 64 << 20  # that may be sent to be answered as a job
 log = logging.getLogger("tenfold")
 _next_id = Ids().next
 _now = time.monotonic
@@ -82,16 +85,13 @@ class Site:
     def predictor(self, head: Head) -> Handler:
         """Which form the body has, how large it may be, and how long there is to answer."""
         head.max_body = self._max_body_bytes
-        allowed_s = head.headers.get("x-request-timeout-ms")
-        if allowed_s is not None:
+        head.background = is_background(head.headers.get("priority", ""))
+        head.budget_s = self.lane.budget_s
+        if "x-request-timeout-ms" in head.headers:
             try:
-                head.budget_s = min(float(allowed_s) / 1000, self.lane.budget_s)
+                head.budget_s = allowed_s(head.headers["x-request-timeout-ms"], 1e-3, self.lane.budget_s)
             except ValueError:
-                head.budget_s = 0.0
-            if not head.budget_s > 0:
                 return self._refuse("bad_request", "X-Request-Timeout-Ms is a positive number of milliseconds")
-        else:
-            head.budget_s = self.lane.budget_s
         if head.headers.get("content-encoding", "identity").lower() != "identity":
             return self._refuse("unsupported_media_type", "compressed bodies are not read")
         media_type, _, parameters = head.headers.get("content-type", "application/json").partition(";")
@@ -219,10 +219,11 @@ class Site:
         """Rows that are known to end replicas are refused at sight."""
         killers = [k for k, row in enumerate(checked.parts) if lane.is_killer(row)]
         good = sorted(set(range(len(checked.parts))).difference(killers)) if killers else range(len(checked.parts))
+        add = lane.add_background if request.head.background else lane.add
         step = self.spec.batching.max_rows
         for at in range(0, len(good), step):
             some = good[at : at + step]
-            lane.add(Part(request, [checked.index[k] for k in some], [checked.parts[k] for k in some]))
+            add(Part(request, [checked.index[k] for k in some], [checked.parts[k] for k in some]))
         for k in killers:
             lane.came(1)
             Part(request, [checked.index[k]], [checked.parts[k]]).quarantine()
@@ -246,6 +247,21 @@ class Site:
         lines = [f"POST /api/feedback/{self.spec.name} HTTP/1.1", "host: admin", "connection: close"]
         request = "\r\n".join((*lines, f"content-length: {len(body)}", "", "")).encode()
         self._pass_on(connection, request + body, FEEDBACK_S)
+
+    def jobs(self, head: Head) -> Handler:
+        """The handler of whatever is about jobs."""
+        head.max_body = MOST_ROWS_BYTES
+        return self._jobs
+
+    def _jobs(self, connection: Connection, head: Head, body: bytes, started: float) -> None:
+        """Files to be answered: the admin process queues them, and starts who answers them."""
+        rest = head.path.strip("/").split("/", 2)[2:]
+        target = "/".join(("/api/jobs", self.spec.name, *rest)) + (f"?{head.query}" if head.query else "")
+        lines = [f"{head.method} {target} HTTP/1.1", "host: admin", "connection: close"]
+        if media_type := head.headers.get("content-type"):
+            lines.append(f"content-type: {media_type}")
+        request = "\r\n".join((*lines, f"content-length: {len(body)}", "", "")).encode()
+        self._pass_on(connection, request + body, JOBS_S)
 
     def _pass_on(self, connection: Connection, request: bytes, limit_s: float) -> None:
         """Let the admin process answer."""

@@ -54,7 +54,7 @@ class Head:
     """
 
     __slots__ = (
-        "budget_s", "expects", "handler", "headers", "keep_alive", "length",
+        "background", "budget_s", "expects", "handler", "headers", "keep_alive", "length",
         "max_body", "method", "path", "query", "trace", "trace_id",
     )  # fmt: skip
 
@@ -73,6 +73,7 @@ class Head:
         self.trace = parse(headers["traceparent"]) if "traceparent" in headers else None
         self.max_body = 0
         self.budget_s = 0.0
+        self.background = False
         self.handler: Handler
 
 
@@ -241,6 +242,7 @@ class Connection(asyncio.Protocol):
         "_live",
         "_only_head",
         "_rejected",
+        "_stays",
         "_unsent",
         "busy",
         "since",
@@ -257,6 +259,7 @@ class Connection(asyncio.Protocol):
         self._body = bytearray()
         self._chunks: _Chunks | None = None
         self._only_head = False
+        self._stays = True
         self._last = False
         self._rejected = False
         self._full = False
@@ -276,9 +279,10 @@ class Connection(asyncio.Protocol):
         self._live.discard(self)
 
     def eof_received(self) -> bool:
-        """A client that has said all it will say still gets its answer."""
+        """Who closes looks just like who has said all it will say. Of those that wait for an answer, only the latter announce
+        it, by ``Connection: close``; any other is gone, and what it asked need not be answered."""
         self._last = True
-        return self.busy
+        return self.busy and not self._stays
 
     @property
     def idle(self) -> bool:
@@ -385,6 +389,7 @@ class Connection(asyncio.Protocol):
         """Give a whole request to its handler. If that fails, the client hears so, and the log why."""
         self.busy = True
         self._only_head = head.method == "HEAD"
+        self._stays = head.keep_alive
         try:
             head.handler(self, head, body, self.started)
         except Exception:
