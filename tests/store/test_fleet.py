@@ -34,9 +34,9 @@ pytestmark = [
 ]
 
 ROW = {"x": 1.5, "secret": None}
-AT_ONCE = SERVICE.replace("from tenfold import (", "from tenfold import Releases\nfrom tenfold import (").replace(
-    'deadline = Deadline("10 s")',
-    'deadline = Deadline("10 s")\n    releases = Releases(steps=(), shadow_requests=0, bake="1 s")',
+STEPS = 'releases = Releases(steps=("50%",), shadow_requests=0, patience="2 s", after_patience="promote", bake="1 s")'
+IN_STEPS = SERVICE.replace("from tenfold import (", "from tenfold import Releases\nfrom tenfold import (").replace(
+    'deadline = Deadline("10 s")', f'deadline = Deadline("10 s")\n    {STEPS}'
 )
 
 
@@ -86,7 +86,7 @@ def test_a_rendered_pod_serves_what_the_store_deploys(
 ) -> None:
     """The container that is rendered for a fleet needs its arguments and the variables of its secret, and no folder: it
     answers with what is deployed, to whoever has a key."""
-    pushed = releases.push(str(write_service(tmp_path / "written", AT_ONCE)), shared.url).release
+    pushed = releases.push(str(write_service(tmp_path / "written", IN_STEPS)), shared.url).release
     deployments.deploy(pushed.name, shared.url)
     key = keys.create("laboratory", place=shared.url).text
     asked = Asked(spec=service_spec(find(tmp_path / "written")), wanted=Wanted(store_secret="tenfold", start=5.0))
@@ -118,11 +118,11 @@ def test_a_rendered_pod_serves_what_the_store_deploys(
 def test_two_servers_deploy_together_and_outlive_their_database(
     running_objects: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is deployed by anybody is answered by both; while PostgreSQL is away every request is answered, a deployment is
-    refused with the reason, and takes place on both when it is back. The record of all that is one chain."""
+    """What is deployed by anybody is answered by both, in the same steps; while PostgreSQL is away every request is answered
+    and a replica that dies is replaced; when it is back, deployments go on. The record of all that is one chain."""
     for name, value in environment(running_objects, tmp_path).items():
         monkeypatch.setenv(name, value)
-    folder = write_service(tmp_path / "written", AT_ONCE)
+    folder = write_service(tmp_path / "written", IN_STEPS)
     with postgres() as database:
         place = f"{database.create()}&blobs=s3://{BUCKET}/fleet"
         first = releases.push(str(folder), place).release
@@ -144,7 +144,7 @@ def test_two_servers_deploy_together_and_outlive_their_database(
                 kill(killed)
                 until(lambda: killed not in a.pids("replica") and a.pids("replica"), "another replica")
                 database.start()
-                write_service(folder, AT_ONCE.replace("Echoes numbers.", "Echoes numbers again."))
+                write_service(folder, IN_STEPS.replace("Echoes numbers.", "Echoes numbers again."))
                 second = releases.push(str(folder), place).release
                 deployments.deploy(second.name, place)
                 for server in servers:
@@ -152,6 +152,10 @@ def test_two_servers_deploy_together_and_outlive_their_database(
             assert set(seen) == {200}, seen
         with opened(place) as store:
             assert store.events.verify() is not None
+            done = Counter(event.what for event in store.events.list("echoes"))
+            assert (done["deploy"], done["shift"], done["promote"]) == (2, 3, 2), (
+                "one of the two decides, and both follow"
+            )
             pointer = store.pointers.get("echoes")
             assert pointer is not None
             assert pointer.release == second.id

@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 import psycopg
 import pytest
 
+from tenfold.control import stores
 from tenfold.control.stores import sealed
 from tenfold.errors import Conflict, NotFound, TenfoldError, UsageError
 from tenfold.store import Act, Store, open_store
@@ -326,6 +327,21 @@ def test_a_mistake_of_ours_names_the_store(kept: Store) -> None:
 def test_marks_are_those_of_the_library() -> None:
     """A question mark is a value, a percent sign is itself."""
     assert marked("SELECT 5 % ? WHERE a = ?") == "SELECT 5 %% %s WHERE a = %s"
+
+
+def test_it_is_taken_care_of_as_a_folder_is(mortal: Postgres, place: str, kept: Store, tmp_path: Path) -> None:
+    """``tenfold store`` and its commands work on it: what is in it, backup, restore, migration, collection."""
+    some_release(kept, tmp_path / "service")
+    about = stores.describe(place)
+    assert about.engine.startswith("PostgreSQL ")
+    assert (about.services, about.releases, about.events) == (["tumour"], 1, 1)
+    assert stores.backup(tmp_path / "backup.tar.gz", place) > 0
+    other = f"{mortal.create()}&blobs=file://{tmp_path}/other"
+    restored = stores.restore(tmp_path / "backup.tar.gz", other)
+    assert (restored.services, restored.releases, restored.events) == (["tumour"], 1, 2)
+    assert "blobs" not in restored.place
+    assert stores.migrate(other).steps == []
+    assert stores.collect(other, grace="1 h").blobs == 0
 
 
 # -- moving ----------------------------------------------------------------------------------------------------------------
