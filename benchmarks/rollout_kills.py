@@ -200,6 +200,8 @@ def run(kills: int, seed: int, roles: tuple[str, ...] = ROLES) -> Outcome:
             for k in range(kills):
                 role = roles[k % len(roles)] if k < len(roles) else dice.choice(roles)
                 outcome.broken += one(server, store, 2 - k % 2, role, dice, outcome)
+                if outcome.broken:
+                    break
         outcome.answered = server.answered
     return outcome
 
@@ -221,7 +223,9 @@ def one(server: Server, store: Path, number: int, role: str, dice: Random, outco
         if rollout.ended is not None:
             break
         if time.monotonic() - began > PATIENCE_S:
-            return [f"after the end of a {role} deployment {rollout.id} stays {rollout.state}"]
+            said = deployments.progress("killed", str(store))[0].said
+            log = (store / "server.log").read_text("utf-8")[-2000:]
+            return [f"after the end of a {role} the rollout stays {rollout.state}: {said}; the server says: {log}"]
         time.sleep(0.1)
     outcome.slowest_s = max(outcome.slowest_s, time.monotonic() - began)
     outcome.ended[rollout.state] += 1

@@ -30,10 +30,12 @@ def test_a_release_takes_over_and_back_without_losing_a_request(tmp_path: Path, 
         assert server.ask("/multiply/predict", {"x": 1}).status == 404
         deploy("@1", store)
         assert server.ask("/predict", {"x": 1}).json["output"] == {"y": 2.0, "times": 2}
+        until(lambda: state(store) == "promoted", "the end of the first")
         with Clients(server) as clients:
             deploy("@2", store)
             until(lambda: 3 in {times for _, times in list(clients.answers)}, "an answer of the second")
             assert server.ask("/predict", {"x": 1}).json["output"]["times"] == 3
+            until(lambda: events(store)[-1] == "bake", "the bake")
             deployments.wait(deployments.rollback("multiply", str(store), why="it is wrong"), 60)
             assert server.ask("/predict", {"x": 1}).json["output"]["times"] == 2
         assert clients.wrong == []

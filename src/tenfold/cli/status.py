@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from tenfold.cli import screen
+from tenfold.cli.store import store_option
 from tenfold.control import servers
 
 LEAK_RATIO = 0.01
@@ -15,13 +18,19 @@ SIGNS = {"met": "●", "ok": "●", "open": "○", "broken": "!"}
 
 @click.command()
 @click.argument("url", default=servers.ADMIN)
+@click.option("--access", default="", metavar="KEY", envvar="TENFOLD_KEY", help="A key of the server; or TENFOLD_KEY.")
+@store_option
 @screen.json_option
-def status(url: str, as_json: bool) -> None:
+def status(url: str, access: str, place: str, as_json: bool) -> None:
     """Show every service of the server whose admin address is URL, a line each, worst first.
 
-    The admin address is http://127.0.0.1:8001 unless the server was started with another --admin-port.
+    The admin address is http://127.0.0.1:8001 unless the server was started with another --admin-port. With --store, show
+    what a store deploys, whether or not a server runs: what answers, what is on its way, who changed code and model last.
     """
-    services = servers.status(url)
+    if click.get_current_context().get_parameter_source("place") is ParameterSource.COMMANDLINE:
+        show_standings(place, as_json)
+        return
+    services = servers.status(url, access)
     if as_json:
         screen.print_json({"services": services})
         return
@@ -29,6 +38,10 @@ def status(url: str, as_json: bool) -> None:
     for service in services:
         state = servers.mark(service)
         click.echo(f"{screen.paint(SIGNS[state], screen.MARKS[state])}  {line(service, width)}")
+        for said in under_way(service.get("releases") or {}):
+            click.echo(f"   {'':<{width}}  {said}")
+        if decided := scaled(service):
+            click.echo(f"   {'':<{width}}  {decided}")
     if not services:
         click.echo("no service is running · tenfold serve SERVICE starts one")
 
@@ -41,6 +54,49 @@ def line(service: dict[str, Any], width: int) -> str:
     marks = "".join(SIGNS[answer] for answer in service["answers"])
     ready = "" if service["ready"] else f"   not ready: {service.get('trouble') or 'no replica is loaded'}"
     return f"{name}{rate(service['rows_per_s']):>8} rows/s   {late:<22} {replicas:<12} {marks}{ready}{growth(service)}"
+
+
+def under_way(known: dict[str, Any]) -> Iterator[str]:
+    """The release that is on its way, what can be done about it, and whether automatic deployments wait."""
+    if rollout := known.get("rollout"):
+        yield f"{rollout['release']} {rollout['state']}, {rollout['percent']:g} %: {rollout['said']}"
+        if rollout["fix"]:
+            yield f"fix: {rollout['fix']}"
+    if held := known.get("held"):
+        yield f"held since {held['who']} took a release back: {held['why']} · tenfold resume"
+
+
+def show_standings(place: str, as_json: bool) -> None:
+    """What a store deploys: what answers, what is on its way, who changed code and model last."""
+    from tenfold.control import deployments
+
+    standings = deployments.standings(place)
+    if as_json:
+        screen.print_json({"services": [{"name": name, **known} for name, known in standings.items()]})
+        return
+    width = max(map(len, standings), default=0)
+    for name, known in standings.items():
+        changes = known.get("changes", {})
+        said = [
+            f"{part} {changes[part]['at'][:10]} by {changes[part]['who']}"
+            for part in ("code", "model")
+            if part in changes
+        ]
+        number = f"@{known['release'].partition('@')[2]}" if "release" in known else "nothing deployed"
+        click.echo(f"{screen.paint(SIGNS['met'], 'green')}  {name:<{width}}  {number}  {', '.join(said)}".rstrip())
+        for line in under_way(known):
+            click.echo(f"   {'':<{width}}  {line}")
+    if not standings:
+        click.echo("no releases · tenfold push SERVICE makes the first one")
+
+
+def scaled(service: dict[str, Any]) -> str:
+    """The last decision about its replicas, and what stands in its way now."""
+    known = service.get("scaling") or {}
+    decisions = known.get("decisions") or []
+    if known.get("limit"):
+        return f"scaling: {known['because']}"
+    return f"scaled {decisions[-1]['at'][:16].replace('T', ' ')} UTC: {decisions[-1]['because']}" if decisions else ""
 
 
 def growth(service: dict[str, Any]) -> str:

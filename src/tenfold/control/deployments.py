@@ -177,6 +177,16 @@ def standing(store: Store, service: str) -> dict[str, Any]:
     }
 
 
+def standings(place: str = "") -> dict[str, dict[str, Any]]:
+    """How it stands with the releases of each service of a store; empty for one of which none was deployed."""
+    with opened(place) as store:
+        found = {service: standing(store, service) for service in store.releases.services()}
+        for service in [service for service, about in found.items() if not about]:
+            under_way = store.rollouts.open(service)
+            found[service] = {"rollout": as_object(_progress(store, under_way))} if under_way else {}
+        return found
+
+
 def as_object(at: Progress) -> dict[str, Any]:
     """How far a rollout is, for a program."""
     return {
@@ -289,7 +299,9 @@ def _ask(store: Store, service: str, what: str, why: str) -> Rollout:
         state = "rolled_back" if untouched else rollout.state
         act = Act(who(), HOLD if what == "rollback" else what, why or "it was asked for")
         try:
-            return store.rollouts.change(rollout, state, act, detail={**rollout.detail, "asked": what}, ended=untouched)
+            return store.rollouts.change(
+                rollout, state, act, detail={**rollout.detail, "asked": what, "asked_by": act.who}, ended=untouched
+            )
         except Conflict:  # it took a step at that moment
             time.sleep(LOOK_S / 10)
     raise Conflict(f"the rollout of {service} changes all the time", "try again")

@@ -350,7 +350,8 @@ class Deployer:
                 self._point(rollout, rollout.to, act._replace(who=rollout.who), lease)
                 return
             if isinstance(action, RollBack) and seen.promoted and rollout.from_:
-                self._point(rollout, rollout.from_, act._replace(what="turn back"), lease)
+                by = rollout.detail.get("asked_by", self._who)
+                self._point(rollout, rollout.from_, act._replace(who=by, what="turn back"), lease)
             self._change(course, state.stage, act, lease, state=state, last=said, ended=outcome != "running")
 
     def _point(self, rollout: Rollout, release: str, act: Act, lease: Lease) -> None:
