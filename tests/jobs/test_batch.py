@@ -35,10 +35,10 @@ class Job:
         self.folder = folder
         self.service = service(folder / "doubled")
 
-    def begin(self, *arguments: object, **options: Any) -> subprocess.Popen[str]:
+    def begin(self, *arguments: object, service: str = "doubled", **options: Any) -> subprocess.Popen[str]:
         """Start ``tenfold batch doubled ARGUMENTS`` in the folder."""
         return subprocess.Popen(
-            [*COMMAND, "doubled", *map(str, arguments)],
+            [*COMMAND, service, *map(str, arguments)],
             cwd=self.folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -313,6 +313,20 @@ def test_a_changed_input_is_refused(job: Job) -> None:
     _, err = job.run("in.parquet", "-o", "out", code=5)
     assert "in.parquet has changed since" in err
     assert digests(job.folder / "out") == before
+
+
+def test_a_release_of_a_store_answers_by_its_name(job: Job) -> None:
+    """NAME@N is what was pushed, whatever has become of the folder."""
+    job.input(60)
+    tenfold = [sys.executable, "-m", "tenfold"]
+    push = [*tenfold, "push", "doubled", "--store", "store", "--json"]
+    pushed = json.loads(subprocess.run(push, cwd=job.folder, check=True, capture_output=True).stdout)
+    (job.service / "service.py").write_text("raise ValueError('work in progress')")
+    job.run("in.parquet", "-o", "release", "--store", "store", service="doubled@1")
+    assert json.loads((job.folder / "release" / "summary.json").read_bytes())["release"] == pushed["id"]
+    assert len(read(job.folder / "release")) == 60
+    _, err = job.run("in.parquet", "-o", "other", "--store", "store", service="doubled@7", code=4)
+    assert "doubled has no release '7'" in err
 
 
 def test_rows_may_have_an_id_of_their_own(job: Job) -> None:

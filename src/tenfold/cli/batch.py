@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tenfold.cli import screen
+from tenfold.cli.store import store_option
 from tenfold.errors import UsageError
 
 if TYPE_CHECKING:
@@ -46,16 +47,19 @@ MOST_NAMED = 8
 @click.option("--access", default="", metavar="KEY", envvar="TENFOLD_KEY", help="A key of the server; or TENFOLD_KEY.")
 @click.option("--env", default="", help="Options of this environment in tenfold.toml.")
 @click.option("--dry-run", is_flag=True, help="Validate every row; answer none and write nothing.")
+@store_option
 @screen.json_option
 def batch(out: str | None, keep: str, reference: str | None, dry_run: bool, as_json: bool, **options: Any) -> None:
     """Answer the rows of files by a SERVICE, on the very path of a request.
 
-    INPUT is .parquet, .arrow, .csv, .ndjson, a folder of these or of pictures, a glob or s3://…; text may be compressed
-    (.gz .zst .bz2). FOLDER gets part-*.parquet in the order of the input, quarantine/ with every row that has no answer and
-    why, manifest.jsonl and a summary. Whatever interrupts it, the same command goes on where it was.
+    SERVICE is a folder, file.py:Class, or NAME@N of a store. INPUT is .parquet, .arrow, .csv, .ndjson, a folder of these or
+    of pictures, a glob or s3://…; text may be compressed (.gz .zst .bz2). FOLDER gets part-*.parquet in the order of the
+    input, quarantine/ with every row that has no answer and why, manifest.jsonl and a summary. Whatever interrupts it, the
+    same command goes on where it was.
 
     Exits with 6 where more rows are bad than --max-bad allows, and with 3 where none could be answered.
     """
+    options["store"] = options.pop("place")
     if out is None and not dry_run:
         raise UsageError("where shall the answers go?", "-o FOLDER; or --dry-run, which validates only")
     if out is not None and "://" in out:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -15,9 +16,11 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 import msgspec
 
+from tenfold import environment as environments
 from tenfold.config import environment, single_threaded
 from tenfold.contract.form import Form, leaves
 from tenfold.control.job_page import render_page
+from tenfold.control.stores import opened, within
 from tenfold.errors import NotFound, UsageError
 from tenfold.formats.dialect import Dialect
 from tenfold.formats.opening import absent, kept, open_files, unused
@@ -32,8 +35,9 @@ from tenfold.jobs.manifest import Job
 from tenfold.jobs.run import Counted, Input, Progress, Run, Stopped
 from tenfold.jobs.summary import Summary, summarise
 from tenfold.jobs.tasks import Setup
-from tenfold.jobs.workers import Pool
+from tenfold.jobs.workers import Pool, worker
 from tenfold.spec import Spec
+from tenfold.store.naming import resolve
 from tenfold.units import seconds
 
 if TYPE_CHECKING:
@@ -52,7 +56,7 @@ class Plan:
     ``max_bad`` are shares and counts ("1%", "1000"), ``timeout`` is the time for a block of rows, ``workers`` 0 is as many as
     there are cores (and 4 at the most), ``delimiter`` "" that of the file's name. ``reference`` is the table that the model
     was trained on, if the input is to be held against it. ``on`` is "ray" for the machines of a Ray cluster; ``through``
-    is the URL of a live service that answers, and ``access`` a key for it.
+    is the URL of a live service that answers, and ``access`` a key for it. ``store`` is where a release is looked for.
     """
 
     service: str
@@ -76,6 +80,7 @@ class Plan:
     on: str = ""
     through: str = ""
     access: str = ""
+    store: str = ""
 
     @property
     def parts(self) -> str:
@@ -116,13 +121,13 @@ class Batch:
         self.plan = plan
         self._budget = budget_of(plan.max_bad)
         timeout_s = _seconds(plan.timeout)
-        service = _resolved(plan.service)
+        service, python = _resolved(plan)
         if plan.reference is not None and not plan.reference.exists():
             raise NotFound(f"there is no file {plan.reference}", "check the path after --reference")
         files = _outside(find(plan.inputs), plan.out)
         dialect = plan.dialect(files)
         with ExitStack() as opened:
-            pool = _workers(plan, service, timeout_s)
+            pool = _workers(plan, service, python, timeout_s)
             opened.callback(pool.close)
             self.workers = pool.count
             self.spec = pool.start()
@@ -195,7 +200,7 @@ class Batch:
         )
 
 
-def _workers(plan: Plan, service: str, timeout_s: float) -> Pool | Cluster:
+def _workers(plan: Plan, service: str, python: str, timeout_s: float) -> Pool | Cluster:
     """Where the job is answered: by processes here, which may ask a live service, or on the machines of a cluster."""
     env, through = environment(plan.env), bool(plan.through)
     if through and plan.dry_run:
@@ -207,18 +212,28 @@ def _workers(plan: Plan, service: str, timeout_s: float) -> Pool | Cluster:
 
         return Cluster(service, env, plan.workers, timeout_s, through=through)
     count = plan.workers or (1 if through else min(_cores(), MOST_WORKERS))
-    return Pool(service, env, count, timeout_s, single_threaded(), time.monotonic, through=through)
+    command = worker(service, env, through=through, python=python)
+    return Pool(command, count, timeout_s, single_threaded(), time.monotonic)
 
 
-def _resolved(service: str) -> str:
-    """Where the service is: a folder or a file, for the time being."""
-    if service.startswith(("http://", "https://")):
+def _resolved(plan: Plan) -> tuple[str, str]:
+    """The folder or file of the service, and the interpreter that has its libraries. An existing path beats a name."""
+    name = plan.service
+    if name.startswith(("http://", "https://")):
         raise UsageError(
-            f"{service} is a running service, and a job needs its contract", f"name its folder, and --through {service}"
+            f"{name} is a running service, and a job needs its contract", f"name its folder, and --through {name}"
         )
-    if not Path(service).exists() and not Path(service.rpartition(":")[0]).is_file():
-        raise NotFound(f"there is no folder or file {service}", "name a folder with a service.py, or file.py:Class")
-    return service
+    if Path(name).exists() or Path(name.rpartition(":")[0]).is_file():
+        return name, sys.executable
+    try:
+        with opened(plan.store, name) as store:
+            release = resolve(store, within(store, name))
+            return str(store.materialise(release).absolute()), str(environments.python_of(store, release))
+    except NotFound as error:
+        raise NotFound(
+            f"there is no folder or file {name}, and {error.message}",
+            "name a folder with a service.py, file.py:Class, or NAME@N of a store (--store URL)",
+        ) from None
 
 
 def _outside(files: Sequence[File], out: Path | None) -> list[File]:

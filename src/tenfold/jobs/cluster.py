@@ -26,7 +26,8 @@ from tenfold.errors import Conflict, TenfoldError, UsageError
 from tenfold.formats.shards import pack
 from tenfold.jobs.line import contents, parcel_of
 from tenfold.jobs.tasks import Setup, Task
-from tenfold.jobs.workers import QUEUED, Done, Ended, Pool, Sent
+from tenfold.jobs.workers import QUEUED, Done, Ended, Pool, Sent, worker
+from tenfold.service.manifest import RELEASED
 from tenfold.spec import Spec
 
 LOST = "its machine, or Ray's process there, is gone"
@@ -48,7 +49,7 @@ class Member:
         with tarfile.open(fileobj=io.BytesIO(folder)) as packed:
             packed.extractall(self._home.name, filter="data")
         service = str(Path(self._home.name, "service", name))
-        self._pool = Pool(service, env, 1, timeout_s, single_threaded(), time.monotonic, through=through)
+        self._pool = Pool(worker(service, env, through=through), 1, timeout_s, single_threaded(), time.monotonic)
 
     def start(self) -> Reply:
         """Load the service, and say what it declares."""
@@ -217,6 +218,8 @@ def pack_folder(service: str) -> tuple[bytes, str]:
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w", dereference=True) as tar:
         tar.add(folder, "service", filter=lambda one: None if Path(one.name).name in LEFT_OUT else one)
+        if (folder / RELEASED).is_file():  # or it would be another release there
+            tar.add(folder / RELEASED, f"service/{RELEASED}")
     return packed.getvalue(), name
 
 

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -68,24 +68,25 @@ class Hand:
     overdue: bool = False
 
 
+def worker(service: str, env: str, *, through: bool = False, python: str = sys.executable) -> list[str]:
+    """The command of a worker; ``through``: a live service answers, and no model is loaded."""
+    return [python, "-m", "tenfold", "worker", service, "--env", env, *(["--through"] if through else [])]
+
+
 class Pool:
-    """``count`` workers of a service. ``timeout_s`` is how long a block of rows, or a piece that is probed, may take."""
+    """``count`` processes of a ``command`` (see ``worker``). ``timeout_s`` is how long a block of rows, or a piece that is
+    probed, may take."""
 
     def __init__(
         self,
-        service: str,
-        env: str,
+        command: Sequence[str],
         count: int,
         timeout_s: float,
         environment: Mapping[str, str],
         clock: Callable[[], float],
-        *,
-        through: bool = False,
     ) -> None:
-        """``through``: a live service answers, and no model is loaded."""
         self.count = count
-        self._command = [sys.executable, "-m", "tenfold", "worker", service, "--env", env]
-        self._command += ["--through"] if through else []
+        self._command = command
         self._timeout_s = timeout_s
         self._environment = environment
         self._clock = clock

@@ -131,6 +131,8 @@ class Front:
                 return next(iter(self.sites.values())).resolve(head, "predict")
             case [name] if name in self.sites:
                 return self.sites[name].resolve(head, "")
+            case [name, "jobs", *_] if name in self.sites:
+                return self.sites[name].jobs(head)
             case [name, what] if name in self.sites:
                 return self.sites[name].resolve(head, what)
         return self._unknown
@@ -402,6 +404,8 @@ class Front:
 
 def _scope(head: Head) -> Scope | Literal[""]:
     """What a request wants to do: to read pages, health and contracts is nobody's secret."""
+    if head.path.strip("/").split("/")[1:2] == ["jobs"]:
+        return "predict"
     if head.method in ("GET", "HEAD", "OPTIONS"):
         return ""
     return "feedback" if head.path.rstrip("/").endswith("/feedback") else "predict"
