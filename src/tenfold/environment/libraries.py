@@ -52,16 +52,17 @@ def frozen() -> str:
 
 
 def resolved(asked: Iterable[Library]) -> dict[str, Library]:
-    """What runs here of the libraries asked for, and of those that these need; as asked where it is not installed."""
+    """What runs here of the libraries asked for, and of those that these need; as asked where another version is pinned than
+    the one that runs here, or it is not installed."""
     found: dict[str, Library] = {}
     waiting = list(asked)
     while waiting:
         wanted = waiting.pop()
         if wanted.name in found:
             continue
-        here = _installed(wanted.name)
-        if here is None:
-            if wanted.version.startswith("=="):
+        here, is_pinned = _installed(wanted.name), wanted.version.startswith("==")
+        if here is None or (is_pinned and wanted.version != f"=={here.version}"):
+            if is_pinned:
                 found[wanted.name] = wanted
             continue
         found[wanted.name] = Library(wanted.name, f"=={here.version}", wanted.hashes)
