@@ -221,11 +221,13 @@ def test_memory_and_processors_are_asked_for() -> None:
 
 def test_a_shared_store_decides_by_itself() -> None:
     """Servers on one store serve what it deploys, step by step, with its keys; the URL comes from the secret."""
-    found = rendered(WAYS["store"])
+    found = rendered(replace(WAYS["store"], measured=Measured(240.0, 4.0, 2**30)))
     deployment, policy = of_kind(found, "Deployment"), of_kind(found, "NetworkPolicy")
     assert deployment is not None
     assert policy is not None
     container = deployment["spec"]["template"]["spec"]["containers"][0]
+    volumes = {one["name"]: one["emptyDir"]["sizeLimit"] for one in deployment["spec"]["template"]["spec"]["volumes"]}
+    assert volumes == {"scratch": "4570Mi", "notes": "1191Mi"}, "three releases of a gigabyte are served from there"
     assert container["args"][:2] == ["serve", "tumour-check"]
     assert "--anonymous" not in container["args"]
     assert [one["secretRef"]["name"] for one in container["envFrom"]] == ["tenfold", "lab"]

@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from tenfold.render.asked import Asked, whole
-from tenfold.render.sizes import PRE_STOP_S, PROBE_S, drain_delay_s, grace_s, resources, scratch, startup_failures
+from tenfold.render.sizes import (
+    PRE_STOP_S,
+    PROBE_S,
+    drain_delay_s,
+    grace_s,
+    resources,
+    room,
+    scratch_bytes,
+    startup_failures,
+)
 from tenfold.units import duration
 
 USER = 10001  # of the image; no user of any node
@@ -71,8 +80,8 @@ def pod(asked: Asked, container: str) -> Document:
         ],
         "containers": [_container(asked, container)],
         "volumes": [
-            {"name": "scratch", "emptyDir": {"sizeLimit": "1Gi"}},
-            {"name": "notes", "emptyDir": {"sizeLimit": scratch(asked.spec.drift.keep_at_most_bytes)}},
+            {"name": "scratch", "emptyDir": {"sizeLimit": room(scratch_bytes(asked))}},
+            {"name": "notes", "emptyDir": {"sizeLimit": room(asked.spec.drift.keep_at_most_bytes)}},
         ],
     }
 

@@ -22,6 +22,7 @@ SLOWER = 4  # times that a start may take what was measured: a busy node, a cold
 BESIDE_MILLICORES = 100  # of the supervisor and the admin process
 ROWS_PER_MILLICORE = 25  # that a front reads, decides on and answers
 BESIDE_BYTES = 512 * 2**20  # of all processes, without the model
+SCRATCH_BYTES = 2**30
 LOADED = 4  # times its file that a model takes in memory, with what its libraries make of it
 MEBIBYTE = 2**20
 
@@ -72,7 +73,12 @@ def memory_bytes(asked: Asked) -> int:
     return BESIDE_BYTES + LOADED * asked.measured.model_bytes
 
 
-def scratch(size_bytes: int) -> str:
+def scratch_bytes(asked: Asked) -> int:
+    """What a pod may write beside its journal: with a store, the releases that it serves from, three at a time."""
+    return SCRATCH_BYTES + (3 * asked.measured.model_bytes if asked.wanted.store_secret else 0)
+
+
+def room(size_bytes: int) -> str:
     """A size as Kubernetes writes it, with some room."""
     return f"{math.ceil(1.1 * size_bytes / MEBIBYTE) + 64}Mi"
 

@@ -87,7 +87,8 @@ class PostgreSQL:
         self._depth = 1
         try:
             yield
-            self._commit(number)
+            with self._told():
+                self._commit(number)
         except BaseException:
             self._roll_back()
             raise
