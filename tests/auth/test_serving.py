@@ -9,8 +9,10 @@ import pytest
 
 from tenfold.control import keys
 from tenfold.store.opening import checkpoint, open_store
+from tests.cli.conftest import Run, run
 from tests.server.running import launch, serve, until, write_service
 
+__all__ = ["run"]
 pytestmark = pytest.mark.slow
 
 ROW = {"x": 1, "wish": "echo", "level": 0.5, "secret": None}
@@ -28,7 +30,7 @@ def bearer(created: keys.Created) -> dict[str, str]:
     return {"authorization": f"Bearer {created.text}"}
 
 
-def test_where_others_reach_a_server_it_asks_for_keys(tmp_path: Path) -> None:
+def test_where_others_reach_a_server_it_asks_for_keys(tmp_path: Path, run: Run) -> None:
     """Predictions and the admin's pages need a key of their scope; health and the contract are open, and a key that is
     made, revoked or runs out counts within moments, also on a connection that has been let in before."""
     folder = write_service(tmp_path / "echoes")
@@ -54,6 +56,10 @@ def test_where_others_reach_a_server_it_asks_for_keys(tmp_path: Path) -> None:
         browser = {"authorization": f"Basic {person}"}
         assert server.ask("/", headers=browser, port=admin).status == 200
         assert server.ask("/", {}, browser, port=admin).status == 401  # a page elsewhere might make it ask for that
+        url = f"http://127.0.0.1:{admin}"
+        assert run("status", url).code == 2
+        assert "asks for a key" in run("status", url).err
+        assert "echoes" in run("status", url, "--access", watching["authorization"].partition(" ")[2]).out
 
         later = bearer(keys.create("later", ["predict"], expires="3 s", place=store))
         until(lambda: server.ask(PREDICT, ROW, later).status == 200, "a new key")
