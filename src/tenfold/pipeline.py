@@ -140,6 +140,8 @@ class Pipeline:
             fallbacks=checked.fallbacks,
             seconds=tally.seconds,
             waited_s=tally.waited_s,
+            given=checked.rows,
+            given_index=checked.index,
         )
 
     def answer(self, checked: Checked) -> Answer:

@@ -238,7 +238,8 @@ class Checked(Struct, frozen=True, gc=False, eq=False):
 class Answer(Struct, frozen=True, gc=False, eq=False):
     """What the pipeline made of ``total`` rows. ``outputs`` row k answers row ``index[k]``; the rest is in ``violations``.
 
-    ``violations`` may carry the codes ``model_failed`` and ``output_invalid``, which are the service's own fault.
+    ``given`` are the rows as the model got them, pictures decoded, and ``given_index`` where these stood; None where nobody
+    kept them. ``violations`` may carry the codes ``model_failed`` and ``output_invalid``, which are the service's own fault.
     ``seconds`` is the time of each stage (validate, preprocess, model, postprocess); ``waited_s`` is how much of that the
     service's own code spent waiting for a file, a network or a lock.
     """
@@ -253,6 +254,8 @@ class Answer(Struct, frozen=True, gc=False, eq=False):
     fallbacks: Mapping[int, str] = {}
     seconds: Mapping[str, float] = {}
     waited_s: float = 0.0
+    given: Rows | None = None
+    given_index: Array | None = None
 
 
 def refused(violations: Iterable[Violation], total: int) -> NDArray[np.bool_]:

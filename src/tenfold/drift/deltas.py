@@ -65,7 +65,7 @@ class Tally:
         self._clock = clock
         self._seed = np.uint64(seed)
         self._send = send
-        self._waiting: list[tuple[float, Rows, Rows]] = []
+        self._waiting: list[tuple[float, Rows, Rows, Floats]] = []
         self._number = seed
         self._shift = 0
         self._second, self._second_rows = clock(), 0
@@ -108,7 +108,8 @@ class Tally:
         self._number += 1
         if self._shift and (self._number * GOLDEN & MASK) >> (64 - self._shift):
             return
-        self._waiting.append((now, _bare(rows if n == len(rows) else rows.take(answer.index)), _bare(answer.outputs)))
+        rows = _answered(rows, answer)
+        self._waiting.append((now, _bare(rows), _bare(answer.outputs), self._reader.pictures(rows)))
         self.pending += n
         if self.pending >= MOST_PENDING:
             self.count()
@@ -123,9 +124,9 @@ class Tally:
         """Count what was put aside."""
         if not self._waiting:
             return
-        times, rows, answers = zip(*self._waiting, strict=True)
+        times, rows, answers, pictures = zip(*self._waiting, strict=True)
         self._waiting, self.pending = [], 0
-        block = self._reader.block(Rows.concatenate(rows), Rows.concatenate(answers))
+        block = self._reader.block(Rows.concatenate(rows), Rows.concatenate(answers), np.concatenate(pictures))
         if self._counter is not None:
             self._counter.add(block.values, block.missing)
         self._choose(block.values, np.repeat(times, [len(some) for some in rows]))
@@ -164,6 +165,14 @@ class Tally:
         self._answered, self._fresh = 0, []
         self._known = np.zeros(0, dtype=np.uint64)
         self._below = np.uint64(MASK)
+
+
+def _answered(rows: Rows, answer: Answer) -> Rows:
+    """The rows that got an answer, as the model got them where that is known."""
+    given, index = (rows, answer.index) if answer.given is None else (answer.given, answer.index)
+    if answer.given is not None and answer.given_index is not None:
+        index = answer.given_index.searchsorted(answer.index)
+    return given if len(index) == len(given) else given.take(index)
 
 
 def _bare(rows: Rows) -> Rows:

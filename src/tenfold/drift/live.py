@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tenfold.contract.form import Field as Declared
-from tenfold.contract.form import Form, leaves
+from tenfold.contract.form import Form, ImageForm, leaves
 from tenfold.drift.columns import Column, Floats, Role, named_column
+from tenfold.drift.pictures import names_of, numbers_of
 from tenfold.layout import Column as Field
 from tenfold.layout import Layout
 from tenfold.rows import Array, Rows
@@ -23,13 +24,22 @@ TRUTHS = ("false", "true")
 def watched(given: Form, answered: Form) -> list[Column]:
     """The columns that rows are compared by, before a reference has given bins to those of numbers.
 
-    Keys, and what is Private, are left out; so are text, lists, tensors and pictures, which have no bins.
+    Keys, and what is Private, are left out; so are text, lists and tensors, which have no bins. A picture is watched by how
+    bright its channels are.
     """
     asked = [_column(wire, field, "input") for wire, field in _comparable(given)]
+    for wire, image in pictures_of(given).items():
+        asked += [Column(name=name, kind="number", edges=(0.0,)) for name in names_of(wire, image)]
     names = {column.name for column in asked}
     said = [(wire, field) for wire, field in _comparable(answered) if wire not in names]
     score = _score(said)
     return asked + [_column(wire, field, "score" if wire == score else "prediction") for wire, field in said]
+
+
+def pictures_of(form: Form) -> dict[str, ImageForm]:
+    """The pictures of a contract, and how each becomes an array, by wire name."""
+    found = ((wire, field) for _, wire, _, field in leaves(form.fields))
+    return {wire: field.image for wire, field in found if field.image is not None and not field.private}
 
 
 def _comparable(form: Form) -> list[tuple[str, Declared]]:
@@ -118,20 +128,40 @@ class Reader:
     Columns that the contract does not have stay missing: a profile may know more than is served.
     """
 
-    def __init__(self, columns: Sequence[Column], given: Layout, answered: Layout) -> None:
+    def __init__(
+        self,
+        columns: Sequence[Column],
+        given: Layout,
+        answered: Layout,
+        pictures: Mapping[str, ImageForm] | None = None,
+    ) -> None:
+        """``pictures`` are those of the contract (see ``pictures_of``)."""
+        places = {column.name: k for k, column in enumerate(columns)}
+        self._pictures = pictures or {}
+        names = [name for wire, image in self._pictures.items() for name in names_of(wire, image)]
+        self._picture_columns = [k for k, name in enumerate(names) if name in places]
+        self._picture_places = [places[name] for name in names if name in places]
         self._given = Side(columns, given, answers=False)
         self._answered = Side(columns, answered, answers=True)
         self._absent = np.ones(len(columns), dtype=bool)
         self._absent[[*self._given.places, *self._answered.places]] = False
 
-    def block(self, rows: Rows, answers: Rows) -> Block:
-        """The block of rows and their answers, which are as many."""
+    def pictures(self, rows: Rows) -> Floats:
+        """What is watched of the decoded pictures of rows (n, p), which need not be kept."""
+        found = [numbers_of(rows[wire], wire, image) for wire, image in self._pictures.items()]
+        return np.concatenate(found, axis=1) if found else np.zeros((len(rows), 0))
+
+    def block(self, rows: Rows, answers: Rows, pictures: Floats | None = None) -> Block:
+        """The block of rows and their answers, which are as many; and of what ``pictures`` said of them before."""
         values = np.full((len(rows), len(self._absent)), np.nan)
         missing = np.empty(values.shape, dtype=bool)
         missing[:] = self._absent
         block = Block(values, missing)
         self._given.fill(block, rows)
         self._answered.fill(block, answers)
+        if pictures is not None and self._picture_places:
+            values[:, self._picture_places] = pictures[:, self._picture_columns]
+            missing[:, self._picture_places] = np.isnan(pictures[:, self._picture_columns])
         return block
 
 

@@ -14,6 +14,7 @@ from tenfold.drift.columns import Column, Floats, Ints, cells_of
 from tenfold.drift.counting import Counter, Counts
 from tenfold.drift.joint import Projection
 from tenfold.drift.performance import Outcomes, Task, Truth, count
+from tenfold.drift.pictures import from_picture
 from tenfold.drift.profile import Profile, Window, fields_of, split
 from tenfold.drift.sampling import Sample, mix
 from tenfold.drift.tables import Facts, Raw, describe
@@ -61,6 +62,8 @@ def _binned(known: Known) -> tuple[list[tuple[int, Column]], list[str]]:
             found.append((k, column))
             continue
         values = known.values[:, k]
+        if from_picture(column.name) and not np.isfinite(values).any():
+            continue
         facts = Facts()
         facts.see(Raw.of_numbers(values))
         made = describe(column.name, values[:: len(values) // SAMPLED + 1], facts, column.role)
@@ -145,6 +148,8 @@ def _projection(live: Profile, training: Profile) -> Projection | None:
 
 
 def as_trained(columns: Sequence[Column], training: Sequence[Column]) -> list[Column]:
-    """The columns to compare by: of what came in, those of the training with their bins; of what was answered, all."""
+    """The columns to compare by: of what came in, those of the training with their bins, and pictures, which its table does
+    not have decoded; of what was answered, all."""
     by_name = {column.name: column for column in training if column.role == "input"}
-    return [by_name.get(c.name, c) for c in columns if c.role != "input" or c.name in by_name]
+    kept = (c for c in columns if c.role != "input" or c.name in by_name or from_picture(c.name))
+    return [by_name.get(column.name, column) for column in kept]

@@ -17,7 +17,7 @@ from tenfold.contract.form import layout_of
 from tenfold.drift.columns import Column
 from tenfold.drift.deltas import WINDOW_S, Delta, Tally
 from tenfold.drift.folder import folder_of, profile_in, replace, spool_in
-from tenfold.drift.live import Reader, watched
+from tenfold.drift.live import Reader, pictures_of, watched
 from tenfold.drift.profile import Profile, pack, unpack
 from tenfold.rows import Answer, Rows
 from tenfold.spec import Spec
@@ -39,9 +39,10 @@ class Counting:
         self._own, self._told = secrets.token_hex(6), 0
         columns = watched(spec.input, spec.output)
         given, answered = layout_of(spec.input), layout_of(spec.output)
+        pictures = pictures_of(spec.input)
 
         def read(some: Sequence[Column]) -> Reader:
-            return Reader(some, given, answered)
+            return Reader(some, given, answered, pictures)
 
         window_s, seed = spec.drift.window_s or WINDOW_S, secrets.randbits(64)
         self._tally = Tally(columns, read, window_s, clock, seed, self._leave) if columns else None
