@@ -18,7 +18,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from pyarrow import csv
+from pyarrow import csv, parquet
 
 from tests.jobs.making import content, digests, read, rows, service, write
 
@@ -236,6 +236,21 @@ def test_a_row_that_kills_is_put_aside(job: Job) -> None:
         (123, "quarantined", "the model's process ended: signal SIGKILL"),
         (234, "quarantined", "the model's process ended: exit code 3"),
     ]
+
+
+@pytest.mark.parametrize(("value", "code"), [(500.0, "out_of_range"), (88.0, "model_failed")])
+def test_one_bad_row_in_a_million_costs_itself(job: Job, value: float, code: str) -> None:
+    """999,999 answers, and one row put aside with its place and its reason."""
+    good, bad = rows(10_000), rows(10_000, x={7_777: value})
+    with parquet.ParquetWriter(job.folder / "in.parquet", good.schema) as file:
+        for k in range(100):
+            file.write_table(bad if k == 70 else good)
+    out, _ = job.run("in.parquet", "-o", "out", "--json")
+    assert (json.loads(out)["answered"], json.loads(out)["codes"]) == (999_999, {code: 1})
+    [aside] = (job.folder / "out" / "quarantine").iterdir()
+    told = json.loads(aside.read_bytes())
+    assert (told["row"], told["reasons"][0]["code"], told["data"]["code"]) == (707_777, code, "c7777")
+    assert sum(parquet.read_metadata(part).num_rows for part in (job.folder / "out").glob("part-*")) == 999_999
 
 
 def test_a_process_that_ends_once_blames_no_row(job: Job) -> None:
