@@ -42,16 +42,16 @@ class Panel(NamedTuple):
 def dashboard(spec: Spec) -> dict[str, Any]:
     """What Grafana imports; it asks for the data source."""
     panels: list[dict[str, Any]] = []
-    x = y = 0
+    y = 0
     for title, group in _rows(selector(spec)):
         panels.append({"id": len(panels) + 1, "type": "row", "title": title, "gridPos": _place(0, y, WIDTH, 1)})
-        x, y = 0, y + 1
-        for panel in group:
-            height = 4 if panel.kind == "stat" else 8
-            panels.append(_panel(panel, len(panels) + 1) | {"gridPos": _place(x, y, panel.width, height)})
-            x += panel.width
-            if x >= WIDTH:
-                x, y = 0, y + height
+        y += 1
+        for line in _lines(group):
+            x, height = 0, 4 if all(panel.kind == "stat" for panel in line) else 8
+            for panel in line:
+                panels.append(_panel(panel, len(panels) + 1) | {"gridPos": _place(x, y, panel.width, height)})
+                x += panel.width
+            y += height
     source = {"name": "datasource", "label": "Prometheus", "type": "datasource", "query": "prometheus"}
     return {
         "uid": _uid(spec.name),
@@ -64,6 +64,18 @@ def dashboard(spec: Spec) -> dict[str, Any]:
         "templating": {"list": [source]},
         "panels": panels,
     }
+
+
+def _lines(panels: Iterable[Panel]) -> Iterator[list[Panel]]:
+    """As many panels as stand beside each other, again and again."""
+    line: list[Panel] = []
+    for panel in panels:
+        line.append(panel)
+        if sum(one.width for one in line) >= WIDTH:
+            yield line
+            line = []
+    if line:
+        yield line
 
 
 def _uid(name: str) -> str:
