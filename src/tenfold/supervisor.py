@@ -1,9 +1,9 @@
 """The parent: starts, watches and swaps the others. It answers no request and runs no user code.
 
-It owns the listening sockets and hands them down, so that a front can be replaced without refusing a connection. A child is
-told what to do over its channel, and learns from the channel's end that its supervisor is gone: then fronts drain and
-everything else exits. On the first SIGTERM or SIGINT the service says "not ready" at once, keeps serving for the drain
-delay, finishes what is in progress and exits 0; a second signal ends everything at once.
+It owns the listening sockets and hands them down, so that a front can be replaced without refusing a connection: one that
+dies, or all of them on SIGHUP. A child is told what to do over its channel, and learns from the channel's end that its
+supervisor is gone: then fronts drain and everything else exits. On the first SIGTERM or SIGINT the service says "not ready"
+at once, keeps serving for the drain delay, finishes what is in progress and exits 0; a second signal ends everything at once.
 
 Whatever dies is replaced, with growing patience where it dies again and again; a process that was stopped, or hangs, is
 killed first. A replica that outgrew its memory stays until another has taken its place.
@@ -22,6 +22,7 @@ from tenfold.config import single_threaded
 from tenfold.engines.children import Children
 from tenfold.engines.crew import STOP_LIMIT_S, Crew, Say
 from tenfold.engines.deployments import Deployments
+from tenfold.engines.fronts import Fronts
 from tenfold.engines.health import LOOK_S, SAMPLE_S, Deaths
 from tenfold.engines.keyring import LOOK_S as KEYS_S
 from tenfold.engines.keyring import Keyring, is_loopback
@@ -67,11 +68,13 @@ class Supervisor:
         self._crews = {folder: Crew(folder, plan, self._children, self._say) for folder in plan.folders}
         self._keys = Keyring(plan.store, plan.anonymous)
         self._deployments = Deployments(plan, self._crews, self._children, self._say, self._tell_admin)
+        self._fronts = Fronts(self._children, self._crews, self._deployments, self._start_front)
         overrides = Overrides(plan.store)
         self._scaler = Scaler(self._run, plan, self._crews, overrides, self._measured, self._tell_scaled)
         self._rounds = Rounds(time.monotonic(), self._children.end_hanging, self._outgrown)
         for ending in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(ending, self._signalled)
+        loop.add_signal_handler(signal.SIGHUP, self._fronts.renew)
         try:
             for crew in self._crews.values():
                 crew.begin()
@@ -233,7 +236,9 @@ class Supervisor:
         self._see_whether_all_is_served()
 
     def _see_whether_all_is_served(self) -> None:
-        """Say so once."""
+        """Say so once. New fronts may be able to take over from others, too."""
+        if self._fronts.settle():
+            self._say("renewed", {"fronts": self._plan.fronts})
         if self._plan.deployed:
             serves = self._deployments.settled and any(front.ready for front in self._children.of("front"))
         else:
@@ -253,7 +258,7 @@ class Supervisor:
         for crew in self._crews.values():
             self._settle(crew)
         self._deployments.tell()
-        if child.retired:
+        if child.retired or (child.role == "front" and child.leaving):
             self._deployments.sweep()
             return
         crew_of = self._crews.get(child.folder)

@@ -50,7 +50,8 @@ def serve(
     Or serve what a store deploys: all of it with --store alone, or services of the store by NAME. tenfold deploy says what
     that is, also while it is served.
 
-    SIGTERM (or Ctrl-C) says "not ready" at once, answers what is in progress and exits 0; a second one ends at once.
+    SIGTERM (or Ctrl-C) says "not ready" at once, answers what is in progress and exits 0; a second one ends at once. SIGHUP
+    puts new fronts in the place of those that run, without losing a connection.
     """
     deployed = from_store(services, place)
     asked = [] if deployed else folders(services)
@@ -166,6 +167,7 @@ WORDS: dict[str, Callable[[Message], str]] = {
     "too_large": lambda said: f"too large  {memory(said)}\nfix:       {said['hint']}",
     "scaled": lambda said: f"scaled     {said['name']} {said['because']}",
     "rollout": lambda said: f"rollout    {said['name']} {said['did']}: {said['because']}",
+    "renewed": lambda said: f"renewed    {said['fronts']} new fronts answer; the others finish what they have",
     "reloading": lambda said: f"reloading  {said['folder']}",
     "stopping": lambda _: "stopping   not ready any more; answering what is in progress",
 }

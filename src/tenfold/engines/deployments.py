@@ -101,6 +101,10 @@ class Deployments:
         for name, route in self._wanted.items():
             front.channel.send(do="serve", name=name, **route)
 
+    def are_known_to(self, front: Child) -> bool:
+        """Whether a front follows all that fronts were told."""
+        return self._wanted.keys() <= self._routed.get(front.pid, {}).keys()
+
     def sweep(self) -> None:
         """Forget releases that have ended, once the last process of theirs has."""
         busy = {child.folder for child in self._children}
