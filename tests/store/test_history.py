@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from tenfold.errors import Conflict, GateFailed, NotFound
 from tenfold.store import Act, Store
+from tenfold.store.database import Database
+from tenfold.store.history import EventfulPointers
+from tenfold.store.records import Pointer
 from tests.store.conftest import Backend, Clock
 from tests.store.making import some_release
 
@@ -153,3 +157,22 @@ def test_a_part_that_failed_does_not_undo_the_whole(store: Store, tmp_path: Path
             store.pointers.move("tumour", release.id, DEPLOY, expected=9)
         store.pointers.move("tumour", release.id, DEPLOY, expected=0)
     assert store.events.verify()
+
+
+def test_a_move_meanwhile_is_no_fraud(
+    store: Store, other: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The record is verified while others deploy: a pointer that moved after its events were read is looked at again."""
+    first, second = (some_release(store, tmp_path / "service", n) for n in (1, 2))
+    store.pointers.move("tumour", first.id, DEPLOY, expected=0)
+    read, moves = EventfulPointers.all, iter([True])
+
+    def move_and_read(database: Database) -> Sequence[Pointer]:
+        if next(moves, False):
+            other.pointers.move("tumour", second.id, DEPLOY, expected=1)
+        return read(database)
+
+    monkeypatch.setattr(EventfulPointers, "all", staticmethod(move_and_read))
+    last = store.events.verify()
+    assert last is not None
+    assert last.to == second.id

@@ -15,6 +15,7 @@ from tenfold.store.records import Event, Lease, Pointer, json, written
 
 GENESIS = hashlib.sha256(b"tenfold").hexdigest()  # what the first event follows
 AT_ONCE = 1000  # events read in one statement
+TRIES = 5
 MOVES = "pointer"  # the key in an event's detail that says which pointer it moved, and to which generation
 
 
@@ -62,6 +63,16 @@ class EventLog:
         return [record(Event, row, "detail") for row in reversed(rows)]
 
     def verify(self) -> Event | None:
+        for _ in range(TRIES):
+            last, misplaced = self._verify()
+            if not misplaced or self._last() == last:
+                break  # otherwise a pointer may have moved between its events were read and itself
+        if misplaced:
+            raise _broken(misplaced)
+        return last
+
+    def _verify(self) -> tuple[Event | None, str]:
+        """The last event of an unbroken chain, and which pointer is not where it says; "" for none."""
         last: Event | None = None
         moved: dict[tuple[str, str], tuple[str, int, int]] = {}
         for event in self._all():
@@ -72,11 +83,11 @@ class EventLog:
         for pointer in EventfulPointers.all(self._database):
             seen = (pointer.release, pointer.generation, pointer.event)
             if moved.pop((pointer.service, pointer.name), None) != seen:
-                raise _broken(f"{pointer.service} {pointer.name} is not where event {pointer.event} put it")
+                return last, f"{pointer.service} {pointer.name} is not where event {pointer.event} put it"
         if moved:
             (service, name), (*_, n) = next(iter(moved.items()))
-            raise _broken(f"{service} {name}, which event {n} moved, is gone")
-        return last
+            return last, f"{service} {name}, which event {n} moved, is gone"
+        return last, ""
 
     def _all(self) -> Iterator[Event]:
         """Every event, some at a time."""
