@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from pathlib import Path
 
 import pytest
 
-from tenfold.control import deployments
+from tenfold.control import deployments, releases
 from tenfold.control.stores import opened
 from tenfold.errors import Conflict
+from tenfold.store import Act
 from tests.cli.conftest import Run
 from tests.releases.serving import Clients, deploy, events, push, served, state
 from tests.server.running import until
@@ -170,3 +172,30 @@ def test_copies_are_compared_and_thrown_away(tmp_path: Path) -> None:
             until(compared, "comparisons")
         assert clients.wrong == []
         assert len(clients.releases) == 1
+
+
+@pytest.mark.parametrize("part", ["model", "code"])
+def test_code_and_model_go_back_apart(tmp_path: Path, trained: Path, run: Run, part: str) -> None:
+    """Just the model, or just the code: a new release has the old part, and all else as it is."""
+    folder = shutil.copytree(trained, tmp_path / "demo", ignore=shutil.ignore_patterns(".tenfold"))
+    model, parts = next(folder.glob("model.*")), []
+    for comment in ("one", "two"):
+        releases.push(str(folder))
+        model.write_bytes(trained.joinpath(model.name).read_bytes() + comment.encode())
+        with (folder / "service.py").open("a") as source:
+            source.write(f"\n# {comment}\n")
+    with opened(str(folder)) as store:
+        (service,) = store.releases.services()
+        for expected, release in enumerate(reversed(store.releases.list())):
+            parts.append(release.parts)
+            store.pointers.move(service, release.id, Act("anna", "deploy"), expected=expected)
+    done = run("rollback", service, f"--{part}-only", "--store", folder, "--json")
+    assert done.code == 0, done.err
+    with opened(str(folder)) as store:
+        made = store.releases.by_number(service, done.json()["number"])
+        assert made is not None
+        assert made.number == 3
+        other = "code" if part == "model" else "model"
+        assert (made.parts[part], made.parts[other]) == (parts[0][part], parts[1][other])
+        assert store.rollouts.list(service)[0].to == made.id
+    assert run("rollback", service, f"--{part}-only", "--store", folder).code == 0

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec.structs import replace
 
+from tenfold.control.composing import taken_back
 from tenfold.control.releases import last_changes
 from tenfold.control.stores import opened, who, within
 from tenfold.errors import Conflict, GateFailed, NotFound, UsageError
@@ -120,16 +121,27 @@ def deploy(
         return Asked(release, current, rollout, store.place, store.url)
 
 
-def rollback(name: str, place: str = "", *, why: str = "") -> Asked:
-    """Take back the release that is on its way, or else the one that answers; automatic deployments wait from then on."""
+def rollback(name: str, place: str = "", *, part: str = "", why: str = "") -> Asked:
+    """Take back the release that is on its way, or else the one that answers; automatic deployments wait from then on.
+
+    With ``part``, just the ``code`` or the ``model`` of what answers goes back: a new release of the old part and of all else
+    as it is, which passes its gates and takes over at once.
+    """
     with opened(place, name) as store:
         service = meant(store, name.partition("@")[0]).service
         current = current_of(store, service)
         under_way = store.rollouts.open(service)
+        if part:
+            release = taken_back(store, service, part)
+            if under_way is not None:
+                _make_room(store, under_way)
+            act = Act(who(), HOLD, why or f"the {part} goes back: {release.name}")
+            rollout = _begin(store, release, current, act, policy_of(store, release, now=True))
+            return Asked(release, current, rollout, store.place, store.url)
         if under_way is not None:
-            release = store.releases.by_id(service, under_way.from_ or under_way.to)
-            assert release is not None
-            return Asked(release, current, _ask(store, service, "rollback", why), store.place, store.url, back=True)
+            former = store.releases.by_id(service, under_way.from_ or under_way.to)
+            assert former is not None
+            return Asked(former, current, _ask(store, service, "rollback", why), store.place, store.url, back=True)
         release = resolve(store, f"{service}@previous")
         act = Act(who(), HOLD, why or f"back to {release.name}")
         rollout = _begin(store, release, current, act, policy_of(store, release, now=True), back=True)
