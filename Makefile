@@ -29,7 +29,8 @@ test: setup debian ## format, lint, types, who imports whom, tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest --numprocesses 2 --dist loadfile -m "not alone" $(ARGS)
+	$(BIN)/pytest -m alone $(ARGS) || test $$? = 5  # none of these were asked for
 
 bench: setup ## measure the server beside its limits and its peers
 	$(BIN)/python -m benchmarks.online $(ARGS)

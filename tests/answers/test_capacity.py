@@ -109,7 +109,7 @@ def test_a_short_run_is_not_believed() -> None:
 
 def test_a_service_that_is_always_late_breaks_both() -> None:
     """A capacity of nothing is a finding, too."""
-    late = replace(benched(rows_per_s=0.0, above=None), latency=latency(one_p99_s=0.08))
+    late = replace(benched(rows_per_s=0.0, above=None), latency=latency(one_s=0.08, one_p99_s=0.08))
     assert answer(7, late).state == "broken"
     assert answer(6, late).state == "broken"
 

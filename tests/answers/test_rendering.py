@@ -31,7 +31,7 @@ def test_the_sheet_fits_a_terminal_of_a_hundred_columns() -> None:
 
 def test_what_is_broken_is_said_first() -> None:
     """The list of what is left to do starts with what is wrong."""
-    made = render_text(sheet(spec(), evidence=evidence(latency=latency(one_p99_s=1.0)), target="tumour"))
+    made = render_text(sheet(spec(), evidence=evidence(latency=latency(one_s=1.0, one_p99_s=1.0)), target="tumour"))
     below = made.split("\n\n")[1]
     assert below.startswith("! 6 deadline")
     assert "next: tenfold push tumour, tenfold serve --store, tenfold deploy" in below

@@ -184,7 +184,13 @@ def test_a_batch_that_takes_longer_than_the_deadline_breaks_batching() -> None:
 
 def test_a_row_that_takes_longer_than_the_deadline_breaks_it() -> None:
     """A promise that the model cannot keep is known before traffic."""
-    assert answer(6, evidence=evidence(latency=latency(one_p99_s=0.051))).state == "broken"
+    assert answer(6, evidence=evidence(latency=latency(one_s=0.051, one_p99_s=0.06))).state == "broken"
+
+
+def test_a_row_that_rarely_takes_longer_than_the_deadline_is_to_be_looked_at() -> None:
+    """A slow call among many may be the machine's fault, which a bench tells."""
+    found = answer(6, evidence=evidence(latency=latency(one_p99_s=0.051)))
+    assert (found.state, found.next.startswith("tenfold bench")) == ("open", True)
 
 
 def test_late_and_refused_requests_break_the_deadline() -> None:

@@ -18,7 +18,7 @@ from tenfold.capacity.trial import Trial
 from tenfold.errors import NotFound, TenfoldError
 from tests.bench.servers import served
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from tenfold.capacity.card import card_of
 from tests.bench.servers import served
 from tests.capacity.queues import Queue
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 
 def test_the_capacity_of_a_server_is_found() -> None:

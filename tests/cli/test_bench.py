@@ -12,6 +12,7 @@ from tenfold.control import servers
 from tests.bench.servers import served
 from tests.cli.conftest import Run
 
+pytestmark = pytest.mark.alone
 PROMISED_KEYS = {"rows_per_s", "p99_s", "deadline_s", "replicas", "machine"}
 
 

@@ -8,6 +8,7 @@ from benchmarks.chaos import Plan, run
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.parametrize("forkable", [True, False], ids=["forked", "alone"])
 def test_nothing_is_lost(forkable: bool) -> None:
     """While replicas are killed and stopped, no request is lost or late, and none gets another's answer."""
