@@ -89,7 +89,7 @@ def test_two_at_once_make_one(folder: Path, store: Store) -> None:
     """Whoever comes second waits for the first, and uses what it made."""
     release = pushed(folder, store)
     processes = [begin(store, release.name) for _ in range(2)]
-    said = [process.communicate(timeout=60) for process in processes]
+    said = [process.communicate(timeout=100) for process in processes]
     assert [process.returncode for process in processes] == [0, 0], said
     assert said[0][0] == said[1][0]
     assert made(store) == [Path(said[0][0]).parent.parent]

@@ -71,9 +71,9 @@ def run(folder: Path, *words: str) -> str:
     """Have uv do something, and return what it printed. Raises ``ServiceError`` with what it said where it fails."""
     done = _run(folder, *words)
     if done.returncode:
-        raise ServiceError(
-            told(done.stderr), "uv pip compile in the service's folder says the same; mend its files there"
-        )
+        full = "No space left" in done.stderr
+        mend = "uv pip compile in the service's folder says the same; mend its files there"
+        raise ServiceError(told(done.stderr), "df shows what is free; nothing was changed" if full else mend)
     return done.stdout
 
 
