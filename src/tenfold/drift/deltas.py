@@ -65,7 +65,7 @@ class Tally:
         self._clock = clock
         self._seed = np.uint64(seed)
         self._send = send
-        self._waiting: list[tuple[float, Rows, Rows, Floats]] = []
+        self._waiting: list[tuple[float, Rows, Rows, Floats | None]] = []
         self._number = seed
         self._shift = 0
         self._second, self._second_rows = clock(), 0
@@ -109,7 +109,8 @@ class Tally:
         if self._shift and (self._number * GOLDEN & MASK) >> (64 - self._shift):
             return
         rows = _answered(rows, answer)
-        self._waiting.append((now, _bare(rows), _bare(answer.outputs), self._reader.pictures(rows)))
+        pictures = self._reader.pictures(rows) if self._reader.has_pictures else None
+        self._waiting.append((now, _bare(rows), _bare(answer.outputs), pictures))
         self.pending += n
         if self.pending >= MOST_PENDING:
             self.count()
@@ -126,7 +127,8 @@ class Tally:
             return
         times, rows, answers, pictures = zip(*self._waiting, strict=True)
         self._waiting, self.pending = [], 0
-        block = self._reader.block(Rows.concatenate(rows), Rows.concatenate(answers), np.concatenate(pictures))
+        shown = np.concatenate(pictures) if self._reader.has_pictures else None
+        block = self._reader.block(Rows.concatenate(rows), Rows.concatenate(answers), shown)
         if self._counter is not None:
             self._counter.add(block.values, block.missing)
         self._choose(block.values, np.repeat(times, [len(some) for some in rows]))
@@ -169,10 +171,10 @@ class Tally:
 
 def _answered(rows: Rows, answer: Answer) -> Rows:
     """The rows that got an answer, as the model got them where that is known."""
-    given, index = (rows, answer.index) if answer.given is None else (answer.given, answer.index)
-    if answer.given is not None and answer.given_index is not None:
-        index = answer.given_index.searchsorted(answer.index)
-    return given if len(index) == len(given) else given.take(index)
+    given, index = answer.given, answer.index
+    if given is None or answer.given_index is None:
+        return rows if len(index) == len(rows) else rows.take(index)
+    return given if len(index) == len(given) else given.take(answer.given_index.searchsorted(index))
 
 
 def _bare(rows: Rows) -> Rows:

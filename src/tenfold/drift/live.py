@@ -141,6 +141,7 @@ class Reader:
         names = [name for wire, image in self._pictures.items() for name in names_of(wire, image)]
         self._picture_columns = [k for k, name in enumerate(names) if name in places]
         self._picture_places = [places[name] for name in names if name in places]
+        self.has_pictures = bool(self._picture_places)
         self._given = Side(columns, given, answers=False)
         self._answered = Side(columns, answered, answers=True)
         self._absent = np.ones(len(columns), dtype=bool)
@@ -159,7 +160,7 @@ class Reader:
         block = Block(values, missing)
         self._given.fill(block, rows)
         self._answered.fill(block, answers)
-        if pictures is not None and self._picture_places:
+        if pictures is not None and self.has_pictures:
             values[:, self._picture_places] = pictures[:, self._picture_columns]
             missing[:, self._picture_places] = np.isnan(pictures[:, self._picture_columns])
         return block

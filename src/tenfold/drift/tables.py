@@ -69,7 +69,7 @@ class Facts:
         if raw.kind == "text" or not len(raw.numbers):
             self.rising = False
         elif self.rising:
-            self.rising = bool(raw.numbers[0] >= self._last and (np.diff(raw.numbers) >= 0).all())
+            self.rising = bool(raw.numbers[0] >= self._last and (raw.numbers[1:] >= raw.numbers[:-1]).all())
             self._last = float(raw.numbers[-1])
 
 
