@@ -7,7 +7,7 @@ UV := $(BIN)/uv pip
 INTO := --python $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup debian demo test bench repeat chaos overload soak bench-batch crash-batch bench-drift swaps libraries kill-rollouts canaries format lock clean
+.PHONY: help setup debian demo test bench repeat chaos overload soak bench-batch crash-batch bench-drift bench-scaling scale-live swaps libraries kill-rollouts canaries format lock clean
 
 DEBIAN := prometheus postgresql
 
@@ -52,6 +52,12 @@ bench-batch: setup ## measure jobs over files beside a bare loop
 
 crash-batch: setup ## kill a job at 50 random points, and see whether a byte differs
 	$(BIN)/python -m benchmarks.batch_crashes $(ARGS)
+
+bench-scaling: setup ## what scaling costs and misses beside Knative and HPA; ARGS="--traces DIR" adds recorded traffic
+	$(BIN)/python -m benchmarks.scaling $(ARGS)
+
+scale-live: setup ## scale 1 → 4 → 1 under load, and see whether anything is lost and what a second replica is worth
+	$(BIN)/python -m benchmarks.scale_live $(ARGS)
 
 bench-drift: setup ## false alarms, delays, known data and speed of drift; ARGS="--peers --large" for all of it
 	$(BIN)/python -m benchmarks.drift $(ARGS)
