@@ -83,6 +83,7 @@ def show_plan(plan: Plan, as_json: bool) -> None:
             "id": release.id,
             "from": current.name if current else None,
             "changed": plan.changed,
+            "gates": {gate.name: gate.verdict for gate in plan.gates},
             "policy": plan.policy.describe(),
             "held": plan.held.why if plan.held else None,
             "under_way": plan.under_way.state if plan.under_way else None,
@@ -105,6 +106,8 @@ def facts(plan: Plan) -> list[tuple[str, str]]:
     told.append(("after", f"{current.name} ({current.id[:7]})" if current else "nothing: it is the first"))
     if current is not None:
         told.append(("changed", ", ".join(plan.changed)))
+    spoken = [f"{gate.name} {gate.verdict}" for gate in plan.gates]
+    told.append(("gates", ", ".join(spoken) or f"asked first: tenfold gates {release.name}"))
     told.append(("steps", plan.policy.describe() if current else "all at once"))
     if current is not None:
         told.append(("bake", f"{current.name} stays warm for {plan.policy.bake}"))

@@ -75,6 +75,7 @@ class Plan(NamedTuple):
     policy: Releases
     held: Event | None
     under_way: Rollout | None
+    gates: Sequence[Gate]
 
 
 def plan(name: str, place: str = "", *, now: bool = False) -> Plan:
@@ -85,7 +86,9 @@ def plan(name: str, place: str = "", *, now: bool = False) -> Plan:
         was = current.parts if current else {}
         changed = tuple(sorted(part for part in was | release.parts if was.get(part) != release.parts.get(part)))
         under_way = store.rollouts.open(release.service)
-        return Plan(release, current, changed, policy_of(store, release, now), held(store, release.service), under_way)
+        said = store.gates.of(release.service, release.id)
+        policy, hold = policy_of(store, release, now), held(store, release.service)
+        return Plan(release, current, changed, policy, hold, under_way, said)
 
 
 def deploy(

@@ -40,7 +40,6 @@ LEASE_S, RENEW_S = 10.0, 3.0
 AGAIN_S = 2.0  # after which an order that was not followed is given again
 NOTE_S = 2.0  # between two notes of how far a rollout is
 RATE_S = 60.0  # what the rate of requests is taken over
-RETRY_S = 30.0  # after which what could not be made ready is tried again
 ROLLOUT = "rollout"  # the kind of evidence that says how far a release on its way is
 
 WORDS: dict[type, str] = {
@@ -91,20 +90,28 @@ class Deployer:
         self._rollouts: dict[str, Rollout] = {}
 
     def look(self, now: float) -> None:
-        """Look at everything once, and do what is next. ``now`` is in seconds of Unix time."""
+        """Look at everything once, and do what is next. ``now`` is in seconds of Unix time. What goes wrong with one service
+        keeps no other one waiting, and is raised at the end."""
         self._read()
-        services = sorted(set(self._names or [*self._pointers, *self._rollouts]))
+        services, wrong = sorted(set(self._names or [*self._pointers, *self._rollouts])), None
         for service in services:
-            rollout = self._rollouts.get(service)
-            if rollout is not None and (lease := self._lease(service, now)):
-                try:
-                    self._go_on(rollout, lease, now)
-                except Conflict as conflict:  # somebody asked for something meanwhile, or took over
-                    log.info("%s", conflict.message)
-                    self._forget(service)
-            else:
-                self._follow(service, now)
+            try:
+                self._look_at(service, now)
+            except Conflict as conflict:  # somebody asked for something meanwhile, or took over
+                log.info("%s", conflict.message)
+                self._forget(service)
+            except (TenfoldError, OSError) as error:
+                wrong = error
         self._expect(services)
+        if wrong is not None:
+            raise wrong
+
+    def _look_at(self, service: str, now: float) -> None:
+        rollout = self._rollouts.get(service)
+        if rollout is not None and (lease := self._lease(service, now)):
+            self._go_on(rollout, lease, now)
+        else:
+            self._follow(service, now)
 
     def _read(self) -> None:
         """What is wanted, where that has changed."""
