@@ -55,6 +55,13 @@ def test_labels_belong_to_the_hour_and_the_release_of_the_prediction(tmp_path: P
     assert sorted(labelfiles.between(tmp_path, HOUR - 7200, HOUR + 7200, "f@1")) == ["a", "b", "c", "d"]
 
 
+def test_old_labels_are_forgotten(tmp_path: Path) -> None:
+    """They are kept as long as the predictions that they belong to."""
+    labelfiles.append(tmp_path, [label("a", HOUR - 7200), label("b", HOUR), label("c", HOUR + 3600)])
+    labelfiles.forget(tmp_path, HOUR + 1800)
+    assert sorted(labelfiles.between(tmp_path, HOUR - 9000, HOUR + 9000, "f@1")) == ["b", "c"]
+
+
 def test_half_a_line_is_no_label(tmp_path: Path) -> None:
     """A process that was killed while it wrote takes no other label with it."""
     labelfiles.append(tmp_path, [label("a", label="no")])

@@ -18,6 +18,7 @@ from tenfold.drift.live import Reader, watched
 from tenfold.drift.making import Known, profile_of
 from tenfold.drift.monitor import State
 from tenfold.drift.options import Drift
+from tenfold.drift.performance import Task
 from tenfold.drift.profile import Profile, pack, unpack
 from tenfold.drift.reporting import report
 from tenfold.drift.rules import Rates, rates_of
@@ -425,3 +426,48 @@ def test_a_broken_field_is_told_from_a_changed_world(name: str, values: float) -
     found = world.report()
     assert found.verdict is Verdict.FIX_DATA, (name, found.because)
     assert "the salary" in found.because
+
+
+# -- estimates ------------------------------------------------------------------------------------------------
+
+
+def test_harm_is_estimated_before_any_label_comes() -> None:
+    """Where the reference says how good answers to unseen rows were, live ones are held against that: salaries that lie close
+    together rank worse, and no label is needed to say so."""
+    random = np.random.default_rng(11)
+    rows, answer = answered(random, 6000)
+    values = reader(COLUMNS).block(rows, answer.outputs).values
+    scores = values[:, 4]
+    actual = (random.random(6000) < scores).astype(float)
+    known = Known(COLUMNS, values, Task("auc", ("no", "yes")), (scores > 0.5).astype(float), actual)
+    profile, _ = profile_of(known, "6,000 rows of unseen.csv")
+    assert profile is not None
+    assert profile.realised is not None
+    world = World()
+    world.profile = profile
+    world.replica.tally.know(profile.columns)
+    world.minutes(6)
+    calm = world.report()
+    assert calm.verdict is Verdict.HEALTHY
+    estimated = [line.estimated for line in calm.windows]
+    assert estimated == pytest.approx([profile.realised[0]] * 6, abs=0.03)
+    narrow = 0.25  # salaries that lie close together rank worse
+    for _ in range(12):
+        for _k in range(60):
+            given, said = answered(random, 10)
+            salary = 40 + (given.salary - 40) * narrow
+            score = 1 / (1 + np.exp(-(salary - 40) / 8))
+            blocks, _bits, own = given.parts()
+            numbers = blocks | {"f8": salary[:, None]}
+            outputs = Rows(ANSWERED, 10, {"f8": score[:, None], "i4": (score > 0.5)[:, None].astype("<i4")})
+            world.replica.tally.saw(Rows(GIVEN, 10, numbers, own=own), Answer(outputs, said.index, 10))
+            world.replica.now += 0.9
+        world.replica.tally.flush()
+        world.replica.now = world.replica.now // WINDOW_S * WINDOW_S + WINDOW_S
+        for delta in world.replica.sent:
+            add(world.now, world.profile, world.release, delta, world.replica.now)
+        world.replica.sent.clear()
+        world.look()
+    found = world.report()
+    assert found.verdict in (Verdict.UPDATE_RECOMMENDED, Verdict.NEED_LABELS), found.because
+    assert "estimated auc" in found.because

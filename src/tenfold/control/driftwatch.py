@@ -7,6 +7,7 @@ so that the verdict can be read where no server runs.
 from __future__ import annotations
 
 import logging
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -36,6 +37,7 @@ from tenfold.spec import Spec
 KEEP_S = 30.0  # pieces stay where replicas left them for so long; then they are kept together
 MOST_PIECES = 256
 MOST_EVIDENCE = 1e9
+MOST_FORMER = 10  # releases whose windows are still known
 
 log = logging.getLogger("tenfold")
 
@@ -66,16 +68,21 @@ class Monitor:
         self._figures: dict[str, Any] | None = None
         self.profile: Profile | None = _read(profile_in(self._folder), Profile)
         training = _read(home / PROFILE, Profile)
-        former = folder_of(home, release).parent.is_dir() and any(
-            other.name != release for other in folder_of(home, release).parent.iterdir()
-        )
-        around = Circumstances((Deployment(self._now.began, release),) if former else ())
+        around = Circumstances((Deployment(self._now.began, release),) if self._forget_former() else ())
         self._about = Release(spec.drift, watched(spec.input, spec.output), training, around)
         if self.profile is None and training is not None and any(column.role != "input" for column in training.columns):
             self._adopt(training)
         self.actions = Actions(home, spec.name, release, clock, store)
         if kept is None:
             self._write()
+
+    def _forget_former(self) -> bool:
+        """Delete what is known of all but the last former releases; whether there was one."""
+        states = [path for path in self._folder.parent.glob("*/state") if path.parent != self._folder]
+        by_age = sorted(states, key=lambda path: path.stat().st_mtime)
+        for state in by_age[:-MOST_FORMER]:
+            shutil.rmtree(state.parent, ignore_errors=True)
+        return bool(states)
 
     def tick(self, counters: Mapping[str, int] | None = None) -> None:
         """Take what replicas left, judge the windows that are over, and look for labels that should have come. ``counters``
@@ -97,6 +104,10 @@ class Monitor:
                 now, self.profile, self._about, time_s, rates_of(counters, FAILURES) if counters else None
             )
             changed = self._label(self.profile, time_s) or changed
+        if changed:
+            labelfiles.forget(
+                self.home, time_s - self._about.policy.keep_s - (self._about.policy.labels_after_s or 0.0)
+            )
         if changed or (self._taken and (time_s - self._written > KEEP_S or len(self._taken) >= MOST_PIECES)):
             self._write()
         if now.state.seen and (self._about.policy.webhook or self._about.policy.retrain):

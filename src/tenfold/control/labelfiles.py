@@ -54,6 +54,14 @@ def between(home: Path, start: float, end: float, release: str) -> Mapping[str, 
     return found
 
 
+def forget(home: Path, before: float) -> None:
+    """Delete the labels of what was predicted in hours that ended before then."""
+    last = _file(home, before - HOUR_S).name
+    for path in (home / FOLDER).glob("*.ndjson"):
+        if path.name < last:
+            path.unlink(missing_ok=True)
+
+
 def _read(home: Path, start: float, end: float) -> Iterator[Label]:
     hour = start // HOUR_S
     while hour * HOUR_S < end:
