@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -118,11 +119,22 @@ def test_options_that_mean_nothing_are_refused(tmp_path: Path, run: Run, words: 
 def test_an_image_is_written(tmp_path: Path, run: Run) -> None:
     """A folder whose pyproject.toml names its libraries and its Python needs no more."""
     service = write_service(tmp_path / "echoes")
-    (service / "pyproject.toml").write_text('[project]\nrequires-python = ">=3.12"\ndependencies = ["tenfold"]\n')
+    (service / "pyproject.toml").write_text(
+        '[project]\nrequires-python = ">=3.12"\ndependencies = ["tenfold[onnx, sklearn]>=0.1"]\n'
+    )
     done = run("render", "dockerfile", service, "-o", tmp_path / "out")
     assert done.code == 0, done.err
-    assert "docker build" in done.out
-    assert "FROM python:3.12-slim" in (tmp_path / "out" / "Dockerfile").read_text("utf-8")
+    assert "--build-context tenfold=" in done.out
+    text = (tmp_path / "out" / "Dockerfile").read_text("utf-8")
+    (wheel,) = (tmp_path / "out").glob("tenfold-*.whl")
+    assert "FROM python:3.12-slim" in text
+    assert f"echo 'tenfold[onnx,sklearn] @ file:///build/{wheel.name}'" in text
+    with zipfile.ZipFile(wheel) as archive:
+        points = next(name for name in archive.namelist() if name.endswith("/entry_points.txt"))
+        assert b"tenfold = tenfold.cli:main" in archive.read(points), "the image begins with this command"
+    before = wheel.read_bytes()
+    assert run("render", "dockerfile", service, "-o", tmp_path / "out").code == 0
+    assert wheel.read_bytes() == before
 
 
 def test_panels_fill_the_page(panels: list[dict[str, Any]]) -> None:

@@ -17,6 +17,7 @@ from tenfold.answers import Evidence
 from tenfold.config import server
 from tenfold.control import grafana
 from tenfold.engines.crew import STOP_LIMIT_S
+from tenfold.environment import wheel
 from tenfold.errors import UsageError
 from tenfold.render import Asked, Image, Measured, Wanted, dockerfile, kserve, kubernetes
 from tenfold.server.front import DRAIN_LIMIT_S
@@ -25,10 +26,10 @@ from tenfold.units import rows_per_s, seconds, size_bytes
 
 __all__ = ["TARGETS", "render", "wanted"]
 
-PINS = ("uv.lock", "pylock.toml", "requirements.lock", "requirements.txt", "pyproject.toml")
 POD = frozenset(
     ["image", "namespace", "prometheus", "secret", "store_secret", "memory", "rate_per_replica", "start"]
 )  # what is said of a pod, wherever it is
+_EXTRAS = re.compile(r"(?i)\btenfold\s*\[([^]\n]*)]")
 UNITS: Mapping[str, Callable[[str], float]] = {"memory": size_bytes, "rate_per_replica": rows_per_s, "start": seconds}
 
 
@@ -39,6 +40,13 @@ class Target(NamedTuple):
     files: Callable[[Asked], Mapping[str, str]]
     next: str
     takes: frozenset[str] = frozenset()
+    beside: Callable[[Path], Path] | None = None  # writes what is no text
+
+
+def _write_wheel(folder: Path) -> Path:
+    """Write the tenfold that runs, for an image to have it. Equal files make an equal wheel."""
+    (folder / wheel.file_name()).unlink(missing_ok=True)
+    return wheel.write(folder)
 
 
 TARGETS = {
@@ -57,8 +65,9 @@ TARGETS = {
     "dockerfile": Target(
         "an image of it",
         dockerfile.files,
-        "docker build --tag NAME:TAG --file DIR/Dockerfile SERVICE; --image NAME:TAG is what render kubernetes runs",
+        "docker build --tag NAME:TAG --file DIR/Dockerfile --build-context tenfold=DIR SERVICE",
         frozenset(["image", "base"]),
+        _write_wheel,
     ),
 }
 
@@ -93,7 +102,7 @@ def render(target: str, service: str, folder: Path, env: str = "", place: Wanted
         path = folder / name
         path.write_text(text, "utf-8")
         written.append(path)
-    return written
+    return written if chosen.beside is None else [*written, chosen.beside(folder)]
 
 
 def _asked(service: Service, stated: Spec, target: str, env: str, place: Wanted) -> Asked:
@@ -105,7 +114,7 @@ def _asked(service: Service, stated: Spec, target: str, env: str, place: Wanted)
         target=named if ".py" in named else ".",
         wanted=place,
         measured=_measured(service, stated),
-        image_of=Image(_pins(service.folder), _python(service.folder)),
+        image_of=_image(service.folder),
         env=env,
         drain_delay_s=limits.drain_delay_s,
         memory_bytes=limits.memory_bytes,
@@ -125,9 +134,15 @@ def _measured(service: Service, stated: Spec) -> Measured:
     )
 
 
-def _pins(folder: Path) -> str:
-    """The file that pins the libraries, the surest of those that are there."""
-    return next((name for name in PINS if (folder / name).is_file()), "")
+def _image(folder: Path) -> Image:
+    """What an image of the service is made of: the surest of the files that pin its libraries, and this tenfold."""
+    there = [name for name in dockerfile.PINS if (folder / name).is_file()]
+    texts = [(folder / name).read_text("utf-8", "replace") for name in there]
+    extras = sorted(
+        {word.strip() for text in texts for said in _EXTRAS.findall(text) for word in said.split(",")} - {""}
+    )
+    own = f"{wheel.NAME}[{','.join(extras)}]" if extras else wheel.NAME
+    return Image(there[0] if there else "", _python(folder), wheel.file_name(), own)
 
 
 def _python(folder: Path) -> str:

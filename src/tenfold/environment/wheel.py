@@ -26,17 +26,23 @@ def digest() -> str:
     return total.hexdigest()
 
 
+def file_name() -> str:
+    """What the wheel is called."""
+    return f"{NAME}-{distribution(NAME).version}-py3-none-any.whl"
+
+
 def write(folder: Path) -> Path:
     """Write the wheel into a folder."""
     about = distribution(NAME)
     known = f"{NAME}-{about.version}.dist-info"
-    wheel = folder / f"{NAME}-{about.version}-py3-none-any.whl"
+    wheel = folder / file_name()
     listed = []
     with zipfile.ZipFile(wheel, "x", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for name, content in [
             *_files(),
             (f"{known}/METADATA", (about.read_text("METADATA") or "").encode()),
             (f"{known}/WHEEL", ABOUT),
+            (f"{known}/entry_points.txt", (about.read_text("entry_points.txt") or "").encode()),
         ]:
             archive.writestr(zipfile.ZipInfo(name, ALWAYS), content)
             hashed = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()

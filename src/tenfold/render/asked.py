@@ -43,10 +43,13 @@ class Measured(NamedTuple):
 
 
 class Image(NamedTuple):
-    """What an image is made of: the file that pins the libraries, and the Python that runs them."""
+    """What an image is made of: the file that pins the libraries, the Python that runs them, the wheel of this tenfold, and
+    the extras that are asked of it, as a requirement."""
 
     pins: str = ""
     python: str = PYTHON
+    wheel: str = "tenfold.whl"
+    tenfold: str = "tenfold"
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,7 +1,8 @@
 """A service as an image: libraries installed in one stage, served in another, as a user without rights.
 
-The image is checked while it is built, in the environment that will serve: where its golden records are not answered as in
-training, there is no image.
+The libraries are those that the service pins, and the tenfold that writes this, as a wheel beside the Dockerfile: whatever an
+index has under its name. The image is checked while it is built, in the environment that will serve: where its golden records
+are not answered as in training, there is no image.
 """
 
 from __future__ import annotations
@@ -10,45 +11,40 @@ from tenfold.errors import NotFound
 from tenfold.render.asked import Asked
 from tenfold.render.pods import NOTES, SERVICE, USER, command
 
+PINS = ("uv.lock", "pylock.toml", "requirements.lock", "requirements.txt", "pyproject.toml")  # the surest first
 IGNORED = (".git", ".tenfold", ".venv", ".env", "**/__pycache__", "**/*.pyc", "build", "dist", "tests")
-FROM_PROJECT = (
-    "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies'], sep='\\n')"
-)
-INSTALL = {  # by the file that pins the libraries, the surest first
-    "uv.lock": "pip install uv && uv export --quiet --frozen --no-emit-project --output-file /tmp/pins.txt"
-    " && pip install --require-hashes --requirement /tmp/pins.txt",
-    "pylock.toml": "pip install uv && uv pip install --python /opt/venv/bin/python --requirement pylock.toml",
-    "requirements.lock": "pip install --requirement requirements.lock",
-    "requirements.txt": "pip install --requirement requirements.txt",
-    "pyproject.toml": f'python -c "{FROM_PROJECT}" > /tmp/pins.txt && pip install --requirement /tmp/pins.txt',
-}
+EXPORT = "uv export --quiet --frozen --no-emit-project --no-default-groups --no-emit-package tenfold --output-file locked.txt"
 
 
 def files(asked: Asked) -> dict[str, str]:
     """The Dockerfile, and what its build does not look at. The folder of the service is the context of the build."""
-    pins = asked.image_of.pins
-    if pins not in INSTALL:
+    if asked.image_of.pins not in PINS:
         raise NotFound(
             f"nothing pins the libraries of {asked.spec.name}",
-            "name them in pyproject.toml, tenfold among them, or put a uv.lock or requirements.lock beside service.py",
+            "name them in pyproject.toml, or put a uv.lock or requirements.lock beside service.py",
         )
-    return {"Dockerfile": _dockerfile(asked, pins), "Dockerfile.dockerignore": "\n".join(IGNORED) + "\n"}
+    return {"Dockerfile": _dockerfile(asked), "Dockerfile.dockerignore": "\n".join(IGNORED) + "\n"}
 
 
-def _dockerfile(asked: Asked, pins: str) -> str:
-    base = asked.wanted.base or f"python:{asked.image_of.python}-slim"
-    needed = "pyproject.toml uv.lock" if pins == "uv.lock" else pins
+def _dockerfile(asked: Asked) -> str:
+    image = asked.image_of
+    base = asked.wanted.base or f"python:{image.python}-slim"
+    locked = image.pins == "uv.lock"
+    needed, pins = ("pyproject.toml uv.lock", "locked.txt") if locked else (image.pins, image.pins)
     return f"""\
 # {asked.spec.title}, written by tenfold render dockerfile.
-# docker build --tag {asked.image} --file Dockerfile FOLDER-OF-THE-SERVICE
+# docker build --tag {asked.image} --file DIR/Dockerfile --build-context tenfold=DIR FOLDER-OF-THE-SERVICE
 
 FROM {base} AS libraries
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
-RUN python -m venv /opt/venv
-ENV PATH=/opt/venv/bin:$PATH
+RUN pip install --no-cache-dir --disable-pip-version-check --root-user-action=ignore uv
+ENV UV_LINK_MODE=copy UV_NO_CACHE=1 UV_PYTHON_DOWNLOADS=never
 WORKDIR /build
 COPY {needed} ./
-RUN {INSTALL[pins]}
+COPY --from=tenfold {image.wheel} ./
+RUN echo '{image.tenfold} @ file:///build/{image.wheel}' > own.txt{f" && {EXPORT}" if locked else ""}
+# uv goes along: it is asked whether a release that a store deploys has its libraries here
+RUN uv venv /opt/venv && cp "$(command -v uv)" /opt/venv/bin/ \\
+    && uv pip install --python /opt/venv --requirements {pins} --overrides own.txt --requirements own.txt
 
 FROM {base}
 LABEL org.opencontainers.image.title={asked.spec.name} org.opencontainers.image.version={asked.version}
