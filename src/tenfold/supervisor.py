@@ -297,10 +297,10 @@ class Supervisor:
     def _look(self) -> None:
         """Several times a second: does every replica live, and within its memory?"""
         if not self._draining:
+            asyncio.get_running_loop().call_later(LOOK_S, self._look)
             self._rounds.look(self._children.replicas(), time.monotonic())
             if self._announced:
                 self._scaler.look(time.monotonic())
-            asyncio.get_running_loop().call_later(LOOK_S, self._look)
 
     def _outgrown(self, replica: Child, what: str) -> None:
         self._crews[replica.folder].outgrown(replica, what)

@@ -158,8 +158,8 @@ class Lane:
             self.came(rows)
             request.decline("deadline", "the deadline passed before the request was complete")
             return False
-        if self._is_asleep and self._holds(request, rows):
-            return True
+        if self._is_asleep:
+            return self._holds(request, rows)
         if not self.links and request.due < self._back_at:
             self.came(rows)
             request.decline("not_ready", "no replica is loaded", self._back_at - request.decoded)
@@ -181,10 +181,12 @@ class Lane:
         return True
 
     def _holds(self, request: Single | Many, rows: int) -> bool:
-        """Have these rows wait for the first replica, unless too many do already, or their client said how long it waits:
-        their time begins when it is ready, as far as they know."""
+        """Have these rows wait for the first replica, beyond their deadline; where too many do already, or their client said
+        that it waits for less, the request is refused, and starts one all the same."""
         asked_for_less = request.due - request.started < 0.99 * self.budget_s
         if asked_for_less or self._line.rows + rows > self._hold_rows:
+            self.came(rows)
+            request.decline("not_ready", "the service had stopped, and is starting", max(self._startup_s, 1.0))
             return False
         request.due += self._hold_s
         return True
