@@ -84,9 +84,10 @@ class Follower:
             self.rate = learnt(self.rate, self._measured, mean)
 
     def is_called(self, counters: Mapping[str, int]) -> bool:
-        """Whether rows came, or wait, since the last second."""
-        waiting = counters.get("gauge:waiting_rows", 0)
-        return waiting > 0 or (self._before is not None and counters.get("came", 0) > self._before.get("came", 0))
+        """Whether rows came since the last second, or wait; they are reckoned with."""
+        came = counters.get("came", 0) - self._before.get("came", 0) if self._before is not None else 0
+        self._waiting = float(max(counters.get("gauge:waiting_rows", 0), came))
+        return self._waiting > 0
 
     @property
     def startup_s(self) -> float:
