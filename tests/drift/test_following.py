@@ -387,6 +387,22 @@ def test_a_feed_of_which_nothing_is_answered_any_more_is_judged() -> None:
     assert "/the salary wrong_type refused: 100%" in found.because
 
 
+def test_counters_of_before_are_no_window() -> None:
+    """Rows that came before anybody looked, and those of another server, which counts from nothing, make no empty window."""
+    world, counting = World(), Counting()
+    rates = counting.minute(0)
+    world.minutes(1)
+    assert world.profile is not None
+    for _ in range(20):
+        world.replica.now += WINDOW_S
+        close(world.now, world.profile, world.release, world.replica.now + GRACE_S, rates)
+    assert world.now.state.number == 0
+    world.minutes(1)
+    fresh = Counting()
+    close(world.now, world.profile, world.release, world.replica.now + GRACE_S, fresh.minute(0, rows=10))
+    assert world.now.fresh == 10
+
+
 def test_refusals_that_were_always_there_are_no_fault() -> None:
     """A client that sends nonsense from the first day on is nobody's drift."""
     world, counting = World(), Counting()

@@ -190,6 +190,7 @@ def test_labels_come_from_a_file(client: Client, tmp_path: Path, capsys: pytest.
 
 def test_the_command_asks_the_server(client: Client, capsys: pytest.CaptureFixture[str]) -> None:
     """The same verdict as text and as JSON, from the server and from its folder."""
+    until(lambda: client.drift()["windows"])
     assert main(["drift", "loans", "--server", client.server.admin_url, "--fail-on", "UPDATE_RECOMMENDED"]) == 0
     assert "tenfold drift loans" in capsys.readouterr().out
     assert main(["drift", "loans", "--server", client.server.admin_url, "--json"]) == 0

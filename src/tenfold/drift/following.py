@@ -76,7 +76,7 @@ class Following(msgspec.Struct, kw_only=True):
     judged: int = 0
     first: list[Outcomes] = []
     usual: Rates = msgspec.field(default_factory=Rates)
-    told: Rates = msgspec.field(default_factory=Rates)
+    told: Rates | None = None
     fresh: int = 0
     remarks: list[str] = []
 
@@ -174,6 +174,10 @@ def close(now: Following, profile: Profile, release: Release, time: float, count
     """Judge the windows that are over; whether there was one. ``counters`` are those of the server as they are now."""
     closed = False
     if counters is not None:
+        if now.told is None:
+            now.told = counters
+        elif counters.rows < now.told.rows:  # another server counts from nothing
+            now.told = Rates()
         now.fresh = counters.minus(now.told).rows
         if now.fresh and not now.opened:  # all of them may have been refused
             length = release.policy.window_s or WINDOW_S
@@ -199,7 +203,7 @@ def close(now: Following, profile: Profile, release: Release, time: float, count
 
 def _close_rules(now: Following, profile: Profile, release: Release, counters: Rates) -> None:
     """Judge what was refused and changed since the last window."""
-    rates, now.told, now.fresh = counters.minus(now.told), counters, 0
+    rates, now.told, now.fresh = counters.minus(now.told or Rates()), counters, 0
     if now.state.number <= USUAL_WINDOWS:
         now.usual = now.usual.plus(rates)
         return

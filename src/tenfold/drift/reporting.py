@@ -27,7 +27,7 @@ Position = Callable[[float], str | int]
 
 def report(profile: Profile, policy: Drift, state: State, around: Circumstances, at: Position) -> Report:
     """The verdict with all its evidence; ``at`` writes the start or end of a window, a time or a row number."""
-    if all(seen.rows < FEWEST_IN_WINDOW for seen in state.seen):
+    if all(seen.rows < FEWEST_IN_WINDOW and not seen.rules for seen in state.seen):
         return _nothing(profile, "no window has enough rows to be compared")
     found = find(profile, policy, state, around)
     since = _since(state, found.since)
