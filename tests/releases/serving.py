@@ -17,7 +17,9 @@ from typing import Any
 
 from tenfold.control import deployments, releases
 from tenfold.control.stores import opened
-from tests.server.running import Running, until
+from tests.server.running import Running
+
+PATIENCE_S = 90.0  # gates, loads and proofs take their time on a busy machine
 
 SOURCE = '''
 """A number times another one, which is what tells its releases apart."""
@@ -66,6 +68,16 @@ def write(folder: Path, times: int, policy: str = AT_ONCE, faults: str = "pass")
     return folder
 
 
+def until(condition: Callable[[], Any], what: str) -> Any:
+    """Wait for something to become true, and return it."""
+    limit = time.monotonic() + PATIENCE_S
+    while time.monotonic() < limit:
+        if found := condition():
+            return found
+        time.sleep(0.02)
+    raise AssertionError(f"{what} did not happen")
+
+
 def push(folder: Path, times: int, policy: str = AT_ONCE, faults: str = "pass") -> str:
     """The next release of it, by its name."""
     return releases.push(str(write(folder, times, policy, faults))).release.name
@@ -100,7 +112,7 @@ def deploy(name: str, store: Path, **options: Any) -> None:
     """Deploy a release, and wait until it answers everything."""
     asked = deployments.deploy(name, str(store), **options)
     if asked.rollout is not None:
-        deployments.wait(asked, 60)
+        deployments.wait(asked, PATIENCE_S)
 
 
 def state(store: Path, service: str = "multiply") -> str:

@@ -14,8 +14,7 @@ from tenfold.control.stores import opened
 from tenfold.errors import Conflict
 from tenfold.store import Act
 from tests.cli.conftest import Run
-from tests.releases.serving import Clients, deploy, events, push, served, state
-from tests.server.running import until
+from tests.releases.serving import PATIENCE_S, Clients, deploy, events, push, served, state, until
 
 pytestmark = pytest.mark.slow
 HALF = 'steps=("50%",), shadow_requests=0, bake="1 h", tolerable="3%"'
@@ -38,7 +37,7 @@ def test_a_release_takes_over_and_back_without_losing_a_request(tmp_path: Path, 
             until(lambda: 3 in {times for _, times in list(clients.answers)}, "an answer of the second")
             assert server.ask("/predict", {"x": 1}).json["output"]["times"] == 3
             until(lambda: events(store)[-1] == "bake", "the bake")
-            deployments.wait(deployments.rollback("multiply", str(store), why="it is wrong"), 60)
+            deployments.wait(deployments.rollback("multiply", str(store), why="it is wrong"), PATIENCE_S)
             assert server.ask("/predict", {"x": 1}).json["output"]["times"] == 2
         assert clients.wrong == []
         assert len(clients.releases) == len(clients.answers) == 2

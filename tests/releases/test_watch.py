@@ -110,6 +110,8 @@ def test_a_commit_deploys_itself_and_a_failing_one_is_refused(repository: Path, 
 @pytest.mark.slow
 def test_what_was_taken_back_is_not_deployed_again(repository: Path, tmp_path: Path) -> None:
     """A watcher that is started anew looks at the same commit again, and leaves it to people."""
+    git(repository, "rm", "--quiet", "-r", "multiply/tests")
+    git(repository, "commit", "--quiet", "-m", "Untested")
     store, told = tmp_path / "store", list[str]()
     watcher(repository, store, []).look()
     deployments.rollback("multiply", str(store))

@@ -36,8 +36,8 @@ Told = Callable[[str], None]
 
 
 class Progress(NamedTuple):
-    """How far a rollout is: in plain words, what can be done about it, its share of the requests in percent, and what
-    comparing its answers with those of the former one has shown."""
+    """How far a rollout is: in plain words, what can be done about it, its share of the requests in percent, what comparing
+    its answers with those of the former one has shown, and whether the service's pointer means it."""
 
     rollout: Rollout
     service: str
@@ -47,11 +47,12 @@ class Progress(NamedTuple):
     fix: str
     percent: float
     compared: str
+    is_current: bool
 
     @property
     def answers(self) -> bool:
-        """Whether the new release answers everything."""
-        return self.rollout.state in (*NEARLY_DONE, "promoted")
+        """Whether the new release answers everything, and would after a restart."""
+        return self.is_current and self.rollout.state in (*NEARLY_DONE, "promoted")
 
 
 class Asked(NamedTuple):
@@ -350,6 +351,7 @@ def _progress(store: Store, rollout: Rollout) -> Progress:
             kept = one.content
     said = kept.get("reason") or (rollout.detail.get("last") or ["", "", ""])[2] or _why(store, rollout)
     names = [_name(store, rollout.service, release) for release in (rollout.to, rollout.from_)]
+    pointer = store.pointers.get(rollout.service)
     return Progress(
         rollout,
         rollout.service,
@@ -357,8 +359,9 @@ def _progress(store: Store, rollout: Rollout) -> Progress:
         names[1],
         said,
         kept.get("fix", ""),
-        kept.get("percent", 0.0),
+        kept.get("percent", rollout.detail.get("percent", 0.0)),
         kept.get("compared", ""),
+        pointer is not None and pointer.release == rollout.to,
     )
 
 

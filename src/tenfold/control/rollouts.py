@@ -347,8 +347,8 @@ class Deployer:
         what = WORDS[type(action)] if outcome == "running" else OUTCOMES[outcome]
         if isinstance(action, RollBack) and seen.asked == "rollback":
             what = "turn back"  # the rollback was on record when it was asked for
-        percent = {"percent": action.percent} if isinstance(action, Shift) else {}
-        act = Act(self._who, what, action.reason, percent)
+        percent = action.percent if isinstance(action, Shift) else seen.percent
+        act = Act(self._who, what, action.reason, {"percent": percent} if isinstance(action, Shift) else {})
         if rollout.detail.get("last") == (said := [str(state.stage), what, action.reason]):
             return
         self._orders.say("rollout", name=state.new, did=what, because=action.reason)
@@ -359,7 +359,8 @@ class Deployer:
             if isinstance(action, RollBack) and seen.promoted and rollout.from_:
                 by = rollout.detail.get("asked_by", self._who)
                 self._point(rollout, rollout.from_, act._replace(who=by, what="turn back"), lease)
-            self._change(course, state.stage, act, lease, state=state, last=said, ended=outcome != "running")
+            ended = outcome != "running"
+            self._change(course, state.stage, act, lease, ended=ended, state=state, last=said, percent=percent)
 
     def _point(self, rollout: Rollout, release: str, act: Act, lease: Lease) -> None:
         """Let the service mean this release from now on: a deployment is the act of whoever asked for it."""
