@@ -192,3 +192,16 @@ def test_what_the_decoder_cannot_hold_takes_the_second_pass() -> None:
         Decoder(form).one_slow(b'{"d": "2019-12-31"}').violations[0].detail
         == "d must be at least 2020-01-01, found less"
     )
+
+
+def test_labels_are_described() -> None:
+    """A client that reads the description can send what turned out to be true."""
+    form = Form(name="Tumour", fields=(Field(name="x", wire="x", kind="float"),))
+    document = openapi(Service(form, form))
+    post = document["paths"]["/tumour-check/feedback"]["post"]
+    assert "202" in post["responses"]
+    schema = document["components"]["schemas"]["Label"]
+    checker = Draft202012Validator(schema)
+    assert checker.is_valid({"id": "a", "label": {"label": "benign"}})
+    assert not checker.is_valid({"label": {"label": "benign"}})
+    assert not checker.is_valid({"id": "a", "key": "b", "label": {}})

@@ -62,6 +62,7 @@ def openapi(service: Described) -> dict[str, Any]:
         "info": {"title": service.title, "version": service.release or "0", "description": service.doc},
         "paths": {
             f"/{service.name}/predict": {"post": _predict(service)},
+            f"/{service.name}/feedback": {"post": _feedback()},
             f"/{service.name}/contract": {"get": _contract()},
         },
         "components": {"schemas": _schemas(service)},
@@ -91,6 +92,18 @@ def _predict(service: Described) -> dict[str, Any]:
         "requestBody": {"required": True, "content": content},
         "responses": {"200": {"description": "At least one row is answered.", "content": {JSON: {"schema": answers}}}}
         | refusals,
+    }
+
+
+def _feedback() -> dict[str, Any]:
+    labels = {"oneOf": [_ref("Label"), {"type": "array", "items": _ref("Label")}]}
+    refusals = {str(status): _refusal(status, REFUSALS[status]) for status in (400, 422) if status in REFUSALS}
+    joined = {"description": "How many labels were joined, and how many are of no prediction that is known."}
+    return {
+        "operationId": "feedback",
+        "summary": "What turned out to be true, by the id of the answer or the key of its row",
+        "requestBody": {"required": True, "content": {JSON: {"schema": labels}}},
+        "responses": {"202": joined | {"content": {JSON: {"schema": _ref("Joined")}}}} | refusals,
     }
 
 
@@ -161,6 +174,14 @@ def _schemas(service: Described) -> dict[str, Any]:
                 "fallbacks": {"type": "array", "items": _object({"row": whole, "because": text, "by": text})},
             },
         ),
+        "Label": {
+            **_object(
+                {"label": {"type": "object", "description": "What is true, by field of the output; some are enough."}},
+                optional={"id": text, "key": {"type": ["string", "integer"]}},
+            ),
+            "oneOf": [{"required": ["id"]}, {"required": ["key"]}],
+        },
+        "Joined": _object({"accepted": whole, "unknown": whole}),
         "Problem": _object(
             {"type": text, "title": text, "status": whole, "detail": text, "code": text, "errors": _list("Violation")},
             optional={"hint": text},
