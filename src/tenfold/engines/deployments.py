@@ -138,7 +138,7 @@ class Deployments:
 
     def _tell(self) -> None:
         self._telling = False
-        fronts = {front.pid for front in self._children.of("front") if front.ready}
+        fronts = {front.pid for front in self._children.of("front") if front.ready and not front.leaving}
         for known in (self._routed, self._compared):
             for pid in known.keys() - {front.pid for front in self._children.of("front")}:
                 del known[pid]
