@@ -57,7 +57,7 @@ class Counting:
             if self.patience_ms < 0:
                 self._due = self._clock() + FLUSH_S
             self.patience_ms = REST_MS
-            if not tally.pending and self._clock() >= self._due:  # it is never silent
+            if self._clock() >= self._due:  # it is never silent
                 self._tell(tally)
         except Exception:
             self._give_up()
