@@ -37,13 +37,15 @@ TARGETS = ["grafana", "kubernetes", "kserve", "dockerfile"]  # as control.render
 @click.option("--start", default="", metavar="TIME", help='"8 s" for a start, where tenfold check did not measure.')
 @screen.json_option
 def render(target: str, service: str, out: Path, env: str, as_json: bool, **said: Any) -> None:
-    r"""Write what TARGET needs of a SERVICE into a folder.
+    """Write what TARGET needs of a SERVICE into a folder.
 
-    \b
-    grafana     a dashboard, and alert rules for Prometheus, about what tenfold serve exports
-    kubernetes  Deployment, Service, autoscaler, disruption budget, network policy, monitor, route
-    kserve      an InferenceService
-    dockerfile  an image: libraries in one stage, served in another, without rights
+    grafana: a dashboard, and alert rules for Prometheus, about the metrics that tenfold serve exports.
+
+    kubernetes: Deployment, Service, autoscaler, disruption budget, network policy, monitor and route.
+
+    kserve: an InferenceService.
+
+    dockerfile: an image, checked while it is built, that serves as a user without rights.
 
     What a target cannot do of what the service declares is refused.
     """
