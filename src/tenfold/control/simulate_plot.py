@@ -7,6 +7,7 @@ from datetime import timedelta
 from html import escape
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tenfold.control.simulate import Line, Simulated
 from tenfold.units import duration, percent, throughput
@@ -57,7 +58,7 @@ def svg(found: Simulated, line: Line) -> str:
         *_axes(found, most, x, y, len(came)),
         _area(came, x, y),
         _steps(could, x, y),
-        *_misses(came, could, x, y),
+        *_misses(line, came, could, x, y),
         "</svg>",
     ]
     return "\n".join(parts) + "\n"
@@ -114,10 +115,15 @@ def _moments(found: Simulated) -> str:
 def _parts(values: Sequence[float], lowest: bool = False) -> list[float]:
     """Of each of ``POINTS`` parts of the time, the highest value (or the lowest)."""
     array = np.asarray(values, dtype=np.float64)
-    edges = np.unique(np.linspace(0, len(array), min(POINTS, len(array)), endpoint=False).astype(int))
+    edges = _edges(len(array))
     parts = np.minimum.reduceat(array, edges) if lowest else np.maximum.reduceat(array, edges)
     found: list[float] = parts.tolist()
     return found
+
+
+def _edges(seconds: int) -> NDArray[np.intp]:
+    """Where the parts begin."""
+    return np.unique(np.linspace(0, seconds, min(POINTS, seconds), endpoint=False).astype(np.intp))
 
 
 def _axes(found: Simulated, most: float, x: Place, y: Place, parts: int) -> Iterable[str]:
@@ -143,8 +149,10 @@ def _steps(could: Sequence[float], x: Place, y: Place) -> str:
     return f'<polyline class="could" points="{points}"/>'
 
 
-def _misses(came: Sequence[float], could: Sequence[float], x: Place, y: Place) -> Iterable[str]:
-    for part, (rate, able) in enumerate(zip(came, could, strict=True)):
-        if rate > able:
-            at = x(part + 0.5)
-            yield f'<line class="missed" x1="{at:.1f}" x2="{at:.1f}" y1="{y(rate):.1f}" y2="{y(able):.1f}"/>'
+def _misses(line: Line, came: Sequence[float], could: Sequence[float], x: Place, y: Place) -> Iterable[str]:
+    """A mark for each part of the time in which rows were missed: from what could be carried to what came."""
+    seconds = len(line.outcome.replicas)
+    edges = _edges(seconds)
+    for part in sorted({int(np.searchsorted(edges, second, "right")) - 1 for second in line.outcome.misses}):
+        at, able = x(part + 0.5), min(could[part], came[part])
+        yield f'<line class="missed" x1="{at:.1f}" x2="{at:.1f}" y1="{y(came[part]):.1f}" y2="{y(able):.1f}"/>'

@@ -53,7 +53,7 @@ class Moment(NamedTuple):
 
 class Outcome(NamedTuple):
     """What became of a trace under a policy. ``held`` rows waited for a service that had stopped, and were answered;
-    ``replicas`` are the ready and starting ones of each second."""
+    ``replicas`` are the ready and starting ones of each second, ``misses`` the rows that were missed, by second."""
 
     replica_s: float
     ideal_s: float
@@ -63,6 +63,7 @@ class Outcome(NamedTuple):
     held: float
     replicas: list[int]
     moments: list[Moment]
+    misses: dict[int, float]
 
     @property
     def cost_ratio(self) -> float:
@@ -146,9 +147,13 @@ def simulate(
     replay = _Replay(setting, max(low, min(first, high or first)) if begin is None else begin)
     series: list[int] = []
     moments: list[Moment] = []
-    next_look = 0.0
+    misses: dict[int, float] = {}
+    missed = next_look = 0.0
     for second, came in enumerate(arrivals):
         replay.pass_second(second, came)
+        if replay.refused + replay.late > missed:
+            misses[second] = replay.refused + replay.late - missed
+            missed += misses[second]
         have = replay.ready + len(replay.starting)
         series.append(have)
         if second + 1 < next_look:
@@ -160,7 +165,7 @@ def simulate(
             replay.turn_to(wanted.n, second + 1)
     ideal = ideal_s(arrivals, setting.rate, low)
     rows = float(past.totals[-1])
-    return Outcome(float(sum(series)), ideal, rows, replay.refused, replay.late, replay.held, series, moments)
+    return Outcome(float(sum(series)), ideal, rows, replay.refused, replay.late, replay.held, series, moments, misses)
 
 
 class _Replay:
