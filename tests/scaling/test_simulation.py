@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tenfold.scaling import Scaling
 from tenfold.scaling.rivals import Hpa, HpaPolicy, Knative, KnativePolicy
-from tenfold.scaling.simulation import Fixed, Ours, Outcome, Policy, Setting, fit, ideal_s, simulate
+from tenfold.scaling.simulation import Fixed, Ours, Outcome, Policy, Setting, always, fit, ideal_s, simulate
 
 SETTING = Setting(rate=20.0, startup_s=30.0)
 CALM = np.random.default_rng(1).poisson(50.0, 3600).astype(float).tolist()
@@ -29,6 +29,12 @@ def test_enough_replicas_refuse_nothing_and_too_few_refuse_the_rest() -> None:
     assert (enough.refused, enough.late, enough.replica_s) == (0, 0, 200)
     short = simulate([30.0] * 100, Fixed(1), SETTING, begin=1)
     assert short.refused + short.late == pytest.approx(100 * 10 - 20)  # a budget of 1 s lets 20 rows wait
+
+
+@given(st.lists(st.floats(0, 100), min_size=1, max_size=30), st.integers(1, 6))
+def test_what_is_known_need_not_be_replayed(traffic: list[float], n: int) -> None:
+    """So many replicas at all times miss and cost the same, whether that is replayed or calculated."""
+    assert always(traffic, n, SETTING)[:5] == pytest.approx(simulate(traffic, Fixed(n), SETTING, (1, n), n)[:5])
 
 
 def test_a_calm_hour_costs_little_more_than_the_ideal() -> None:

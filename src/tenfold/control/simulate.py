@@ -15,7 +15,7 @@ from tenfold.control.simulate_trace import Columns, Trace, read_journal, read_tr
 from tenfold.errors import GateFailed, UsageError
 from tenfold.scaling.options import Scaling
 from tenfold.scaling.rivals import Hpa, HpaPolicy, Knative, KnativePolicy
-from tenfold.scaling.simulation import Fixed, Ours, Outcome, Policy, Setting, fit, simulate
+from tenfold.scaling.simulation import Ours, Outcome, Policy, Setting, always, fit, simulate
 from tenfold.service import Service, Spec, find, spec
 from tenfold.units import duration, percent, ratio, seconds, throughput
 
@@ -101,9 +101,9 @@ def run(target: str | None, wanted: Wanted, say: Say = lambda *_: None) -> Simul
         subject = subject._replace(scaling=fitted)
     lines = []
     for number, (name, words, policy) in enumerate(_policies(subject, trace)):
-        say("replaying", number, 4)
-        begin = policy.n if isinstance(policy, Fixed) else None
-        lines.append(Line(name, words, simulate(trace.counts, policy, subject.setting, subject.scaling.bounds, begin)))
+        say("replaying", number, 3)
+        lines.append(Line(name, words, simulate(trace.counts, policy, subject.setting, subject.scaling.bounds)))
+    lines.append(_fixed(subject, trace))
     broken, mend = _judged(subject, trace)
     remarks = (*trace.remarks, *_remarks(subject, lines, broken))
     found = Simulated(
@@ -184,18 +184,23 @@ def _trace(subject: _Subject, wanted: Wanted) -> Trace:
 
 
 def _policies(subject: _Subject, trace: Trace) -> list[tuple[str, str, Policy]]:
-    """Ours, those of others as they come, and as many replicas as the busiest second needs at all times."""
+    """Ours, and those of others as they come."""
     low, high = subject.scaling.bounds
     most = _needed(subject, trace) if high == NO_LIMIT or low == high else high
     knative, hpa = Knative(), Hpa()
     ours = subject.scaling.describe() if high < NO_LIMIT else f"at least {low} replica{'s' * (low != 1)}"
-    fixed = min(_needed(subject, trace), most)
     return [
         ("tenfold", ours, Ours(subject.scaling, trace.begins)),
         ("knative", f"defaults: {percent(knative.utilization)} of a replica", KnativePolicy(knative, low, most)),
         ("hpa", f"defaults: {percent(hpa.utilization)} of a replica", HpaPolicy(hpa, low, most)),
-        ("fixed", f"{fixed} at all times", Fixed(max(fixed, low))),
     ]
+
+
+def _fixed(subject: _Subject, trace: Trace) -> Line:
+    """As many replicas at all times as the busiest second needs, or may have."""
+    low, high = subject.scaling.bounds
+    n = max(min(_needed(subject, trace), high if low < high else NO_LIMIT), low)
+    return Line("fixed", f"{n} at all times", always(trace.counts, n, subject.setting, low))
 
 
 def _needed(subject: _Subject, trace: Trace) -> int:
@@ -212,11 +217,11 @@ def _judged(subject: _Subject, trace: Trace) -> tuple[str, str]:
     needed = _needed(subject, trace)
     if needed <= high:
         return "", ""
-    always = simulate(trace.counts, Fixed(high), subject.setting, begin=high)
-    if always.missed_ratio <= MAY_MISS:
+    missed = always(trace.counts, high, subject.setting).missed_ratio
+    if missed <= MAY_MISS:
         return "", ""
     each = throughput(subject.setting.rate)
-    said = f"even {high} replica{'s' * (high != 1)} at all times miss {percent(round(always.missed_ratio, 3))}"
+    said = f"even {high} replica{'s' * (high != 1)} at all times miss {percent(round(missed, 3))}"
     because = f"{said}: {max(trace.counts):,.0f} rows/s came at most, and each carries {each}"
     return because, f"Scaling(max_replicas={needed}), or a faster model"
 

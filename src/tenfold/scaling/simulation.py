@@ -168,6 +168,14 @@ def simulate(
     return Outcome(float(sum(series)), ideal, rows, replay.refused, replay.late, replay.held, series, moments, misses)
 
 
+def always(arrivals: Sequence[float], n: int, setting: Setting, low: int = 1) -> Outcome:
+    """What becomes of a trace under ``n`` replicas at all times. Where these carry the busiest second, that is known."""
+    if max(arrivals) > n * setting.rate:
+        return simulate(arrivals, Fixed(n), setting, (low, n), n)
+    seconds, ideal = len(arrivals), ideal_s(arrivals, setting.rate, low)
+    return Outcome(float(n * seconds), ideal, float(sum(arrivals)), 0.0, 0.0, 0.0, [n] * seconds, [], {})
+
+
 class _Replay:
     """The replicas and what waits for them, in one second after the other."""
 
