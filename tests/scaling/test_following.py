@@ -156,17 +156,17 @@ def test_a_stopped_service_starts_with_the_first_row(tmp_path: Path) -> None:
     assert crew.size == 1
 
 
-def test_none_goes_while_another_release_is_on_its_way(tmp_path: Path) -> None:
-    """Two releases of a service run: the one whose traffic goes over keeps its replicas, in case it comes back."""
+def test_a_release_that_may_come_back_keeps_what_the_other_needs(tmp_path: Path) -> None:
+    """Two releases of a service run: the one whose traffic went over keeps its replicas, in case it comes back, as long as
+    the other one needs so many."""
     old, new = Crew(tmp_path, "a", WIDE), Crew(tmp_path, "a", WIDE, release="2")
     old.size = 4
     server = Server(tmp_path, old, new)
-    server.pass_seconds(400, 0, 10)
-    assert old.size == 4
-    assert "another release is on its way" in old.scaling["because"]
-    old.ended = True
-    server.pass_seconds(2, 0, 10)
-    assert new.size == 1
+    server.pass_seconds(200, 0, 300)
+    assert (old.size, new.size) == (4, 4)
+    assert "the other release needs so many" in old.scaling["because"]
+    server.pass_seconds(300, 0, 10)
+    assert (old.size, new.size) == (1, 1)
 
 
 def test_an_override_in_the_store_holds_until_it_runs_out(tmp_path: Path) -> None:

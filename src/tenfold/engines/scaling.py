@@ -49,6 +49,7 @@ class Follower:
         self.policy = policy
         self.entries: tuple[Entry, ...] = policy.entries
         self.limit = ""
+        self.needed = crew.size  # by the policy alone
         self._came: deque[float] = deque(maxlen=CALM_S)
         self._answered: deque[float] = deque(maxlen=BURST_S)
         self._missed: deque[float] = deque(maxlen=BURST_S)
@@ -110,6 +111,7 @@ class Follower:
             self.startup_s,
             self.spec.deadline.budget_s,
         )
+        self.needed = decide(seen, self.policy, self._memory, now)[0].n
         wanted, self._memory = decide(seen, self.policy, self._memory, now, floor)
         return wanted
 
@@ -192,8 +194,11 @@ class Scaler:
         crew = follower.crew
         moment = datetime.fromtimestamp(wall, UTC)
         asked = [self._overrides.floor(crew.name, wall), scheduled(follower.entries, moment)]
-        if any(other.crew.name == crew.name and other.crew is not crew for other in self._followers.values()):
-            asked.append(Floor(crew.size, "none goes while another release is on its way"))
+        beside = [one.needed for one in self._followers.values() if one.crew.name == crew.name and one is not follower]
+        if beside:  # a release that takes over, or may have to be taken back to
+            asked.append(
+                Floor(min(crew.size, max(beside)), "the other release needs so many, and this one may follow it")
+            )
         return max(asked, key=lambda floor: floor.n)
 
     def _turn(self, follower: Follower, want: Replicas, given: Allotted, wall: float) -> None:
