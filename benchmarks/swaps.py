@@ -303,7 +303,8 @@ def main(deployer: Path | None, **options: float) -> None:
         return
     plan = Plan(**options)  # type: ignore[arg-type]
     outcome = run(plan)
-    click.echo(f"`python -m benchmarks.swaps --swaps {plan.swaps} --load {plan.load:g}`\n{outcome}")
+    offered = f"--rate {plan.rate:g}" if plan.rate else f"--load {plan.load:g}"
+    click.echo(f"`python -m benchmarks.swaps --swaps {plan.swaps} {offered}`\n{outcome}")
     sys.exit(0 if outcome.is_met else 6)
 
 
