@@ -42,7 +42,7 @@ class Running:
         """Every row gets what the model itself answers for it, or the run ends here."""
         probabilities = work.probabilities[self.server.model]
         for number, (row, probability) in enumerate(zip(work.rows, probabilities, strict=True)):
-            status, answer = _ask(self.port, self.server.body(row))
+            status, answer = ask(self.port, self.server.body(row))
             if status != 200 or not self.server.is_right(answer, row, probability):
                 raise SystemExit(
                     f"error: {self.server.name} answered row {number} with {status} {answer}; "
@@ -85,14 +85,14 @@ def _wait_for_answer(server: Server, process: subprocess.Popen[bytes], port: int
     limit = time.monotonic() + START_LIMIT_S
     while time.monotonic() < limit and process.poll() is None:
         with suppress(OSError, http.client.HTTPException):
-            if _ask(port, server.body(work.rows[0]))[0] == 200:
+            if ask(port, server.body(work.rows[0]))[0] == 200:
                 return
         time.sleep(0.005)
     last = _log(server).read_text(errors="replace").strip().splitlines()[-5:]
     raise SystemExit("\n".join([f"error: {server.name} did not answer. Its last lines:", *last]))
 
 
-def _ask(port: int, body: Any) -> tuple[int, Any]:
+def ask(port: int, body: Any) -> tuple[int, Any]:
     """The status of one answer and its body, decoded where it is an answer at all."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     try:

@@ -6,6 +6,8 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from http import HTTPStatus
+from typing import Literal
 
 import msgspec
 import uvloop
@@ -130,12 +132,12 @@ def _peer(server: Server, environment: Mapping[str, str], *command: str) -> Serv
 
 
 class Watched(Drive):
-    """Keeps apart how long those that were refused had to wait for that."""
+    """Keeps apart how long those that were refused had to wait for that; who was told 504 was not refused, but late."""
 
     refusal: Histogram
 
     def answered(self, connection: Connection, status: int, body: bytes) -> None:
-        if outcome(status, body) == "refused":
+        if outcome(status, body) == "refused" and status != HTTPStatus.GATEWAY_TIMEOUT:
             self.refusal.add(time.monotonic() - connection.due)
         super().answered(connection, status, body)
 
@@ -153,6 +155,13 @@ class Driven:
     def good_per_s(self) -> float:
         """Answers in time."""
         return self.counts["good"] / self.seconds
+
+    def share(self, what: Literal["good", "late", "refused", "behind"]) -> float:
+        """Of the requests, those that became this; late is whatever is neither good nor refused in time."""
+        refused = self.refusal.total
+        late = self.counts["requests"] - self.counts["good"] - refused
+        found = {"good": self.counts["good"], "late": late, "refused": refused, "behind": self.counts["behind"]}
+        return found[what] / max(self.counts["requests"], 1)
 
 
 def drive(url: str, bodies: Sequence[object], per_s: float, seconds: float, deadline_s: float, seed: int = 0) -> Driven:
