@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -69,10 +70,12 @@ print(time.perf_counter() - began)
 
 
 class Timed(NamedTuple):
-    """A run: seconds of work, seconds from its start to its end, and the most memory of all its processes, in MB."""
+    """A run: seconds of work, seconds from its start to its end, seconds of processors, and the most memory of all its
+    processes, in MB."""
 
     work_s: float
     whole_s: float
+    processor_s: float
     memory_mb: float
 
 
@@ -114,14 +117,14 @@ class Bench:
         """One run of ``name``, whose output is new; ``work`` reads how long it worked from what it printed."""
         out = self.home / f"out-{name}"
         subprocess.run(["rm", "-rf", str(out)], check=True)
-        began = time.perf_counter()
+        began, used = time.perf_counter(), _processor_s()
         with subprocess.Popen(run(out), stdout=subprocess.PIPE, text=True, env=environment()) as process:
             memory = Memory(process.pid)
             said = process.communicate()[0]
         if process.returncode:
             raise SystemExit(f"error: {name} ended with {process.returncode}: {said}")
         whole = time.perf_counter() - began
-        self.found.setdefault(name, []).append(Timed(work(said) or whole, whole, memory.end()))
+        self.found.setdefault(name, []).append(Timed(work(said) or whole, whole, _processor_s() - used, memory.end()))
 
     def round(self, peers: Sequence[str]) -> None:
         """Everybody once."""
@@ -144,8 +147,9 @@ class Bench:
 
     def table(self) -> str:
         """What was found: medians, and the ratio to the bare loop within each round, with the least and the most."""
-        lines = [f"| {self.model}, {self.rows:,} rows | rows/s | of the bare loop's time | whole command | memory |"]
-        lines.append("|---|---:|---:|---:|---:|")
+        columns = "rows/s | of the bare loop's time | processors, whole command | whole command | memory"
+        lines = [f"| {self.model}, {self.rows:,} rows | {columns} |"]
+        lines.append("|---|---:|---:|---:|---:|---:|")
         bare = [one.work_s for one in self.found["bare"]]
         for name, runs in self.found.items():
             ratios = [run.work_s / base for run, base in zip(runs, bare, strict=True)]
@@ -153,7 +157,8 @@ class Bench:
             rate = self.rows / statistics.median(run.work_s for run in runs)
             whole = statistics.median(run.whole_s for run in runs)
             memory = max(run.memory_mb for run in runs)
-            lines.append(f"| {name} | {rate:,.0f} | {spread} | {whole:.1f} s | {memory:,.0f} MB |")
+            used = statistics.median(run.processor_s for run in runs)
+            lines.append(f"| {name} | {rate:,.0f} | {spread} | {used:.1f} s | {whole:.1f} s | {memory:,.0f} MB |")
         return "\n".join(lines)
 
 
@@ -175,6 +180,12 @@ class Memory:
         self._over.set()
         self._thread.join()
         return self._most
+
+
+def _processor_s() -> float:
+    """What processes that have ended have used, and those that these waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _family(pid: int) -> list[int]:
