@@ -21,7 +21,7 @@ from tenfold.control.driftactions import Actions
 from tenfold.drift import following
 from tenfold.drift.deltas import Delta
 from tenfold.drift.folder import PROFILE, folder_of, profile_in, replace, spool_in
-from tenfold.drift.following import Following, Release
+from tenfold.drift.following import Following, Release, Waiting
 from tenfold.drift.judge import Circumstances, Deployment
 from tenfold.drift.live import watched
 from tenfold.drift.monitor import CHANNELS, FEWEST_ROWS
@@ -36,6 +36,7 @@ from tenfold.spec import Spec
 
 KEEP_S = 30.0  # pieces stay where replicas left them for so long; then they are kept together
 MOST_PIECES = 256
+LOOK_S, SETTLED_S, LONGEST_WAIT_S = 60.0, 3600.0, 30 * 86_400.0  # for labels, where nobody says when they come
 MOST_EVIDENCE = 1e9
 MOST_FORMER = 10  # releases whose windows are still known
 
@@ -66,6 +67,7 @@ class Monitor:
         self._taken: list[str] = kept.taken if kept else []
         self._written = clock()
         self._figures: dict[str, Any] | None = None
+        self._looked = 0.0
         self.profile: Profile | None = _read(profile_in(self._folder), Profile)
         training = _read(home / PROFILE, Profile)
         around = Circumstances((Deployment(self._now.began, release),) if self._forget_former() else ())
@@ -121,10 +123,14 @@ class Monitor:
 
     def _label(self, profile: Profile, time_s: float) -> bool:
         done = False
+        if self._about.policy.labels_after is None:  # nobody said when labels come, or that any do
+            if time_s - self._looked < LOOK_S:
+                return False
+            self._looked = time_s
         for window in following.due(self._now, self._about.policy, time_s):
+            if not self._is_settled(window, time_s):
+                continue
             found = labelfiles.between(self.home, window.start, window.end, self.release)
-            if not found and self._about.policy.labels_after is None and time_s < window.end + 30 * 86_400:
-                continue  # nobody said when labels come, or that any do
             pairs = [(label.said, label.true) for label in found.values()]
             learnt = following.label(self._now, profile, self._about, window, pairs)
             if learnt is not profile:
@@ -132,6 +138,14 @@ class Monitor:
                 self._adopt(learnt)
             done = True
         return done
+
+    def _is_settled(self, window: Waiting, time_s: float) -> bool:
+        """Whether the labels of a window that is due are as many as they will be: by what the service says, or since none
+        came for an hour; or since none came for so long that none will."""
+        if self._about.policy.labels_after is not None or time_s > window.end + LONGEST_WAIT_S:
+            return True
+        last = labelfiles.touched(self.home, window.start, window.end)
+        return last is not None and time_s - last > SETTLED_S
 
     def _adopt(self, profile: Profile) -> None:
         self.profile = profile

@@ -54,6 +54,12 @@ def between(home: Path, start: float, end: float, release: str) -> Mapping[str, 
     return found
 
 
+def touched(home: Path, start: float, end: float) -> float | None:
+    """When the last label came of what was predicted in the hours from ``start`` to ``end``; None where none did."""
+    files = [_file(home, hour * HOUR_S) for hour in range(int(start // HOUR_S), int(max(end - 1, start) // HOUR_S) + 1)]
+    return max((path.stat().st_mtime for path in files if path.exists()), default=None)
+
+
 def forget(home: Path, before: float) -> None:
     """Delete the labels of what was predicted in hours that ended before then."""
     last = _file(home, before - HOUR_S).name

@@ -1,0 +1,149 @@
+"""The process that looks after a release: pieces in, a verdict out, whatever happens in between."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tenfold.control import labelfiles
+from tenfold.control.driftwatch import KEEP_S, SETTLED_S, Monitor, Watch
+from tenfold.control.labelfiles import Label
+from tenfold.drift.folder import folder_of, replace, spool_in
+from tenfold.drift.options import Drift
+from tenfold.drift.profile import pack
+from tenfold.spec import Spec
+from tests.drift.test_following import BEGAN, WINDOW_S, Loan, Repaid, Replica
+
+RELEASE = "loans@1234567"
+
+
+def spec_of(**options: Any) -> Spec:
+    """What a service declares."""
+    return Spec(
+        name="loans",
+        title="Loans",
+        doc="",
+        input=Loan.form,
+        output=Repaid.form,
+        model="",
+        preprocess="",
+        postprocess="",
+        drift=Drift(window="1 min", **options),
+    )
+
+
+class World:
+    """A folder, a replica that leaves pieces in it, and a monitor that may end at any time."""
+
+    def __init__(self, home: Path, **options: Any) -> None:
+        self.home, self.spec = home, spec_of(**options)
+        self.random = np.random.default_rng(1)
+        self.replica = Replica()
+        self.pieces = 0
+        self.monitor = self.another()
+
+    def another(self) -> Monitor:
+        """A monitor that starts with what is on the disk."""
+        return Monitor(self.home, RELEASE, self.spec, lambda: self.replica.now + 10.0)
+
+    def leave(self, richer: float = 0.0, rows: int = 600) -> None:
+        """A minute of rows, left in the spool."""
+        spool = spool_in(folder_of(self.home, RELEASE))
+        spool.mkdir(parents=True, exist_ok=True)
+        for delta in self.replica.minute(self.random, rows, richer):
+            self.pieces += 1
+            replace(spool / f"{int(delta.start * 1000):015}-me-{self.pieces}", pack(delta))
+
+    def minutes(self, count: int, richer: float = 0.0) -> None:
+        """So many minutes, each looked at."""
+        for _ in range(count):
+            self.leave(richer)
+            self.monitor.tick()
+            if self.monitor.profile is not None and not self.replica.tally.knows:
+                self.replica.tally.know(self.monitor.profile.columns)
+
+
+def test_a_monitor_that_is_killed_counts_no_row_twice(tmp_path: Path) -> None:
+    """Whenever it ends, its successor goes on from what was kept and what still lies in the spool."""
+    steady, shaken = World(tmp_path / "a"), World(tmp_path / "b")
+    for minute in range(10):
+        for world in (steady, shaken):
+            world.minutes(1, richer=15.0 * (minute > 6))
+        shaken.monitor = shaken.another()
+    one, other = steady.monitor.report(), shaken.monitor.report()
+    assert one.windows == other.windows
+    assert one.because == other.because
+    assert steady.monitor.figures()["rows"] == shaken.monitor.figures()["rows"] == 6000
+
+
+def test_pieces_are_deleted_once_they_are_kept(tmp_path: Path) -> None:
+    """A spool does not grow while windows are open for long."""
+    world = World(tmp_path)
+    world.minutes(3)
+    world.leave(rows=20)
+    world.replica.now -= WINDOW_S  # the window is still open
+    world.monitor.tick()
+    spool = spool_in(folder_of(tmp_path, RELEASE))
+    assert len(list(spool.iterdir())) == 1
+    world.replica.now += KEEP_S + 1
+    world.monitor.tick()
+    assert list(spool.iterdir()) == []
+
+
+def test_a_piece_that_cannot_be_read_is_passed_over(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Half a file takes none of the others with it, and is not read again."""
+    world = World(tmp_path)
+    world.minutes(2)
+    (spool_in(folder_of(tmp_path, RELEASE)) / "001-odd-1").write_bytes(b"half a pie")
+    world.minutes(2)
+    assert world.monitor.figures()["windows"] == 3
+    assert caplog.text.count("001-odd-1 cannot be read") == 1
+
+
+def test_a_new_release_begins_anew(tmp_path: Path) -> None:
+    """Its rows are compared with its own reference, and not with what another model saw."""
+    world = World(tmp_path)
+    world.minutes(5)
+    other = Monitor(tmp_path, "loans@7654321", world.spec, lambda: world.replica.now)
+    assert other.profile is None
+    assert other.figures()["rows"] == 0
+
+
+@pytest.mark.parametrize("labels_after", ["2 min", None])
+def test_labels_are_judged_when_they_are_settled(tmp_path: Path, labels_after: str | None) -> None:
+    """By what the service says, or when none has come for an hour."""
+    world = World(tmp_path, labels_after=labels_after)
+    said = {"label": "yes", "yes": 0.9}
+    some = [
+        Label(f"id{k}", BEGAN + WINDOW_S * 1.5 + k % 240, RELEASE, said, {"label": "yes" if k % 3 else "no"})
+        for k in range(600)
+    ]
+    labelfiles.append(tmp_path, some)
+    world.minutes(8)
+    for path in (tmp_path / labelfiles.FOLDER).iterdir():
+        os.utime(path, (world.replica.now, world.replica.now))
+    world.monitor.tick()
+    before = world.monitor.figures()["labelled"]
+    assert (before > 0) == (labels_after is not None)
+    world.replica.now += SETTLED_S + 60
+    world.monitor.tick()
+    assert world.monitor.figures()["labelled"] == 600
+
+
+def test_one_service_that_cannot_be_watched_spoils_no_other(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What is wrong with it is logged once."""
+    watch = Watch(lambda: BEGAN)
+    good = {"release": RELEASE, "home": str(tmp_path / "good"), "service": spec_of()}
+    (tmp_path / "bad").write_text("no folder")
+    bad = {"release": "other@1", "home": str(tmp_path / "bad"), "service": spec_of()}
+    for _ in range(3):
+        watch.tick([bad, good])
+    assert watch.of("other@1") is None
+    assert watch.of(RELEASE) is not None
+    assert caplog.text.count("other@1 is no longer watched") == 1
+    watch.tick([bad])
+    assert watch.of(RELEASE) is None
