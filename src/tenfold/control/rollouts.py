@@ -246,9 +246,10 @@ class Deployer:
             said = f"{current.name} has to go first: both do not fit into memory"
             self._change(course, "making room", Act(self._who, "make room", said), lease)
             return
-        course.state = State(old=current.name if current else "", new=release.name)
+        state = State(old=current.name if current else "", new=release.name)
         said = f"{release.name} is on its way"
-        self._change(course, Stage.STARTING, Act(self._who, "start", said), lease, state=course.state)
+        self._change(course, Stage.STARTING, Act(self._who, "start", said), lease, state=state)
+        course.state = state
 
     def _make_room(self, course: Course, release: Release, lease: Lease) -> None:
         """Where both do not fit into memory, the old release goes, and the new one begins like a first one. Should it fail,
@@ -257,9 +258,10 @@ class Deployer:
         if running is not None:
             self._orders.end(running.folder)
             return
-        course.state = State(old="", new=release.name)
+        state = State(old="", new=release.name)
         said = f"{release.name} is on its way, and nothing answers until it does"
-        self._change(course, Stage.STARTING, Act(self._who, "start", said), lease, state=course.state)
+        self._change(course, Stage.STARTING, Act(self._who, "start", said), lease, state=state)
+        course.state = state
 
     def _resume(self, service: str, now: float) -> None:
         """After a restart nothing answers: what the pointer means does so first, whatever else is on its way."""
@@ -278,11 +280,11 @@ class Deployer:
             return
         policy = msgspec.convert(rollout.plan["policy"], Releases)
         action, after = next_action(seen, policy, state, now)
-        course.state = after
         if isinstance(action, RollBack):  # those who ask come first, the record right after
             self._do(action, rollout, now)
         if not isinstance(action, Wait) or after.stage is not state.stage:
-            self._record(course, action, seen, lease)
+            self._record(course, action, after, seen, lease)
+        course.state = after  # not before it is on record: what failed is done again
         self._note(course, action, seen, now)
         self._do(action, rollout, now)
 
@@ -339,11 +341,9 @@ class Deployer:
 
     # On record
 
-    def _record(self, course: Course, action: Action, seen: Snapshot, lease: Lease) -> None:
+    def _record(self, course: Course, action: Action, state: State, seen: Snapshot, lease: Lease) -> None:
         """The step, and the pointer where it moves, in one transaction."""
-        rollout, state = course.rollout, course.state
-        assert state is not None
-        outcome = state.outcome
+        rollout, outcome = course.rollout, state.outcome
         what = WORDS[type(action)] if outcome == "running" else OUTCOMES[outcome]
         if isinstance(action, RollBack) and seen.asked == "rollback":
             what = "turn back"  # the rollback was on record when it was asked for
