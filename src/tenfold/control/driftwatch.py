@@ -96,16 +96,14 @@ class Monitor:
             self._taken.append(path.name)
             if delta is not None:
                 following.add(now, self.profile, self._about, delta, time_s)
-        if self.profile is None:
-            made = following.begin(now, self._about, time_s)
-            if made is not None:
-                self._adopt(made)
         changed = False
+        if self.profile is None and (made := following.begin(now, self._about, time_s)) is not None:
+            self._adopt(made)
+            changed = True
         if self.profile is not None:
-            changed = following.close(
-                now, self.profile, self._about, time_s, rates_of(counters, FAILURES) if counters else None
-            )
-            changed = self._label(self.profile, time_s) or changed
+            rates = rates_of(counters, FAILURES) if counters else None
+            changed |= following.close(now, self.profile, self._about, time_s, rates)
+            changed |= self._label(self.profile, time_s)
         if changed:
             labelfiles.forget(
                 self.home, time_s - self._about.policy.keep_s - (self._about.policy.labels_after_s or 0.0)
