@@ -12,8 +12,9 @@ from tenfold import Alias, Contract, Ge, Key, Le, Private
 from tenfold.contract.form import layout_of
 from tenfold.drift.columns import Column
 from tenfold.drift.deltas import MOST_PENDING, Delta, Tally
-from tenfold.drift.following import GRACE_S, Following, Release, add, begin, close, due, label
+from tenfold.drift.following import GRACE_S, Following, Release, add, begin, close
 from tenfold.drift.judge import Circumstances
+from tenfold.drift.labelling import due, label
 from tenfold.drift.live import Reader, watched
 from tenfold.drift.making import Known, profile_of
 from tenfold.drift.monitor import State

@@ -18,7 +18,7 @@ import msgspec
 
 from tenfold.control import labelfiles
 from tenfold.control.driftactions import Actions
-from tenfold.drift import following
+from tenfold.drift import following, labelling
 from tenfold.drift.deltas import Delta
 from tenfold.drift.folder import PROFILE, folder_of, profile_in, replace, spool_in
 from tenfold.drift.following import Following, Release, Waiting
@@ -125,12 +125,12 @@ class Monitor:
             if time_s - self._looked < LOOK_S:
                 return False
             self._looked = time_s
-        for window in following.due(self._now, self._about.policy, time_s):
+        for window in labelling.due(self._now, self._about.policy, time_s):
             if not self._is_settled(window, time_s):
                 continue
             found = labelfiles.between(self.home, window.start, window.end, self.release)
             pairs = [(label.said, label.true) for label in found.values()]
-            learnt = following.label(self._now, profile, self._about, window, pairs)
+            learnt = labelling.label(self._now, profile, self._about, window, pairs)
             if learnt is not profile:
                 profile = learnt
                 self._adopt(learnt)

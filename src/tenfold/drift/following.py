@@ -11,26 +11,21 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from tenfold.drift.building import with_labels
-from tenfold.drift.columns import Column, Floats, cells_of
+from tenfold.drift.columns import Column, Floats
 from tenfold.drift.counting import Counts
 from tenfold.drift.deltas import COLLECTED, SAMPLED, WINDOW_S, Delta
-from tenfold.drift.effects import SIGMAS, moved, regroup
 from tenfold.drift.judge import Circumstances, find, step
 from tenfold.drift.making import Known, as_trained, counts_of, profile_of, with_fields_of
-from tenfold.drift.monitor import State, mature
+from tenfold.drift.monitor import State
 from tenfold.drift.options import Drift
 from tenfold.drift.performance import Outcomes
-from tenfold.drift.profile import FEWEST_LABELS, Profile, Window, split
+from tenfold.drift.profile import Profile, Window
 from tenfold.drift.rules import Rates, watch
 from tenfold.drift.sampling import Sample
-from tenfold.drift.truth import Said, outcomes_of, task_of, value_of
 
 GRACE_S = 5.0  # after the end of a window, for pieces that are on their way
 FEWEST_ROWS = 500  # in a window, where nobody says how long one is
 LONGEST_S = 86_400.0  # that such a window may go on
-FIRST_LABELS = 200  # that the performance of the first windows is told by, where the reference has none
-MOST_LABELLED = 0.95  # of a window's rows, from which on they are as good as all
 FEWEST_REFUSED = 20  # rows, of which none was answered, that make a window
 USUAL_WINDOWS = 3  # the first ones, whose refusals and changes are the usual ones
 FUTURE = 2  # windows ahead, beyond which a piece is of a clock that jumped
@@ -250,64 +245,3 @@ def _as_said(profile: Profile, values: Floats, column: Column) -> Floats:
         [float(classes.index(name)) if name in classes else np.nan for name in column.names] + [np.nan] * 2
     )
     return np.where(np.isfinite(values), table[np.nan_to_num(values, nan=-1).astype(np.intp)], np.nan)
-
-
-# -- labels ---------------------------------------------------------------------------------------------------
-
-
-def due(now: Following, policy: Drift, time: float) -> list[Waiting]:
-    """The windows whose labels should have come by now."""
-    return [some for some in now.waiting if time >= some.end + (policy.labels_after_s or 0.0) + GRACE_S]
-
-
-def label(
-    now: Following, profile: Profile, release: Release, window: Waiting, pairs: Sequence[tuple[Said, Said]]
-) -> Profile:
-    """Judge a window by its labels: what was said of each labelled row, and what is true. Gives the profile, which learns
-    from the first labels where the reference had none."""
-    numbers = np.array([_size(truth) for _, truth in pairs] or [np.nan])
-    task = profile.task or task_of(profile.columns, numbers)
-    now.waiting = [some for some in now.waiting if some.number != window.number]
-    now.judged += window.rows
-    now.labelled += len(pairs)
-    if task is None or not pairs:
-        return profile
-    outcomes = outcomes_of(task, profile.columns, pairs)
-    if profile.realised is None:
-        if outcomes.rows >= FEWEST_LABELS:
-            now.first = [*now.first, outcomes]
-        if sum(some.rows for some in now.first) >= FIRST_LABELS:
-            profile = with_labels(profile, task, now.first)
-            now.remarks = [*now.remarks, f"how good the model is was learnt from its first {profile.labelled:,} labels"]
-            now.first = []
-        return profile
-    now.state = _compared(profile, now.state, window, [said for said, _ in pairs])
-    now.state = mature(profile, release.policy, now.state, window.number, outcomes)
-    verdict = find(profile, release.policy, now.state, release.around).verdict
-    seen = now.state.seen
-    last = msgspec.structs.replace(seen[-1], verdict=verdict)
-    now.state = msgspec.structs.replace(now.state, seen=(*seen[:-1], last))
-    return profile
-
-
-def _compared(profile: Profile, state: State, window: Waiting, said: Sequence[Said]) -> State:
-    """The state, in which the window knows by how much its labelled rows differ from all in what was answered."""
-    index = next((k for k, seen in enumerate(state.seen) if seen.number == window.number), None)
-    if index is None or len(said) > MOST_LABELLED * window.rows:
-        return state
-    seen, shares = state.seen[index], [0.0]
-    places = [k for k, column in enumerate(profile.columns) if column.role in ("prediction", "score")]
-    cells = split(profile.columns, seen.cells)
-    for k in places:
-        column, group = profile.columns[k], profile.groups[k]
-        values = np.array([value_of(column, answer.get(column.name)) for answer in said])
-        labelled = np.bincount(cells_of([column], values[:, None])[:, 0], minlength=column.cells)
-        share, error = moved(regroup(cells[k], group), regroup(labelled, group))
-        shares.append(share - SIGMAS * error)
-    found = msgspec.structs.replace(seen, selected=max(shares))
-    return msgspec.structs.replace(state, seen=(*state.seen[:index], found, *state.seen[index + 1 :]))
-
-
-def _size(truth: Said) -> float:
-    value = next(iter(truth.values()), None)
-    return abs(float(value)) if isinstance(value, int | float) and not isinstance(value, bool) else np.nan
