@@ -43,7 +43,6 @@ class Watching:
         """What watches a release; None where nothing does."""
         return self._watch.of(release) if self._watch is not None else None
 
-
     def jobs(self, about: Mapping[str, Any], asked: Asked, body: bytes) -> Page:
         """Files to be answered: queued, told of, cancelled."""
         from tenfold.control.job_requests import answer
