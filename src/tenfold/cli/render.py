@@ -9,7 +9,13 @@ import click
 
 from tenfold.cli import screen
 
-TARGETS = ["grafana", "kubernetes", "kserve", "dockerfile"]  # as control.renders has them; --help waits for no library
+TARGETS = [
+    "grafana",
+    "kubernetes",
+    "kserve",
+    "dockerfile",
+    "github",
+]  # as control.renders has them; --help waits for no library
 
 
 @click.command()
@@ -46,6 +52,8 @@ def render(target: str, service: str, out: Path, env: str, as_json: bool, **said
     kserve: an InferenceService.
 
     dockerfile: an image, checked while it is built, that serves as a user without rights.
+
+    github: a workflow that comments the plan on a pull request, and deploys what is merged.
 
     What a target cannot do of what the service declares is refused.
     """

@@ -19,7 +19,7 @@ from tenfold.control import grafana
 from tenfold.engines.crew import STOP_LIMIT_S
 from tenfold.environment import wheel
 from tenfold.errors import UsageError
-from tenfold.render import Asked, Image, Measured, Wanted, dockerfile, kserve, kubernetes
+from tenfold.render import Asked, Image, Measured, Wanted, dockerfile, github, kserve, kubernetes
 from tenfold.server.front import DRAIN_LIMIT_S
 from tenfold.service import Service, Spec, find, spec
 from tenfold.units import rows_per_s, seconds, size_bytes
@@ -69,6 +69,12 @@ TARGETS = {
         frozenset(["image", "base"]),
         _write_wheel,
     ),
+    "github": Target(
+        "a workflow that plans in pull requests and deploys what is merged",
+        github.files,
+        "commit DIR, and give the repository a secret TENFOLD_STORE",
+        beside=_write_wheel,
+    ),
 }
 
 
@@ -112,6 +118,7 @@ def _asked(service: Service, stated: Spec, target: str, env: str, place: Wanted)
     return Asked(
         spec=stated,
         target=named if ".py" in named else ".",
+        path=target,
         wanted=place,
         measured=_measured(service, stated),
         image_of=_image(service.folder),

@@ -55,13 +55,14 @@ class Image(NamedTuple):
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """A service on its way to another system.
 
-    ``target`` is what ``tenfold serve`` is told in its folder; ``drain_delay_s`` and ``memory_bytes`` (of one replica) are
-    what its tenfold.toml says, 0 for nothing. A server that is told to stop finishes requests within ``drain_limit_s``, and
-    is gone within ``stop_limit_s``.
+    ``target`` is what ``tenfold serve`` is told in its folder, ``path`` what a person calls it; ``drain_delay_s`` and
+    ``memory_bytes`` (of one replica) are what its tenfold.toml says, 0 for nothing. A server that is told to stop finishes
+    requests within ``drain_limit_s``, and is gone within ``stop_limit_s``.
     """
 
     spec: Spec
     target: str = "."
+    path: str = "."
     wanted: Wanted = Wanted()
     measured: Measured = Measured()
     image_of: Image = Image()
