@@ -34,7 +34,7 @@ def test_a_release_becomes_the_folder_that_it_was(store: Store, tmp_path: Path) 
 
 
 def test_a_folder_that_is_whole_is_left_as_it_is(store: Store, tmp_path: Path) -> None:
-    """A second start costs no copy, and Python's own files beside the code do not matter."""
+    """A second start costs no copy; bytecode, which would run instead of the source, does not stay wherever the store is."""
     made = store.materialise(some_release(store, tmp_path / "service"))
     before = (made / "service.py").stat().st_ino
     (made / "__pycache__").mkdir()
@@ -42,6 +42,19 @@ def test_a_folder_that_is_whole_is_left_as_it_is(store: Store, tmp_path: Path) -
     (made / ".tenfold" / "evidence.json").write_text("{}")
     assert store.materialise(some_release(store, tmp_path / "service")) == made
     assert (made / "service.py").stat().st_ino == before
+    assert not (made / "__pycache__").exists()
+
+
+def test_planted_bytecode_does_not_run_below_any_folder(store: Store, tmp_path: Path) -> None:
+    """Bytecode that claims to be the source's is gone, and a file is looked at whatever the folders above are called."""
+    release = some_release(store, tmp_path / "service")
+    made = trees.materialise(store.blobs, release, tmp_path / "__pycache__" / "made")
+    (made / "sub" / "__pycache__").mkdir(parents=True)
+    (made / "sub" / "__pycache__" / "features.cpython-311.pyc").write_bytes(b"evil")
+    (made / "service.py").write_text("evil = 1")
+    trees.materialise(store.blobs, release, made)
+    assert (made / "service.py").read_text() == "VERSION = 1"
+    assert not list(made.rglob("*.pyc"))
 
 
 @pytest.mark.parametrize("change", ["altered", "added", "lost", "linked"])
@@ -106,6 +119,7 @@ ESCAPES = [
     "..",
     "a\\b",
     ".tenfold/x",
+    "__pycache__/service.cpython-311.pyc",
     "a\x01b",
     "x" * 2000,
 ]

@@ -22,6 +22,8 @@ from tenfold.store.records import Release
 
 MOST_NAME = 1000  # characters of a file's name within its part
 
+_BYTECODE = "__pycache__"  # which Python runs in the place of the source, and of which nothing is proven
+
 _LISTING = re.compile(rb"([^\0\n]+\0[0-9a-f]{64}\n)+")
 
 
@@ -46,11 +48,12 @@ def files(blobs: Blobs, digest: str) -> dict[str, str]:
 def require_safe(name: str) -> None:
     """Raise for a name that would be a file outside of its folder, or one that is special there."""
     parts = name.split("/")
-    leads_out = any(part in ("", ".", "..") for part in parts) or parts[0].lower() == RELEASED.parts[0]
+    leads_out = any(part.lower() in ("", ".", "..", _BYTECODE) for part in parts)
+    leads_out = leads_out or parts[0].lower() == RELEASED.parts[0]
     if leads_out or any(character in "\\\x7f\ufffd" or character < " " for character in name) or len(name) > MOST_NAME:
         raise GateFailed(
             f"{name[:80]!r} cannot be the name of a file in a release",
-            "it would lead out of the service's folder, or cannot be written; give the file another name",
+            "it would lead out of the service's folder, run unread, or cannot be written; give the file another name",
         )
 
 
@@ -95,8 +98,8 @@ def layout(blobs: Blobs, release: Release) -> dict[str, str]:
 def materialise(blobs: Blobs, release: Release, folder: Path) -> Path:
     """Make ``folder`` the service folder of a release, every file proven, all of it or nothing.
 
-    One that is there and whole is left as it is; one in which a file was altered, added or lost is made anew. Raises
-    ``GateFailed`` where the store was tampered with.
+    One that is there and whole is left as it is, without the bytecode that Python keeps in it; one in which a file was
+    altered, added or lost is made anew. Raises ``GateFailed`` where the store was tampered with.
     """
     if release.collected:
         raise NotFound(
@@ -149,12 +152,17 @@ def _take_place(fresh: Path, folder: Path, wanted: Mapping[str, str]) -> None:
 
 
 def _is_whole(folder: Path, wanted: Mapping[str, str]) -> bool:
-    """Whether a folder has these files, unaltered, and no others but what Python and tenfold keep beside them."""
+    """Whether a folder has these files, unaltered, and no others but what tenfold keeps beside them.
+
+    Bytecode is thrown away: Python makes it again, and one that somebody planted would run instead of the proven source.
+    """
+    for kept in [path for path in folder.rglob(_BYTECODE) if path.is_dir() and not path.is_symlink()]:
+        shutil.rmtree(kept, ignore_errors=True)
     there = {
         path.relative_to(folder).as_posix(): path
         for path in folder.rglob("*")
         if not path.is_dir() or path.is_symlink()
-        if "__pycache__" not in path.parts and path.relative_to(folder).parts[0] != RELEASED.parts[0]
+        if path.relative_to(folder).parts[0] != RELEASED.parts[0]
     }
     if there.keys() != wanted.keys() or not (folder / RELEASED).is_file():
         return False
