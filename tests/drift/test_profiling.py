@@ -81,5 +81,11 @@ def test_the_command_says_what_it_kept(folder: Path, capsys: pytest.CaptureFixtu
     """How many columns and rows, and how good the answers are."""
     unseen = str(folder.parent / "unseen.csv")
     assert main(["record", str(folder), "--unseen", unseen, "--label", "repaid"]) == 0
-    assert "profile    4 columns of 2,000 rows, auc 0.7" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "profile    4 columns of 2,000 rows, auc 0.7" in said
+    assert "recorded   the profile; golden records stay as they are" in said
+    assert main(["record", str(folder), "--data", str(folder.parent / "train.csv")]) == 0
+    assert "the answers to 2,000 rows of unseen.csv are no longer in reference.profile" in capsys.readouterr().out
+    assert main(["record", str(folder), "--data", str(folder.parent / "train.csv")]) == 0
+    assert "no longer" not in capsys.readouterr().out
     assert main(["record", str(folder), "--unseen", unseen, "--label", "colour"]) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from typing import Any
@@ -9,14 +10,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tenfold.control import labelfiles
-from tenfold.control.driftwatch import KEEP_S, SETTLED_S, Monitor, Watch
+from tenfold.control import driftpages, driftwatch, labelfiles
+from tenfold.control.driftwatch import KEEP_S, SETTLED_S, Monitor, Watch, kept
 from tenfold.control.labelfiles import Label
-from tenfold.drift.folder import folder_of, replace, spool_in
+from tenfold.drift.folder import PROFILE, folder_of, replace, spool_in
 from tenfold.drift.options import Drift
 from tenfold.drift.profile import pack
+from tenfold.drift.verdicts import Report
 from tenfold.spec import Spec
-from tests.drift.test_following import BEGAN, WINDOW_S, Loan, Repaid, Replica
+from tests.cli.conftest import Run, run
+from tests.drift.test_following import BEGAN, WINDOW_S, Loan, Repaid, Replica, training_rows
+
+__all__ = ["run"]
 
 RELEASE = "loans@1234567"
 
@@ -80,6 +85,32 @@ def test_a_monitor_that_is_killed_counts_no_row_twice(tmp_path: Path) -> None:
     assert steady.monitor.figures()["rows"] == shaken.monitor.figures()["rows"] == 6000
 
 
+@pytest.mark.parametrize("trained", [False, True])
+def test_nothing_is_healthy_before_it_was_judged(tmp_path: Path, run: Run, trained: bool) -> None:
+    """Until a window is over there is no verdict, on the screen, the page, for programs or in the metrics."""
+    if trained:
+        replace(tmp_path / PROFILE, pack(training_rows(2000)))
+    world = World(tmp_path)
+    world.leave()
+    world.replica.now -= WINDOW_S  # the window is still open
+    world.monitor.tick()
+    found = world.monitor.report()
+    assert found.verdict is None
+    assert Report.of(found.to_dict()) == found
+    assert found.because == "600 rows in the first window"
+    with_what = "2,000 rows of train.csv; answers with the first live window, once it is over"
+    assert found.compared == (with_what if trained else "nothing yet: the first live window becomes the reference")
+    assert world.monitor.figures()["verdict"] == ""
+    page = driftpages.render(found)
+    assert "not judged yet" in page
+    assert "needs no update" not in page
+    world.monitor._write()
+    assert kept(tmp_path, "loans").compared == found.compared
+    done = run("drift", str(tmp_path), "--fail-on", "HEALTHY")
+    assert done.code == 0
+    assert done.out.startswith("not judged yet: 600 rows in the first window\n")
+
+
 def test_pieces_are_deleted_once_they_are_kept(tmp_path: Path) -> None:
     """A spool does not grow while windows are open for long."""
     world = World(tmp_path)
@@ -138,8 +169,7 @@ def test_one_service_that_cannot_be_watched_spoils_no_other(tmp_path: Path, capl
     """What is wrong with it is logged once."""
     watch = Watch(lambda: BEGAN)
     good = {"release": RELEASE, "home": str(tmp_path / "good"), "service": spec_of()}
-    (tmp_path / "bad").write_text("no folder")
-    bad = {"release": "other@1", "home": str(tmp_path / "bad"), "service": spec_of()}
+    bad = {"release": "other@1", "home": str(tmp_path / "good"), "service": {}}
     for _ in range(3):
         watch.tick([bad, good])
     assert watch.of("other@1") is None
@@ -147,3 +177,53 @@ def test_one_service_that_cannot_be_watched_spoils_no_other(tmp_path: Path, capl
     assert caplog.text.count("other@1 is no longer watched") == 1
     watch.tick([bad])
     assert watch.of(RELEASE) is None
+
+
+def test_a_server_that_is_named_is_asked(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder of the same name is no answer where nobody answers at the address."""
+    (tmp_path / "loans").mkdir()
+    World(tmp_path / "loans")
+    monkeypatch.chdir(tmp_path)
+    assert run("drift", "loans").code == 0
+    done = run("drift", "loans", "--server", "http://127.0.0.1:9")
+    assert done.code == 4
+    assert "nobody answers at http://127.0.0.1:9/api/drift/loans" in done.err
+
+
+def test_a_disk_that_was_full_ends_no_watching(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It is said why nothing is kept; once there is room, all that was counted is there, also after a restart."""
+    steady, world = World(tmp_path / "steady"), World(tmp_path / "full")
+    steady.minutes(8)
+    world.minutes(1)
+    with pytest.MonkeyPatch.context() as full:
+        full.setattr(driftwatch, "replace", no_room)
+        world.minutes(4)
+    found = world.monitor.report()
+    assert "No space left on device" in found.because
+    assert found.because.endswith("it is tried again")
+    assert "No space left" in world.monitor.figures()["because"]
+    assert caplog.text.count("No space left on device") == 1
+    world.minutes(3)
+    assert world.monitor.trouble == ""
+    assert world.another().report().windows == steady.monitor.report().windows
+    assert world.another().figures()["rows"] == 8 * 600
+
+
+def test_a_disk_that_is_full_at_the_start_ends_no_watching(tmp_path: Path) -> None:
+    """The release is watched as soon as there is room."""
+    watch = Watch(lambda: BEGAN)
+    fleet = [{"release": RELEASE, "home": str(tmp_path), "service": spec_of()}]
+    with pytest.MonkeyPatch.context() as full:
+        full.setattr(driftwatch, "replace", no_room)
+        watch.tick(fleet)
+    monitor = watch.of(RELEASE)
+    assert monitor is not None
+    assert monitor.trouble
+    watch.tick(fleet)
+    assert monitor.trouble == ""
+    assert (folder_of(tmp_path, RELEASE) / "state").is_file()
+
+
+def no_room(path: Path, data: bytes) -> None:
+    """What writing a file does while the disk is full."""
+    raise OSError(errno.ENOSPC, "No space left on device")

@@ -21,7 +21,7 @@ def drift(case: Case) -> Found:
     live = {**watched, "text": _text(watched)}
     if verdict in BROKEN:
         return Found("broken", because, watched["next"], measured, live)
-    if not watched["windows"]:
+    if not verdict:
         return Found("open", because, case.command("drift"), measured, live)
     if verdict == "NEED_LABELS":
         return Found("open", because, watched["next"], measured, live)
@@ -30,8 +30,8 @@ def drift(case: Case) -> Found:
 
 def _text(watched: Mapping[str, Any]) -> str:
     """The verdict, since when, and how many labels it rests on."""
-    if not watched["windows"]:
-        return "no window is over"
+    if not watched["verdict"]:
+        return "no window is judged yet"
     since = f" since {str(watched['since'])[:10]}" if watched["since"] else ""
     labels = f"; {watched['labelled']:,} of {watched['labels_due']:,} labels" if watched["labels_due"] else ""
     return f"{watched['verdict']}{since}{labels}"

@@ -25,7 +25,7 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 
 @click.command()
 @click.argument("name", required=False)
-@click.option("--server", default=servers.ADMIN, metavar="URL", help=f"The admin address of a server; {servers.ADMIN}.")
+@click.option("--server", default="", metavar="URL", help=f"The admin address of a server; {servers.ADMIN}.")
 @click.option("--access", default="", metavar="KEY", envvar="TENFOLD_KEY", help="A key of the server; or TENFOLD_KEY.")
 @click.option("--reference", metavar="FILE", type=FILE, help="The table that the model was trained on.")
 @click.option("--current", metavar="FILE", type=FILE, help="The rows that it answered since.")
@@ -56,7 +56,7 @@ def drift(
     NAME is a service that runs, or the folder of one that ran. With --reference and --current, two tables are compared,
     whatever system served them: .parquet or .csv, of any size. What needs no --label: whether rows and answers moved, and
     how well the model is to be expected to do on them. Verdicts, from the mildest to the gravest: HEALTHY, WATCH,
-    NEED_LABELS, UPDATE_WONT_HELP, UPDATE_RECOMMENDED, FIX_DATA, ROLLBACK.
+    NEED_LABELS, UPDATE_WONT_HELP, UPDATE_RECOMMENDED, FIX_DATA, ROLLBACK. There is none (null) until a window was judged.
     """
     with screen.Progress() as progress:
         progress("starting")
@@ -72,7 +72,7 @@ def drift(
         print_report(report)
         if html:
             click.echo(f"wrote {html}")
-    failed = failing is not None and report.verdict.grave >= failing.grave
+    failed = failing is not None and report.verdict is not None and report.verdict.grave >= failing.grave
     if failed and not as_json:
         click.echo(f"{report.verdict} is as grave as --fail-on {failing}, or graver · exit {FAILED}", err=True)
     click.get_current_context().exit(FAILED if failed else 0)
@@ -80,7 +80,7 @@ def drift(
 
 def print_report(report: Report) -> None:
     """The verdict, sentence first, and its evidence."""
-    verdict = screen.paint(report.verdict, COLOURS.get(report.verdict, "red"))
+    verdict = screen.paint(report.said, COLOURS.get(report.verdict, "red") if report.verdict else "yellow")
     since = f" since {report.since}" if report.since is not None else ""
     click.echo(f"{verdict}{since}: {report.because}")
     facts = [("next", report.next)]
@@ -90,7 +90,7 @@ def print_report(report: Report) -> None:
     facts += [("windows", line) for line in _windows(report)]
     facts += [("ruled out", line) for line in report.ruled_out]
     facts += [("besides", line) for line in report.reasons]
-    facts += [("compared", f"with {report.source}; {report.control}"), ("again", report.replay)]
+    facts += [("compared", f"with {report.compared}"), ("again", report.replay)]
     screen.print_facts(facts, WIDTH)
 
 

@@ -61,8 +61,11 @@ def record(service: str, data: Path | None, unseen: Path | None, label: str | No
         click.echo(before.describe())
         for stage in before.stages:
             click.echo(f"  {stage}")
-    rows = f"{before.rows} rows anew" if before else "no golden records to take anew"
-    click.echo(f"recorded   {rows} · next: tenfold check {service}")
+    if before:
+        done = f"{before.rows} rows anew"
+    else:
+        done = "no golden records to take anew" if data else "the profile; golden records stay as they are"
+    click.echo(f"recorded   {done} · next: tenfold check {service}")
 
 
 def as_object(recorded: Recorded) -> dict[str, object]:

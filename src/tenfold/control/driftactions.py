@@ -72,6 +72,8 @@ class Actions:
 
     def consider(self, report: Report, policy: Drift, labelled: int) -> None:
         """Do what is to be done about a verdict, aside: this returns at once."""
+        if report.verdict is None:
+            return
         now = self._clock()
         if policy.webhook and self._is_news(report.verdict, now) and not _runs(self._busy) and now >= self._next_try:
             self._busy = _start("webhook", self._tell, report, policy.webhook)
@@ -104,12 +106,12 @@ class Actions:
             return
         self._tries = 0
         self._done.verdict = str(report.verdict)
-        self._done.told[report.verdict] = now
+        self._done.told[report.said] = now
         self._keep()
 
     def _event(self, report: Report, now: float) -> Event:
         """The verdict as an event; its id is the same however often it is told."""
-        known = (self._release, report.verdict, str(report.since), self._done.told.get(report.verdict, 0.0))
+        known = (self._release, report.verdict, str(report.since), self._done.told.get(report.said, 0.0))
         document = report.to_dict()
         said = {
             name: document[name] for name in ("verdict", "since", "because", "next", "faults", "ruled_out", "replay")

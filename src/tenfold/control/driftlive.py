@@ -20,8 +20,8 @@ Row = Mapping[str, Any]
 
 
 def judge(name: str, server: str, key: str, given: Mapping[str, Any]) -> Report:
-    """The verdict on the service ``name`` of the server with that admin address, which may ask for a ``key``; or the last one
-    on a service's folder.
+    """The verdict on the service ``name`` of the server with that admin address, which may ask for a ``key``; or, where no
+    ``server`` is named, the last one on a service's folder of that name.
 
     ``given`` are the options that are about two tables, which go with no name. Raises ``UsageError`` and ``NotFound``.
     """
@@ -31,9 +31,9 @@ def judge(name: str, server: str, key: str, given: Mapping[str, Any]) -> Report:
                 f"--{option.replace('_', '-')} is about two tables, and {name} is a service", "leave one out"
             )
     path = Path(name)
-    if path.exists():
+    if not server and path.exists():
         return driftwatch.kept((path if path.is_dir() else path.parent).resolve(), name)
-    reply = servers.ask(f"{server.rstrip('/')}/api/drift/{name}", key=key)
+    reply = servers.ask(f"{(server or servers.ADMIN).rstrip('/')}/api/drift/{name}", key=key)
     if reply.status != 200:
         raise NotFound(
             _said(reply), f"tenfold status {server} lists its services; a folder's own verdict: tenfold drift FOLDER"

@@ -22,7 +22,7 @@ COLOURS = {
 }
 METRICS = {"auc": "Area under the ROC curve", "accuracy": "Accuracy", "mae": "Mean absolute error"}
 BAD = "var(--broken)"
-STATES = {Verdict.HEALTHY: "met", Verdict.WATCH: "open", Verdict.NEED_LABELS: "open"}
+STATES = {None: "open", Verdict.HEALTHY: "met", Verdict.WATCH: "open", Verdict.NEED_LABELS: "open"}
 
 Place = Callable[[float], float]
 
@@ -42,17 +42,18 @@ def render(report: Report) -> str:
     body = (
         f'<div class="bar"><div class="wrap"><span class="brand">{glyph()} tenfold</span></div></div>'
         f'<main class="wrap" id="main"><div class="hero"><p data-state="{STATES.get(report.verdict, "broken")}">'
-        f'<span class="mark"></span> <b>{report.verdict}</b>{since}</p>'
+        f'<span class="mark"></span> <b>{report.said}</b>{since}</p>'
         f'<h1>{_first_line(report.verdict)}</h1><p class="doc">{escape(report.because)}</p>'
         f'<p class="doc">Next: {escape(report.next)}.</p>'
-        f'<p class="soft">Compared with {escape(report.source)}; {escape(report.control)}.</p></div>'
+        f'<p class="soft">Compared with {escape(report.compared)}.</p></div>'
         f"{''.join(sections)}</main>"
     )
-    return frame(f"drift: {report.verdict}", body).decode()
+    return frame(f"drift: {report.said}", body).decode()
 
 
-def _first_line(verdict: Verdict) -> str:
+def _first_line(verdict: Verdict | None) -> str:
     return {
+        None: "Whether the model needs an update is not known yet",
         Verdict.HEALTHY: "The model needs no update",
         Verdict.WATCH: "Something moves, and does no harm that can be seen",
         Verdict.NEED_LABELS: "The model may need an update: labels would tell",

@@ -10,6 +10,7 @@ import logging
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from tenfold.drift.options import Drift
 from tenfold.drift.profile import ESTIMATED, REALISED, Profile, pack, unpack
 from tenfold.drift.reporting import report
 from tenfold.drift.rules import rates_of
-from tenfold.drift.verdicts import Report, Verdict
+from tenfold.drift.verdicts import Report
 from tenfold.errors import NotFound
 from tenfold.server.metrics import FAILURES
 from tenfold.spec import Spec
@@ -68,15 +69,21 @@ class Monitor:
         self._written = clock()
         self._figures: dict[str, Any] | None = None
         self._looked = 0.0
+        self._owes_state = self._owes_profile = (
+            False  # what is known and not on the disk, since it could not be written
+        )
+        self.trouble = ""
         self.profile: Profile | None = _read(profile_in(self._folder), Profile)
         training = _read(home / PROFILE, Profile)
         around = Circumstances((Deployment(self._now.began, release),) if self._forget_former() else ())
         self._about = Release(spec.drift, watched(spec.input, spec.output), training, around)
         if self.profile is None and training is not None and any(column.role != "input" for column in training.columns):
-            self._adopt(training)
+            self.profile, self._owes_profile = training, True
         self.actions = Actions(home, spec.name, release, clock, store)
-        if kept is None:
-            self._write()
+        if kept is None or self._owes_profile:
+            self._owes_state = True
+            with self._troubled():
+                self._write()
 
     def _forget_former(self) -> bool:
         """Delete what is known of all but the last former releases; whether there was one."""
@@ -88,15 +95,34 @@ class Monitor:
 
     def tick(self, counters: Mapping[str, int] | None = None) -> None:
         """Take what replicas left, judge the windows that are over, and look for labels that should have come. ``counters``
-        are those of the server's fronts."""
+        are those of the server's fronts. What a full disk holds up is told, and done by a later tick."""
         self._figures = None
+        with self._troubled():
+            self._look(counters)
+
+    @contextmanager
+    def _troubled(self) -> Iterator[None]:
+        """Note why the disk does not do what it should, and that it does again. The log is told once of each."""
+        try:
+            yield
+        except OSError as error:
+            trouble = f"what is counted cannot be kept at present ({error}); it is tried again"
+            if trouble != self.trouble:
+                log.warning("drift of %s: %s", self.release, trouble)
+            self.trouble = trouble
+        else:
+            if self.trouble:
+                log.warning("drift of %s is kept again", self.release)
+            self.trouble = ""
+
+    def _look(self, counters: Mapping[str, int] | None) -> None:
         now, time_s = self._now, self._clock()
         for path in self._pieces():
             delta = _read(path, Delta)
             self._taken.append(path.name)
             if delta is not None:
                 following.add(now, self.profile, self._about, delta, time_s)
-        changed = False
+        changed = self._owes_state
         if self.profile is None and (made := following.begin(now, self._about, time_s)) is not None:
             self._adopt(made)
             changed = True
@@ -105,6 +131,7 @@ class Monitor:
             changed |= following.close(now, self.profile, self._about, time_s, rates)
             changed |= self._label(self.profile, time_s)
         if changed:
+            self._owes_state = True
             labelfiles.forget(
                 self.home, time_s - self._about.policy.keep_s - (self._about.policy.labels_after_s or 0.0)
             )
@@ -146,21 +173,30 @@ class Monitor:
         return last is not None and time_s - last > SETTLED_S
 
     def _adopt(self, profile: Profile) -> None:
-        self.profile = profile
+        self.profile, self._owes_profile, self._owes_state = profile, True, True
+        self._write_profile(profile)
+
+    def _write_profile(self, profile: Profile) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         replace(profile_in(self._folder), pack(profile))
+        self._owes_profile = False
 
     def _write(self) -> None:
         """Keep what is known; only then the pieces that are in it go. Whenever this ends, no row counts twice or not."""
         self._folder.mkdir(parents=True, exist_ok=True)
+        if self._owes_profile and self.profile is not None:
+            self._write_profile(self.profile)
         replace(self._folder / "state", pack(Kept(self._now, self._about.policy, self._taken)))
         for name in self._taken:
             (spool_in(self._folder) / name).unlink(missing_ok=True)
-        self._taken, self._written = [], self._clock()
+        self._taken, self._written, self._owes_state = [], self._clock(), False
 
     def report(self) -> Report:
         """The verdict as it is now."""
-        return report_of(self._now, self.profile, self._about, self.name, self._clock())
+        found = report_of(self._now, self.profile, self._about, self.name, self._clock())
+        if not self.trouble:
+            return found
+        return msgspec.structs.replace(found, because=f"{found.because}; {self.trouble}")
 
     def figures(self) -> dict[str, Any]:
         """The verdict in short, and how much it rests on, for sheets and metrics."""
@@ -174,7 +210,7 @@ class Monitor:
         seen = now.state.seen[-1] if now.state.seen else None
         known = {column.name for column in profile.columns} if profile else set()
         return {
-            "verdict": str(found.verdict),
+            "verdict": str(found.verdict or ""),
             "because": found.because,
             "next": found.next,
             "since": found.since,
@@ -221,19 +257,27 @@ def report_of(now: Following, profile: Profile | None, about: Release, name: str
             if profile is None
             else f"no window of {FEWEST_ROWS} rows or more is over yet"
         )
-        source = profile.source if profile else "nothing yet: the first live window becomes the reference"
         found = Report(
-            verdict=Verdict.HEALTHY,
+            verdict=None,
             since=None,
             because=because,
             next="wait for a window to be over",
             windows=(),
-            source=source,
+            source=_source(profile, about.training),
         )
     else:
         found = report(profile, about.policy, now.state, about.around, moment)
     reasons = [*found.reasons, *_besides(now, profile, about, time_s)]
     return msgspec.structs.replace(found, reasons=tuple(reasons), replay=f"tenfold drift {name}")
+
+
+def _source(profile: Profile | None, training: Profile | None) -> str:
+    """What rows will be compared with, as far as it is there."""
+    if profile is not None:
+        return profile.source
+    if training is not None:
+        return f"{training.source}; answers with the first live window, once it is over"
+    return "nothing yet: the first live window becomes the reference"
 
 
 def _besides(now: Following, profile: Profile | None, about: Release, time_s: float) -> Iterator[str]:
@@ -261,7 +305,10 @@ def _read(path: Path, kind: type[Any]) -> Any:
     """What ``pack`` wrote to a file; None where there is none, or one that this version cannot read."""
     try:
         return unpack(path.read_bytes(), kind)
-    except OSError:
+    except (
+        FileNotFoundError,
+        NotADirectoryError,
+    ):  # any other trouble passes, and what is there must not be overwritten
         return None
     except (msgspec.MsgspecError, ValueError) as error:
         log.warning("%s cannot be read, and is begun anew: %s", path, error)
@@ -275,6 +322,7 @@ class Watch:
         self._clock = clock
         self._store = store
         self._monitors: dict[str, Monitor | None] = {}
+        self._unread: dict[str, str] = {}
 
     def tick(self, fleet: Sequence[Mapping[str, Any]]) -> None:
         """Look after what the supervisor tells of. A fault in one service is not one of the others."""
@@ -287,6 +335,10 @@ class Watch:
                 monitor = self._monitors[release]
                 if monitor is not None:
                     monitor.tick(about.get("counters"))
+            except OSError as error:  # not even what was known can be read: a later tick may
+                if self._unread.get(release) != str(error):
+                    log.warning("%s cannot be watched for drift at present: %s", release, error)
+                self._unread[release] = str(error)
             except Exception:
                 log.exception("%s is no longer watched for drift", release)
                 self._monitors[release] = None
@@ -304,5 +356,5 @@ def kept(home: Path, name: str) -> Report:
     found = _read(folders[-1], Kept) if folders else None
     if found is None:
         raise NotFound(f"{home} has not been watched", f"tenfold serve {home} counts the rows that it answers")
-    profile = _read(profile_in(folders[-1].parent), Profile)
-    return report_of(found.now, profile, Release(found.policy, ()), name, time.time())
+    profile, training = _read(profile_in(folders[-1].parent), Profile), _read(home / PROFILE, Profile)
+    return report_of(found.now, profile, Release(found.policy, (), training), name, time.time())

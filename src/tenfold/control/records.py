@@ -56,8 +56,9 @@ def record(target: str, data: Path | None = None, unseen: Path | None = None, la
     before = renew(service) if data is not None and golden.exists(service.folder) else None
     if known is not None:
         reference.write(service.folder, known)
+    remarks = (*found.remarks, *profiling.lost(service.folder, found))
     profiling.keep(service.folder, found)
-    return Recorded(before, known, found.profile, found.remarks)
+    return Recorded(before, known, found.profile, remarks)
 
 
 def _unseen(service: Service, file: Path, label: str | None) -> profiling.Profiled:

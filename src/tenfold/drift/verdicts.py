@@ -128,9 +128,9 @@ class Challenge(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """A verdict with all its evidence."""
+    """A verdict with all its evidence; None, and why, where nothing was judged yet."""
 
-    verdict: Verdict
+    verdict: Verdict | None
     since: str | int | None
     because: str
     next: str
@@ -147,6 +147,16 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     control: str = ""
     source: str = ""
     replay: str = ""
+
+    @property
+    def said(self) -> str:
+        """The verdict as a person reads it."""
+        return str(self.verdict or "not judged yet")
+
+    @property
+    def compared(self) -> str:
+        """What with, and how false alarms are controlled."""
+        return "; ".join(filter(None, (self.source, self.control)))
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it."""

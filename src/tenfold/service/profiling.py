@@ -17,7 +17,7 @@ from tenfold.contract.form import Form, layout_of
 from tenfold.drift.folder import PROFILE, replace
 from tenfold.drift.live import Reader, values_of, watched
 from tenfold.drift.making import Known, profile_of
-from tenfold.drift.profile import Profile, pack
+from tenfold.drift.profile import Profile, pack, unpack
 from tenfold.drift.truth import answer_field, code_of, task_of, value_of
 from tenfold.rows import Rows
 
@@ -63,6 +63,24 @@ def of_unseen(
                 predicted = np.array([names.get(value, np.nan) for value in predicted.tolist()])
     known = Known(columns, values, task, predicted, actual)
     return Profiled(*profile_of(known, f"{len(rows):,} rows of {source}", segments))
+
+
+def lost(folder: Path, found: Profiled) -> Sequence[str]:
+    """What the profile in a service's folder says of answers, where one that is to take its place says nothing of them."""
+    try:
+        before = unpack((folder / PROFILE).read_bytes(), Profile)
+    except (OSError, ValueError):  # there is none, or none that this version knows
+        return ()
+    if not _knows_answers(before) or (found.profile is not None and _knows_answers(found.profile)):
+        return ()
+    return (
+        f"the answers to {before.source} are no longer in reference.profile: "
+        "record again with --unseen FILE --label COL to compare with them",
+    )
+
+
+def _knows_answers(profile: Profile) -> bool:
+    return any(column.role != "input" for column in profile.columns)
 
 
 def keep(folder: Path, found: Profiled) -> None:
