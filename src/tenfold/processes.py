@@ -30,6 +30,7 @@ def run(role: str, arguments: Sequence[str]) -> None:
         case "replica":
             parser.add_argument("folder")
             parser.add_argument("--env", default="")
+            parser.add_argument("--home", default="")
             parser.add_argument("--template", action="store_true")
             parser.add_argument("--haste", choices=["first", "behind", "idle"], default="first")
             from tenfold.server.replica import main as replica

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -47,11 +48,13 @@ def test_a_folder_is_searched_and_what_was_found_is_kept(folder: Path, run: Run)
 @pytest.mark.slow
 def test_one_rate_is_kept_or_not(folder: Path, run: Run) -> None:
     """What is promised is carried at that rate; the sheet believes it, and a deadline of nothing is not kept."""
+    shutil.rmtree(folder / ".tenfold", ignore_errors=True)
     done = run("bench", folder, "--rate", "30 rows/s", "--for", "1.5 s")
     assert done.code == 0
     assert "20 golden requests" in done.out
     assert "0 of " in done.out
     assert "kept" in done.out
+    assert [kept.name for kept in (folder / ".tenfold").iterdir()] == ["evidence.json"]  # nothing of our own requests
     sheet = run("answers", folder, "--json").json()["answers"]
     assert sheet[6]["state"] == "open"
     assert sheet[6]["because"] == "500 rows/s are promised, 30 rows/s were carried, and no more was tried"

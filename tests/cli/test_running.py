@@ -35,16 +35,17 @@ def test_demo_shows_everything_and_ends(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_demo_goes_on_until_it_is_interrupted(trained: Path, tmp_path: Path) -> None:
-    """Without --once it serves on, and Ctrl-C ends it and its server, with 0."""
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_demo_goes_on_until_it_is_interrupted(trained: Path, tmp_path: Path, ending: signal.Signals) -> None:
+    """Without --once it serves on; Ctrl-C, SIGTERM or a closed terminal ends it and its server, with 0."""
     (tmp_path / "demo").symlink_to(trained)
     command = [*COMMAND, "demo", "--port", "0", "--json"]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         said = json.loads(process.stdout.readline())
         assert servers.ask(said["url"]).status == 200
-        process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0
+        process.send_signal(ending)
+        assert process.wait(60) == 0
     with pytest.raises(NotFound):
         servers.ask(said["url"])
 

@@ -44,7 +44,11 @@ def demo(once: bool, port: int, as_json: bool) -> None:
         for one in demonstration.show(server):
             shown.append(one)
             say(line(one))
-        conclude(url, server, shown, once, as_json)
+        try:
+            conclude(url, server, shown, once, as_json)
+        except KeyboardInterrupt:
+            if once:
+                raise
 
 
 def training_words(trained: Trained) -> str:
@@ -91,13 +95,5 @@ def conclude(url: str, server: Server, shown: list[Shown], once: bool, as_json: 
     if not once:
         if not as_json:
             click.echo("serving on · Ctrl-C stops", err=True)
-        wait_for_interrupt()
-
-
-def wait_for_interrupt() -> None:
-    """Sleep until Ctrl-C, which is how a person ends this, and no failure."""
-    try:
-        while True:
+        while True:  # until Ctrl-C, or a signal to end, which is how a person ends this, and no failure
             time.sleep(3600)
-    except KeyboardInterrupt:
-        return

@@ -33,6 +33,7 @@ PORT = click.IntRange(0, 65535)
 @click.option("--drain-delay", default="0 s", show_default=True, help="Keep serving so long after SIGTERM.")
 @click.option("--log", default="text", show_default=True, type=click.Choice(["text", "json"]), help="Form of the log.")
 @click.option("--anonymous", is_flag=True, help="Answer anybody who reaches an address other than loopback.")
+@click.option("--home", default="", hidden=True, help="Where to keep journal, counts and dead letters.")
 @store_option
 @screen.json_option
 def serve(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -113,7 +114,8 @@ def _started(target: str, service: Service, stated: Spec, wanted: Wanted, say: S
     replicas = wanted.replicas or 1
     say("starting the service")
     options = ["--replicas", str(replicas), *(["--env", wanted.env] if wanted.env else [])]
-    with serving(Path(target), options=options) as server:
+    # what is kept of our own requests costs what it always does, and is nothing that the service was asked
+    with tempfile.TemporaryDirectory() as home, serving(Path(target), options=[*options, "--home", home]) as server:
         yield Subject(
             name=stated.name,
             release=stated.release,

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -104,14 +105,15 @@ class Server:
 def serving(folder: Path, port: int = 0, admin_port: int = 0, options: Sequence[str] = ()) -> Iterator[Server]:
     """``tenfold serve FOLDER`` as a child process, ready to answer; stopped by SIGTERM on leaving.
 
-    A port that is taken is passed over for the next free one; 0 is any. ``options`` are further ones of ``serve``.
+    A port that is taken is passed over for the next free one; 0 is any. ``options`` are further ones of ``serve``. While
+    it runs, SIGTERM and SIGHUP end us as Ctrl-C does, since nobody else would end the server.
     """
     public = free_port(port)
     admin = free_port(max(admin_port, public + 1) if admin_port else 0)  # never the one that was passed on to
     ports = ["--port", str(public), "--admin-port", str(admin)]
     command = [sys.executable, "-m", "tenfold", "serve", str(folder), "--host", HOST, *ports, *options, "--json"]
     started = time.perf_counter()
-    with tempfile.TemporaryFile() as said:
+    with tempfile.TemporaryFile() as said, _interrupted_by(signal.SIGTERM, signal.SIGHUP):
         # a session of its own, so that Ctrl-C reaches only us: two signals would end the server in mid-answer
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True)
         try:
@@ -150,6 +152,22 @@ def _event(line: bytes) -> dict[str, Any]:
 
 def _url(address: Sequence[Any]) -> str:
     return f"http://{address[0]}:{address[1]}"
+
+
+@contextmanager
+def _interrupted_by(*signals: signal.Signals) -> Iterator[None]:
+    """Let signals do what Ctrl-C does; those that are ignored (nohup) or handled already stay so."""
+    if threading.current_thread() is not threading.main_thread():  # which alone may say so, and is the one interrupted
+        yield
+        return
+    ours = [one for one in signals if signal.getsignal(one) is signal.SIG_DFL]
+    for one in ours:
+        signal.signal(one, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for one in ours:
+            signal.signal(one, signal.SIG_DFL)
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

@@ -52,7 +52,7 @@ class Crew:
     def __init__(self, folder: str, plan: Plan, children: Children, say: Say, deployed: Deployed | None = None) -> None:
         self.folder = folder
         self.deployed = deployed
-        self.home = deployed.home if deployed else home(folder)
+        self.home = deployed.home if deployed else plan.home or home(folder)
         self.name = deployed.service if deployed else ""
         self.about: Message = {}
         self.current: Version | None = None
@@ -153,7 +153,7 @@ class Crew:
     def _start(self, generation: int, missing: int, *more: str) -> None:
         """Start a replica from nothing: in a hurry only if one is missing of those that answer."""
         urgent = missing > 0 and self.current is not None and generation == self.current[0]
-        options = ["--env", self._plan.env, "--log", self._plan.log, *more]
+        options = ["--env", self._plan.env, "--log", self._plan.log, "--home", self._plan.home, *more]
         python = self.deployed.python if self.deployed else sys.executable
         self._children.start_replica(self.folder, generation, options, urgent=urgent, python=python)
 

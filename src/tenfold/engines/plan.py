@@ -13,7 +13,8 @@ from tenfold.units import seconds
 class Plan:
     """What to run. ``fronts`` processes answer on one socket; each of ``folders`` gets ``replicas`` processes, or begins with
     them and then gets as many as its ``Scaling`` decides, where the plan ``scales``.
-    ``store`` is the place of the store whose keys are asked for, if there is one; ``anonymous`` asks nobody for a key."""
+    ``store`` is the place of the store whose keys are asked for, if there is one; ``anonymous`` asks nobody for a key.
+    ``home`` is where journal, counts and dead letters of the folders are kept, "" for beside each."""
 
     folders: Sequence[str]
     host: str = "127.0.0.1"
@@ -32,6 +33,7 @@ class Plan:
     deployed: bool = False
     names: Sequence[str] = ()
     anonymous: bool = False
+    home: str = ""
 
     def __post_init__(self) -> None:
         self.drain_delay_s  # noqa: B018 -- read once, so that a wrong unit is an error now and not at the end

@@ -49,10 +49,10 @@ ORPHAN_S = 40.0  # longer than fronts may drain: whatever keeps a replica then, 
 class Replica:
     """One loaded release and the fronts that it answers."""
 
-    def __init__(self, pipeline: Pipeline, hello: Hello, channel: Channel, listening: socket.socket) -> None:
+    def __init__(self, pipeline: Pipeline, hello: Hello, channel: Channel, listening: socket.socket, home: str) -> None:
         self._pipeline = pipeline
         described = msgspec.json.decode(hello.service, type=Spec)
-        self._counting = Counting(pipeline.service.folder, hello.release, described)
+        self._counting = Counting(Path(home) if home else pipeline.service.folder, hello.release, described)
         self._layout = pipeline.layout
         self._hello = hello
         self._channel = channel
@@ -192,9 +192,10 @@ def sweep(pipeline: Pipeline, rows: Rows) -> list[tuple[int, float]]:
     return costs
 
 
-def main(channel: int, listen: int, folder: str, env: str, template: bool, haste: str) -> None:
+def main(channel: int, listen: int, folder: str, env: str, home: str, template: bool, haste: str) -> None:
     """Run a replica on inherited descriptors; or, where ``template`` asks for it and it can be, what replicas are forked of.
 
+    ``home`` is where its counts are left, "" for beside the service.
     ``haste`` is how it loads: before everything else ("first"), "behind" what answers already, or "idle": only while nobody
     else wants the processor. Once loaded, it stands behind."""
     for ending in (signal.SIGINT, signal.SIGTERM):
@@ -224,11 +225,11 @@ def main(channel: int, listen: int, folder: str, env: str, template: bool, haste
     line.send(event="ready" if alone else "template", **ready, alone=alone)
     settle_memory()
     if alone:
-        Replica(pipeline, hello, line, listening).serve()
+        Replica(pipeline, hello, line, listening, home).serve()
     else:
         birth = fork_replicas(line)
         listening.close()
-        run_apart(lambda: serve_fork(pipeline, hello, ready, rows, birth))
+        run_apart(lambda: serve_fork(pipeline, hello, ready, rows, birth, home))
 
 
 def introduce(
@@ -270,11 +271,11 @@ def full_batch_s(costs: Sequence[tuple[int, float]], full: int) -> float | None:
     return max(seconds for size, seconds in costs if size == rows) * full / rows
 
 
-def serve_fork(pipeline: Pipeline, hello: Hello, ready: Message, rows: Rows | None, birth: Birth) -> None:
+def serve_fork(pipeline: Pipeline, hello: Hello, ready: Message, rows: Rows | None, birth: Birth, home: str) -> None:
     """Answer as a replica that was forked just now: first the row again that its template answered."""
     if rows is not None:
         pipeline.run(rows)
     startup_s = time.perf_counter() - birth.began
     birth.line.send(event="ready", **ready | {"seconds": startup_s, "alone": ""})
     hello = msgspec.structs.replace(hello, pid=os.getpid(), startup_s=startup_s)
-    Replica(pipeline, hello, birth.line, birth.listening).serve()
+    Replica(pipeline, hello, birth.line, birth.listening, home).serve()
