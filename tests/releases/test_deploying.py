@@ -77,9 +77,7 @@ def test_what_is_deployed_is_served_again(tmp_path: Path) -> None:
     with served(store, "multiply", "--fronts", "2", "--replicas", "2") as server:
         until(lambda: server.ask("/multiply/predict", {"x": 1}).status == 200, "an answer")
         assert server.ask("/multiply/predict", {"x": 1}).json["output"]["times"] == 3
-        assert (
-            deployments.deploy("@2", str(store)).rollout is not None
-        )  # it is on its way still: the old one is kept warm
+        assert deployments.deploy("@2", str(store)).rollout is None  # it answers already, and the old one is kept warm
         until(lambda: state(store) == "baking", "the end of the restart")
 
 

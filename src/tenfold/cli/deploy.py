@@ -46,7 +46,7 @@ def report(asked: Asked, word: str, limit_s: float, as_json: bool) -> None:
     """What was asked, and what came of it."""
     from tenfold.control import deployments
 
-    release, current = asked.release, asked.current
+    release = asked.release
     if asked.rollout is None:
         if as_json:
             screen.print_json({**as_object(asked), "state": "promoted", "because": "it answers already"})
@@ -54,7 +54,7 @@ def report(asked: Asked, word: str, limit_s: float, as_json: bool) -> None:
             click.echo(f"nothing    {release.name} ({release.id[:7]}) answers already")
         return
     if not as_json:
-        click.echo(f"{word:<11}{release.name} ({release.id[:7]}){f', after {current.name}' if current else ''}")
+        click.echo(begun(asked, word))
     if limit_s:
         at = deployments.wait(
             asked, limit_s, (lambda _: None) if as_json else (lambda said: click.echo(f"{'':11}{said}"))
@@ -71,6 +71,16 @@ def report(asked: Asked, word: str, limit_s: float, as_json: bool) -> None:
         click.echo(f"next       tenfold status --store {asked.place} shows how far it is")
     else:
         click.echo(f"waiting    no server of this store runs · tenfold serve --store {asked.place}")
+
+
+def begun(asked: Asked, word: str) -> str:
+    """What is being done. What answers already stays, while the release that is on its way is taken back."""
+    release, current = asked.release, asked.current
+    if asked.back == release.name:
+        return f"taken back {release.name}; nothing answered before it"
+    if current is not None and current.id == release.id:
+        return f"stays with {release.name} ({release.id[:7]})" + (f"; {asked.back} is taken back" if asked.back else "")
+    return f"{word:<11}{release.name} ({release.id[:7]}){f', after {current.name}' if current else ''}"
 
 
 def show_plan(plan: Plan, as_json: bool) -> None:

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from tenfold.control.former import former
 from tenfold.control.releases import push
 from tenfold.errors import NotFound, UsageError
 from tenfold.service.manifest import RELEASED
@@ -44,7 +45,7 @@ def model_files(store: Store, release: Release) -> dict[str, str]:
 
 def taken_back(store: Store, service: str, part: str) -> Release:
     """The release to go back to where just the ``code`` or the ``model`` is taken back."""
-    now, before = (resolve(store, f"{service}@{which}") for which in ("current", "previous"))
+    now, before = resolve(store, f"{service}@current"), former(store, service)
     if now.parts.get(part) == before.parts.get(part):
         raise NotFound(f"{before.name} has the same {part} as {now.name}", f"tenfold diff {before.name} {now.name}")
     return composed(store, now, before) if part == "model" else composed(store, before, now)

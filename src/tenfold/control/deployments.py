@@ -15,6 +15,7 @@ import msgspec
 from msgspec.structs import replace
 
 from tenfold.control.composing import taken_back
+from tenfold.control.former import TAKES_BACK, former, refusal
 from tenfold.control.releases import last_changes
 from tenfold.control.stores import opened, who, within
 from tenfold.errors import Conflict, GateFailed, NotFound, UsageError
@@ -57,14 +58,14 @@ class Progress(NamedTuple):
 
 class Asked(NamedTuple):
     """What was asked of the store: the release that is to answer, the one that does, the rollout (None: there is nothing to
-    do), the store as it is shown and as it is opened, and whether that is to be taken ``back``."""
+    do), the store as it is shown and as it is opened, and the release that is taken ``back`` while it is on its way."""
 
     release: Release
     current: Release | None
     rollout: Rollout | None
     place: str
     url: str
-    back: bool = False
+    back: str = ""
 
 
 class Plan(NamedTuple):
@@ -114,7 +115,8 @@ def deploy(
             )
         under_way = store.rollouts.open(service)
         if under_way is not None and under_way.to == release.id:
-            rollout = _ask(store, service, "promote", why) if now else under_way
+            only_bakes = current is not None and current.id == release.id
+            rollout = _ask(store, service, "promote", why) if now else None if only_bakes else under_way
             return Asked(release, current, rollout, store.place, store.url)
         if under_way is not None:
             _make_room(store, under_way)
@@ -127,6 +129,7 @@ def deploy(
 
 def rollback(name: str, place: str = "", *, part: str = "", why: str = "") -> Asked:
     """Take back the release that is on its way, or else the one that answers; automatic deployments wait from then on.
+    ``Conflict`` where that is being done already, or where all that answered before was taken back.
 
     With ``part``, just the ``code`` or the ``model`` of what answers goes back: a new release of the old part and of all else
     as it is, which passes its gates and takes over at once.
@@ -142,11 +145,15 @@ def rollback(name: str, place: str = "", *, part: str = "", why: str = "") -> As
             act = Act(who(), HOLD, why or f"the {part} goes back: {release.name}")
             rollout = _begin(store, release, current, act, policy_of(store, release, now=True))
             return Asked(release, current, rollout, store.place, store.url)
+        if under_way is not None and under_way.plan.get(TAKES_BACK):
+            to = _name(store, service, under_way.to)
+            raise refusal(store, under_way.from_, under_way, f"{to} answers or is about to")
         if under_way is not None:
-            former = store.releases.by_id(service, under_way.from_ or under_way.to)
-            assert former is not None
-            return Asked(former, current, _ask(store, service, "rollback", why), store.place, store.url, back=True)
-        release = resolve(store, f"{service}@previous")
+            stays = store.releases.by_id(service, under_way.from_ or under_way.to)
+            assert stays is not None
+            asked, name = _ask(store, service, "rollback", why), _name(store, service, under_way.to)
+            return Asked(stays, current, asked, store.place, store.url, back=name)
+        release = former(store, service)
         act = Act(who(), HOLD, why or f"back to {release.name}")
         rollout = _begin(store, release, current, act, policy_of(store, release, now=True), back=True)
         return Asked(release, current, rollout, store.place, store.url)
@@ -301,7 +308,7 @@ def _begin(
     store: Store, release: Release, current: Release | None, act: Act, policy: Releases, *, back: bool = False
 ) -> Rollout:
     """One that goes ``back`` is not examined again."""
-    plan = {"policy": msgspec.to_builtins(policy), "back": back}
+    plan = {"policy": msgspec.to_builtins(policy), "back": back, TAKES_BACK: act.what == HOLD}
     return store.rollouts.begin(release.service, release.id, act, from_=current.id if current else "", plan=plan)
 
 
