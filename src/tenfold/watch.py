@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 import subprocess
@@ -67,8 +68,8 @@ class Branch:
         except subprocess.TimeoutExpired:
             raise TenfoldError(f"git {arguments[0]} of {self.url} takes longer than {limit_s:.0f} s") from None
         if done.returncode != 0:
-            said = (done.stderr.strip().splitlines() or ["it says nothing"])[-1]
-            raise NotFound(f"{self.name} of {self.url} cannot be read: {said}", "git ls-remote URL shows what there is")
+            mend = f"git ls-remote {self.url} shows what there is"
+            raise NotFound(f"{self.name} of {self.url} cannot be read: {_complaint(done.stderr)}", mend)
         return done.stdout
 
 
@@ -98,8 +99,11 @@ class Models:
         files = self._files(version, model)
         if not files:
             raise NotFound(f"{version} has no {model}", f"write {model} there before {self.marker}")
-        for old in (target, *target.parent.glob(f"{target.name}*")):
-            shutil.rmtree(old) if old.is_dir() else old.unlink(missing_ok=True)
+        if target.is_dir():
+            shutil.rmtree(target)
+        else:
+            for old in _parts(target):
+                old.unlink()
         for file in files:
             goal = target.parent / file.relative_to(version)
             goal.parent.mkdir(parents=True, exist_ok=True)
@@ -107,8 +111,22 @@ class Models:
 
     def _files(self, version: Path, model: str) -> list[Path]:
         path = version / model
-        found = path.rglob("*") if path.is_dir() else version.glob(f"{model}*")
+        found = path.rglob("*") if path.is_dir() else _parts(path)
         return sorted(file for file in found if file.is_file() and not file.is_symlink())
+
+
+def _parts(model: Path) -> list[Path]:
+    """The file of a model, and the weights that stand beside it under its name with a further suffix; a name that has no
+    suffix is shared with the code."""
+    name = glob.escape(model.name)
+    return [path for path in model.parent.glob(f"{name}*" if model.suffix else name) if not path.is_dir()]
+
+
+def _complaint(stderr: str) -> str:
+    """What git complains of, which is its first fatal line: it goes on with advice. It says nothing of a branch that there
+    isn't."""
+    lines = stderr.strip().splitlines() or ["there is no such branch"]
+    return next((line for line in lines if line.startswith(("fatal:", "error:"))), lines[-1])
 
 
 def _version(path: Path) -> tuple[int, str]:
@@ -124,7 +142,7 @@ def copy_folder(source: Path, into: Path) -> None:
 
 def run_tests(folder: Path, python: str, environment: Mapping[str, str], limit_s: float) -> str:
     """Run the tests of a service, if it has some; why they fail, "" where they pass."""
-    if not any((folder / "tests").glob("**/test_*.py")):
+    if not list((folder / "tests").glob("**/test_*.py")):  # all of them: a generator would leave a folder open
         return ""
     command = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests"]
     path = os.pathsep.join(filter(None, [str(folder), environment.get("PYTHONPATH", "")]))

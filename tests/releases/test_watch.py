@@ -117,7 +117,7 @@ def test_what_was_taken_back_is_not_deployed_again(repository: Path, tmp_path: P
     deployments.rollback("multiply", str(store))
     deployments.resume("multiply", str(store))
     watcher(repository, store, told).look()
-    assert told == ["building", "pushed", "known"]
+    assert told == ["building", "unchanged", "known"]
     with opened(str(store)) as one:
         assert one.rollouts.open("multiply") is None
 
@@ -129,6 +129,23 @@ def test_a_repository_that_cannot_be_read_is_said_once(tmp_path: Path) -> None:
     assert not watching.look()
     assert not watching.look()
     assert told == ["unread"]
+
+
+def test_a_repository_that_cannot_be_read_is_an_error_of_one_look(tmp_path: Path, run: Run) -> None:
+    """With what git says of it, and how to see what there is."""
+    done = run("watch", "--git", tmp_path / "nowhere", "--once", "--store", tmp_path / "store")
+    assert done.code == 4
+    assert "does not appear to be a git repository" in done.err
+    assert f"git ls-remote {tmp_path / 'nowhere'}" in done.err
+
+
+def test_a_folder_without_a_model_is_waited_for(tmp_path: Path, run: Run) -> None:
+    """Nothing is pushed before training has put a complete model there."""
+    (tmp_path / "models").mkdir()
+    done = run("watch", tmp_path, "--models", tmp_path / "models", "--once", "--store", tmp_path / "store")
+    assert done.code == 0
+    assert done.out.startswith("waiting")
+    assert not (tmp_path / "store").exists()
 
 
 @pytest.mark.slow
@@ -150,7 +167,7 @@ def test_a_model_deploys_itself_once_it_is_complete(tmp_path: Path, trained: Pat
     (models / "10" / name).write_bytes(content)
     (models / "10" / "_SUCCESS").touch()
     done = run("watch", trained, *options)
-    assert [json.loads(line)["event"] for line in done.out.splitlines()] == ["building", "pushed", "known"]
+    assert [json.loads(line)["event"] for line in done.out.splitlines()] == ["building", "unchanged", "known"]
     assert "model 10" in done.out
     with opened(str(store)) as one:
         assert len(one.releases.list()) == 1

@@ -73,18 +73,43 @@ class Watcher:
         self._seen: Version | None = None
         self._waiting: tuple[Release, str] | None = None  # pushed, and not yet deployed: why it was made
         self._said = ""
+        self._failures = 0
+        self._resumes = 0.0
 
     def look(self) -> bool:
-        """Look once; whether anything was new. What a source cannot say now, it may say the next time."""
+        """Look; whether anything was new. What a source cannot say now, it may say the next time, and what a full store or
+        disk holds up is taken up again."""
+        now = time.time()
+        if now < self._resumes:
+            return False
         try:
             version = self._version()
-        except TenfoldError as error:
-            self._say("unread", error.message)
+        except (TenfoldError, OSError) as error:
+            self._say("unread", _said(error))
+            return False
+        try:
+            is_new = self._look_at(version)
+        except (TenfoldError, OSError) as error:
+            self._resumes = now + _pause_s(self._failures)
+            self._failures += 1
+            self._say("waiting", _said(error))
+            return False
+        self._failures = 0
+        return is_new
+
+    def look_once(self) -> bool:
+        """The same where there is no next time: a source that cannot be read is an error."""
+        return self._look_at(self._version())
+
+    def _look_at(self, version: Version) -> bool:
+        if version == Version():
+            self._say("waiting", "there is no model with its marker yet")
             return False
         is_new = version != self._seen
         if is_new:
-            self._seen, self._waiting = version, None
+            self._seen = self._waiting = None
             self._take(version)
+            self._seen = version
         if self._waiting is not None:
             self._deploy(*self._waiting)
         return is_new
@@ -92,11 +117,11 @@ class Watcher:
     def _version(self) -> Version:
         branch, models = self._asked.branch, self._asked.models
         newest = models.newest() if models else None
-        stat = (newest / models.marker).stat().st_mtime_ns if models and newest else 0
-        return Version(branch.newest() if branch else "", str(newest or ""), str(stat))
+        stat = str((newest / models.marker).stat().st_mtime_ns) if models and newest else ""
+        return Version(branch.newest() if branch else "", str(newest or ""), stat)
 
     def _take(self, version: Version) -> None:
-        """Build a change and push it; a failing one is refused and touches nothing."""
+        """Build a change and push it; a failing one is refused and touches nothing. Raises what is no fault of the change."""
         with tempfile.TemporaryDirectory(prefix="tenfold-watch-") as work:
             what, name = [], ""
             try:
@@ -113,9 +138,11 @@ class Watcher:
                     self._require_tests(service.folder)
                 pushed = releases.push(target, self._place, why=why)
             except TenfoldError as error:
+                if type(error) is TenfoldError:  # a store that is full, or a machine that is too slow
+                    raise
                 self._refuse(name, f"{', '.join(what) or 'a change'}: {error.message}")
                 return
-        self._say("pushed", f"{pushed.release.name} ({pushed.release.id[:7]})")
+        self._say("pushed" if pushed.new else "unchanged", f"{pushed.release.name} ({pushed.release.id[:7]})")
         self._waiting = pushed.release, why
 
     def _checked_out(self, version: Version, work: Path) -> tuple[str, Commit | None]:
@@ -182,22 +209,36 @@ class Notices:
         now = time.time()
         if now < self._resumes:
             return ""
+        try:
+            self._tell(now)
+        except (TenfoldError, OSError) as error:
+            self._resumes = now + _pause_s(self._failures)
+            self._failures += 1
+            return error.message if isinstance(error, TenfoldError) else str(error)
+        return ""
+
+    def _tell(self, now: float) -> None:
+        name = self._webhook.shown  # the store is no place for a password
         with opened(self._place, create=True) as store:
-            kept = [one for one in store.evidence.of("", "", WEBHOOK) if one.machine == self._webhook.url]
+            kept = [one for one in store.evidence.of("", "", WEBHOOK) if one.machine == name]
             if not kept:  # it is told of what happens from now on
                 last = store.events.list(most=1)
-                store.evidence.put("", "", WEBHOOK, {"n": last[0].n if last else 0}, self._webhook.url)
-                return ""
+                store.evidence.put("", "", WEBHOOK, {"n": last[0].n if last else 0}, name)
+                return
             for event in store.events.list(after=kept[0].content["n"]):
-                try:
-                    self._webhook.send(event, now)
-                except TenfoldError as error:
-                    self._resumes = now + RETRIES_S[min(self._failures, len(RETRIES_S) - 1)]
-                    self._failures += 1
-                    return error.message
+                self._webhook.send(event, now)
+                store.evidence.put("", "", WEBHOOK, {"n": event.n}, name)
                 self._failures = 0
-                store.evidence.put("", "", WEBHOOK, {"n": event.n}, self._webhook.url)
-        return ""
+
+
+def _pause_s(failures: int) -> float:
+    """How long to wait after so many failures in a row."""
+    return RETRIES_S[min(failures, len(RETRIES_S) - 1)]
+
+
+def _said(error: TenfoldError | OSError) -> str:
+    """An error with its mend."""
+    return "; ".join(filter(None, (error.message, error.hint))) if isinstance(error, TenfoldError) else str(error)
 
 
 def notices(url: str, secret: str, place: str) -> Notices | None:
@@ -208,7 +249,10 @@ def notices(url: str, secret: str, place: str) -> Notices | None:
 def watch(watcher: Watcher, notices: Notices | None, every_s: float | None, told: Told) -> None:
     """Look again and again, until somebody ends it; just once for None."""
     while True:
-        watcher.look()
+        if every_s is None:
+            watcher.look_once()
+        else:
+            watcher.look()
         if notices is not None and (why := notices.look()):
             told("webhook", why)
         if every_s is None:
