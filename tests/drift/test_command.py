@@ -268,7 +268,7 @@ def test_a_reference_of_one_row(run: Run, tmp_path: Path) -> None:
         "drift", "--reference", tmp_path / "one.parquet", "--current", tmp_path / "current.parquet", *ROLES, "--json"
     )
     document = judged(done)
-    assert document["verdict"] == "HEALTHY"
+    assert document["verdict"] == "WATCH"
     assert "the reference has 1 rows: too few for drift to be told from chance" in document["reasons"]
 
 
@@ -336,3 +336,20 @@ def test_files_that_are_none(run: Run, reference: Path, tmp_path: Path) -> None:
         assert words in done.err
     done = run("drift", "--reference", tmp_path / "empty.parquet", "--current", reference)
     assert (done.code, "has no rows" in done.err) == (2, True)
+
+
+def test_a_reference_of_a_few_rows_decides_nothing(run: Run, tmp_path: Path) -> None:
+    """What two labelled rows show is nothing to expect of a model; why nothing is decided is said."""
+    served(2, 2000).to_parquet(tmp_path / "now.parquet")
+    perfect = REFERENCE[(REFERENCE["truth"] == "repaid") == (REFERENCE["score"] > 0.5)]
+    roles = ("--score", "score", "--label", "truth", "--ignore", "id", "--ignore", "at", "--ignore", "said", "--json")
+    for rows, why in ((2, "too few to compare anything with"), (25, "25 labelled rows: from 30 on")):
+        perfect.iloc[:rows].to_parquet(tmp_path / "few.parquet")
+        done = run("drift", "--reference", tmp_path / "few.parquet", "--current", tmp_path / "now.parquet", *roles)
+        document = judged(done)
+        assert document["verdict"] != "UPDATE_RECOMMENDED"
+        assert document["performance"] is None
+        assert any(why in said for said in (document["because"], *document["reasons"]))
+    perfect.iloc[:40].to_parquet(tmp_path / "few.parquet")
+    done = run("drift", "--reference", tmp_path / "few.parquet", "--current", tmp_path / "now.parquet", *roles)
+    assert judged(done)["verdict"] != "UPDATE_RECOMMENDED"

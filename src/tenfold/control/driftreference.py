@@ -12,7 +12,7 @@ from tenfold.control.driftrows import Collector, Roles, times_of
 from tenfold.drift.building import Reference, build
 from tenfold.drift.columns import Column, Floats, Role
 from tenfold.drift.performance import STEPS, Task, expected_area
-from tenfold.drift.profile import Profile
+from tenfold.drift.profile import FEWEST_LABELS, Profile
 from tenfold.drift.sampling import Array, Sample, Sampler, mix
 from tenfold.drift.tables import Facts, describe, number_name
 from tenfold.drift.windows import Plan, by_rows, by_time
@@ -111,7 +111,11 @@ def profile(
     remarks = [f"reference: {remark}" for remark in (*plan.remarks, *collector.remarks())]
     if surveyed.rows < WINDOW_ROWS:
         remarks.append(f"the reference has {surveyed.rows:,} rows: too few for drift to be told from chance")
-    if known.task is not None and built.estimator is None:
+    labelled = sum(window.outcomes.rows for window in windows if window.outcomes)
+    if known.task is not None and labelled < FEWEST_LABELS:
+        few = f"the reference has {labelled:,} labelled rows: from {FEWEST_LABELS} on they tell what to expect"
+        remarks.append(f"{few}, so labels of today decide nothing")
+    elif known.task is not None and built.estimator is None:
         remarks.append("the reference has too few labelled rows, or all alike: performance cannot be estimated from it")
     return built, remarks
 

@@ -156,7 +156,7 @@ def _add_performance(profile: Profile, reference: Reference, answers: Answers) -
         measured.append(measure(task, outcomes) if outcomes.rows >= FEWEST_LABELS else NOTHING)
         total = total.merge(outcomes) if window.outcomes else total
     whole = measure(task, total)
-    if not np.isfinite(whole.value):
+    if total.rows < FEWEST_LABELS or not np.isfinite(whole.value):  # the figure of a few rows is nothing to expect
         return
     profile.realised, profile.labelled = (whole.value, whole.error), whole.rows
     profile.ranks = total.ranks

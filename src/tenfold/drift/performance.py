@@ -118,7 +118,8 @@ def _measure_ranks(outcomes: Outcomes) -> Measured:
     above, below = ranking.above - ranking.area, ranking.below - ranking.area
     p, n = positives.sum(), negatives.sum()
     variance = positives @ below**2 / p**2 + negatives @ above**2 / n**2
-    return Measured(ranking.area, float(np.sqrt(variance)), outcomes.rows)
+    least = 1 / (min(p, n) + 2)  # a few rows that are ranked perfectly do not mean that all are
+    return Measured(ranking.area, max(float(np.sqrt(variance)), float(least)), outcomes.rows)
 
 
 class Ranking(NamedTuple):

@@ -29,6 +29,8 @@ def report(profile: Profile, policy: Drift, state: State, around: Circumstances,
     """The verdict with all its evidence; ``at`` writes the start or end of a window, a time or a row number."""
     if all(seen.rows < FEWEST_IN_WINDOW and not seen.rules for seen in state.seen):
         return _nothing(profile, "no window has enough rows to be compared")
+    if profile.counts.rows < FEWEST_IN_WINDOW:
+        return _nothing(profile, f"the reference has {profile.counts.rows:,} rows: too few to compare anything with")
     found = find(profile, policy, state, around)
     since = _since(state, found.since)
     performance = _performance(profile, policy, state, found, since)
