@@ -146,5 +146,6 @@ def test_a_leak_shows() -> None:
     assert leak.growth_bytes_per_h == pytest.approx(60e6)
     assert (peak.growth_bytes_per_h, step.growth_bytes_per_h) == (0.0, 0.0)
     young = Memory()
-    young.weigh(GIB, 0.0)
+    for minute in range(59):
+        young.weigh(GIB + minute * 10**6, minute * 60.0)
     assert young.growth_bytes_per_h == 0.0

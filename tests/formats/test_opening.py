@@ -51,7 +51,8 @@ def test_columns_that_nobody_wants_and_that_nobody_has_are_told(tmp_path: Path) 
     ("text", "said", "mend"),
     [
         ("mean_radius,texture\n", "no column mean radius, which Row needs", "is it 'mean_radius'?"),
-        ("mean radius;texture\n", "no column mean radius", "is it 'mean radius;texture'?"),
+        ("mean radius;texture\n", "no column mean radius", "otherwise: --delimiter ';'"),
+        ("texture\tmean radius\n", "no column mean radius", "otherwise: --delimiter $'\\t'"),
         ("a,b\n", "no column mean radius", "its columns are a, b"),
         ("mean radius,mean radius\n", "two columns named mean radius", ""),
     ],

@@ -165,6 +165,7 @@ def test_a_part_that_somebody_altered_is_not_written_over(tmp_path: Path, whole:
         ({"service": "tripled"}, "one of doubled, not tripled"),
         ({"release": "ef" * 32}, "the service has changed since: release abababa, now efefefe"),
         ({"inputs": (Input("x.csv", 11, "ef" * 32),)}, "x.csv has changed since (10 bytes, now 11)"),
+        ({"inputs": (Input("y.csv", 11, "ef" * 32),)}, "belongs to another job: it reads x.csv, not y.csv"),
         ({"inputs": (Input("x.csv", 10, "cd" * 32, 5),)}, "x.csv was written to since"),
         ({"inputs": ()}, "reads 1 files, not 0"),
         ({"keep": ("a", "b")}, "--keep was nothing, and is a,b"),

@@ -38,7 +38,8 @@ def failed(error: Exception, as_json: bool) -> int:
     else:
         click.echo(f"{paint('error:', 'red')} {message}", err=True)
         for row, pointer, code_word, detail in violations[:MOST_VIOLATIONS]:
-            click.echo(f"       row {row} {pointer} {code_word}: {detail}", err=True)
+            reason = "" if message.startswith(detail) else f": {detail}"  # the message is the first of them
+            click.echo(f"       row {row} {pointer} {code_word}{reason}", err=True)
         click.echo(f"{paint('fix:', 'cyan')}   {hint}", err=True)
     return code
 

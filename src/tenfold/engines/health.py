@@ -119,10 +119,10 @@ class Memory:
     @property
     def growth_bytes_per_h(self) -> float:
         """How fast it grows: between the medians of the first and the last third of an hour, so that a single peak says
-        nothing; 0 before there is much to compare."""
-        third = len(self.samples) // 3
-        if third < 2:
+        nothing; 0 before there is an hour, since whatever starts grows for a while."""
+        if len(self.samples) < SAMPLES:
             return 0.0
+        third = SAMPLES // 3
         first, last = list(self.samples)[:third], list(self.samples)[-third:]
         grown = median(size for _, size in last) - median(size for _, size in first)
         return grown / (last[0][0] - first[0][0]) * 3600

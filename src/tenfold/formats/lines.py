@@ -212,7 +212,9 @@ def _header(name: str, lines: Sequence[bytes], dialect: Dialect) -> tuple[tuple[
             raise UsageError(f"the header of {name} is not in {dialect.encoding}: {error.reason}", ENCODINGS) from None
         except csv.Error:  # a quote that is not closed yet, perhaps
             continue
-    raise UsageError(f"{name} has no header", "the first row names the columns, as RFC 4180 quotes them")
+    raise UsageError(
+        f"{name} has no header", "the first row names the columns, as RFC 4180 quotes them; --delimiter ';', say"
+    )
 
 
 class _Transcoded:

@@ -15,6 +15,7 @@ from tenfold.formats.places import File
 from tenfold.formats.shards import Reader
 
 ALL = "all"
+DELIMITERS = ";,\t|"
 
 
 def open_files(files: Sequence[File], form: Form, dialect: Dialect, keep: Sequence[str]) -> list[Reader]:
@@ -29,7 +30,7 @@ def open_files(files: Sequence[File], form: Form, dialect: Dialect, keep: Sequen
     readers = [_open(file, form, dialect, keep) for file in files]
     for reader in readers:
         if reader.columns:
-            _require_columns(reader, form, keep)
+            _require_columns(reader, form, keep, dialect)
             _require_kept(reader, keep)
     return readers
 
@@ -88,7 +89,7 @@ def _names(form: Form) -> set[str]:
     return names
 
 
-def _require_columns(reader: Reader, form: Form, keep: Sequence[str]) -> None:
+def _require_columns(reader: Reader, form: Form, keep: Sequence[str], dialect: Dialect) -> None:
     columns = list(reader.columns)
     known = _names(form) | set(columns if list(keep) == [ALL] else keep)
     twice = next((name for k, name in enumerate(columns) if name in known and name in columns[:k]), None)
@@ -101,14 +102,31 @@ def _require_columns(reader: Reader, form: Form, keep: Sequence[str]) -> None:
     ]
     if lacking:
         wire = lacking[0][0]
-        error = InvalidInput(
+        violations = [
             Violation(0, pointer, "missing", f"{reader.name} has no column {wire}, which {form.name} needs")
             for wire, pointer in lacking
-        )
+        ]
+        if delimiter := _other_delimiter(reader, [wire for wire, _ in lacking], dialect):
+            error = InvalidInput(violations[:1])  # the others are of the same cause
+            error.hint = f"its columns are parted otherwise: --delimiter {delimiter}"
+            raise error
+        error = InvalidInput(violations)
         near = get_close_matches(wire, columns, n=1)
         listed = f"its columns are {', '.join(columns[:8])}{', …' if len(columns) > 8 else ''}"
         error.hint = f"is it {near[0]!r}? Name the column {wire!r}" if near else f"{listed}; is the delimiter right?"
         raise error
+
+
+def _other_delimiter(reader: Reader, lacking: Sequence[str], dialect: Dialect) -> str:
+    """The delimiter that gives a CSV file all columns that it lacks, as a shell takes it; "" where none does."""
+    if not isinstance(reader, Csv):
+        return ""
+    header = dialect.delimiter.join(reader.columns)
+    for delimiter in DELIMITERS.replace(dialect.delimiter, ""):
+        columns = [name.strip() for name in header.split(delimiter)]
+        if all(_is_there(wire, columns) for wire in lacking):
+            return f"${delimiter!r}" if delimiter == "\t" else repr(delimiter)
+    return ""
 
 
 def _is_required(field: Field) -> bool:

@@ -109,15 +109,26 @@ def differences(before: Job, now: Job) -> Iterator[str]:
     if len(before.inputs) != len(now.inputs):
         yield f"it reads {len(before.inputs)} files, not {len(now.inputs)}"
     for was, is_now in zip(before.inputs, now.inputs, strict=False):
-        if was.digest != is_now.digest:
-            yield f"{is_now.file} has changed since ({was.bytes:,} bytes, now {is_now.bytes:,})"
-        elif was.modified_ns != is_now.modified_ns:
-            yield f"{is_now.file} was written to since"
+        if said := _difference(was, is_now):
+            yield said
     for option, flag in (("keep", "--keep"), ("format", "--format"), ("shard_rows", "--shard-rows")):
         if getattr(before, option) != getattr(now, option):
             yield f"{flag} was {_said(getattr(before, option))}, and is {_said(getattr(now, option))}"
     if before.dialect != now.dialect:
         yield "the CSV options are others"
+
+
+def _difference(was: Input, now: Input) -> str:
+    if was.digest == now.digest:
+        return "" if was.modified_ns == now.modified_ns else f"{now.file} was written to since"
+    if _name(was) != _name(now):
+        return f"it reads {was.file}, not {now.file}"
+    return f"{now.file} has changed since ({was.bytes:,} bytes, now {now.bytes:,})"
+
+
+def _name(file: Input) -> str:
+    """What a file is called, wherever it lies."""
+    return file.file.rpartition("/")[2]
 
 
 def _said(value: object) -> str:

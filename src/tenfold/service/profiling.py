@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 
 from tenfold.contract.form import Form, layout_of
@@ -69,7 +70,7 @@ def lost(folder: Path, found: Profiled) -> Sequence[str]:
     """What the profile in a service's folder says of answers, where one that is to take its place says nothing of them."""
     try:
         before = unpack((folder / PROFILE).read_bytes(), Profile)
-    except (OSError, ValueError):  # there is none, or none that this version knows
+    except (OSError, ValueError, msgspec.MsgspecError):  # there is none, or none that this version knows
         return ()
     if not _knows_answers(before) or (found.profile is not None and _knows_answers(found.profile)):
         return ()
