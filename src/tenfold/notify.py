@@ -11,6 +11,7 @@ import base64
 import hashlib
 import hmac
 import http.client
+import re
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,10 +28,14 @@ class Webhook:
     """Where events are sent, and the secret that they are signed with; "" signs none."""
 
     def __init__(self, url: str, secret: str = "") -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise UsageError(f"--webhook {url} is no address", "such as https://example.org/hooks/tenfold")
-        self.url = url
+        self.shown = re.sub(r"//[^/]*@", "//…@", url)  # as it may be printed: without a password
+        try:
+            parts = urlsplit(url)
+            is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:  # half an IPv6 address, or a port beyond 65535
+            is_address = False
+        if not is_address:
+            raise UsageError(f"--webhook {self.shown} is no address", "such as https://example.org/hooks/tenfold")
         self._parts = parts
         self._secret = secret.encode()
 
@@ -45,14 +50,14 @@ class Webhook:
         try:
             connection.request("POST", path, body, headers)
             status = connection.getresponse().status
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, http.client.HTTPException, ValueError) as error:
             raise TenfoldError(
-                f"{self.url} cannot be told of {event.what}: {error}", "it is told again later"
+                f"{self.shown} cannot be told of {event.what}: {error}", "it is told again later"
             ) from None
         finally:
             connection.close()
         if not 200 <= status < 300:
-            raise TenfoldError(f"{self.url} answers {status} to {event.what}", "it is told again later")
+            raise TenfoldError(f"{self.shown} answers {status} to {event.what}", "it is told again later")
 
     def _signed(self, id_: str, now: float, body: bytes) -> dict[str, str]:
         headers = {"webhook-id": id_, "webhook-timestamp": str(int(now))}

@@ -8,8 +8,9 @@ import hmac
 import json
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,10 @@ import pytest
 
 from tenfold.control import deployments, watches
 from tenfold.control.stores import opened
+from tenfold.errors import TenfoldError
+from tenfold.notify import Webhook
+from tenfold.store.records import Event
+from tenfold.watch import Models
 from tests.cli.conftest import Run
 from tests.releases.serving import write
 
@@ -232,3 +237,81 @@ def test_a_webhook_is_told_of_each_event_once(service: Path, run: Run, monkeypat
     signed = f"{event['id']}.{headers['webhook-timestamp']}.".encode() + body
     digest = base64.b64encode(hmac.new(b"secret", signed, hashlib.sha256).digest()).decode()
     assert headers["webhook-signature"] == f"v1,{digest}"
+
+
+def test_a_store_that_is_full_is_waited_for(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The watch goes on and says why; once there is room, what was on its way goes on it."""
+    git(repository, "rm", "--quiet", "-r", "multiply/tests")
+    git(repository, "commit", "--quiet", "-m", "Untested")
+    monkeypatch.setattr(watches, "RETRIES_S", (0.0,))
+    store, told = tmp_path / "store", list[str]()
+    watching = watcher(repository, store, told)
+    for error in (TenfoldError("the store cannot be written: disk is full"), OSError(28, "No space left on device")):
+        with monkeypatch.context() as full:
+            full.setattr("tenfold.control.releases.push", failing(error))
+            assert not watching.look()
+    with monkeypatch.context() as full:
+        full.setattr(
+            "tenfold.control.deployments.deploy", failing(TenfoldError("the store cannot be written: disk is full"))
+        )
+        assert not watching.look()
+    watching.look()
+    assert told == ["building", "waiting", "building", "waiting", "building", "pushed", "waiting", "deploying"]
+
+
+def test_a_full_store_does_not_end_notices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Why nothing is told is said, and it is tried again."""
+    monkeypatch.setattr(watches, "RETRIES_S", (0.0,))
+    notices = watches.notices("http://127.0.0.1:9/x", "", str(tmp_path / "store"))
+    assert notices is not None
+    with monkeypatch.context() as full:
+        full.setattr(watches, "opened", failing(TenfoldError("the store is full")))
+        assert notices.look() == "the store is full"
+    assert notices.look() == ""
+
+
+def failing(error: Exception) -> Callable[..., Any]:
+    """Something that raises, whatever it is asked."""
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    return fail
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:99999/x", "http://[::1/x", "http://:80", "ftp://anna:secret@host"])
+def test_a_webhook_that_is_no_address_is_refused_at_once(tmp_path: Path, run: Run, url: str) -> None:
+    """Before anything is looked at; a password in it is not printed."""
+    done = run("watch", tmp_path, "--git", tmp_path, "--webhook", url, "--once", "--store", tmp_path / "store")
+    assert done.code == 2
+    assert "is no address" in done.err
+    assert "secret" not in done.out + done.err
+
+
+def test_a_password_of_a_webhook_is_not_printed() -> None:
+    """It is left out of what is said where the address cannot be reached."""
+    event = Event(n=1, at=datetime.now(UTC), who="anna", what="deploy")
+    with pytest.raises(TenfoldError) as raised:
+        Webhook("http://anna:secret@127.0.0.1:1/hook").send(event, 0.0)
+    assert raised.value.message.startswith("http://…@127.0.0.1:1/hook cannot be told of deploy")
+    assert Webhook("http://anna:secret@127.0.0.1:1/hook").shown == "http://…@127.0.0.1:1/hook"
+
+
+@pytest.mark.parametrize(
+    ("model", "kept"),
+    [("model", {"model.py", "model_utils.py"}), ("model.onnx", {"model.py"}), ("m[1].onnx", {"m1.onnx_data"})],
+)
+@pytest.mark.parametrize("in_folder", [True, False])
+def test_a_new_model_takes_no_code_with_it(tmp_path: Path, model: str, kept: set[str], in_folder: bool) -> None:
+    """Just the old model goes: its folder, or its file and the weights beside it."""
+    version, service = tmp_path / "version", tmp_path / "service"
+    for folder, content in ((version, "new"), (service, "old")):
+        (folder / model if in_folder else folder).mkdir(parents=True)
+        (folder / model / "weights" if in_folder else folder / model).write_text(content)
+    for name in kept:
+        (service / name).write_text("code")
+    if model.endswith("x") and not in_folder:
+        (service / f"{model}_data").write_text("old")
+    Models(version).put(version, model, service / model)
+    assert {path.name for path in service.iterdir()} == {model, *kept}
+    assert (service / model / "weights" if in_folder else service / model).read_text() == "new"
