@@ -16,10 +16,12 @@ from typing import Any
 
 import msgspec
 
+from tenfold.config import single_threaded
 from tenfold.control.job_requests import OUT, Wish
 from tenfold.control.job_runners import JOBS, LEASE_S, OPEN
 from tenfold.control.jobs import Batch, Outcome, Plan, Progress
 from tenfold.errors import Conflict, TenfoldError
+from tenfold.formats.weighing import require_modest
 from tenfold.server.process import stand_back
 from tenfold.store import open_store
 from tenfold.store.records import Job
@@ -69,6 +71,8 @@ def do(home: Path, job: Job) -> None:
     try:
         if job.token - job.result.get("token", 0) > TRIES:
             raise TenfoldError(f"the process of the job ended {TRIES} times", "the server's log says how")
+        if upload := job.plan["upload"]:
+            require_modest(place / upload, single_threaded())
         with Batch(_plan(place, job)) as batch:
             outcome = batch.run(lease.note)
         ended = _ended(outcome)
