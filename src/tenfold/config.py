@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from tenfold.errors import UsageError
 from tenfold.options import Option
-from tenfold.service.overlay import read
+from tenfold.service.overlay import FILE, read
 from tenfold.units import seconds, size_bytes
 
 STORE = "TENFOLD_STORE"  # the variable that says where the store is
@@ -55,6 +55,18 @@ class Server(Option, frozen=True):
 def environment(named: str = "") -> str:
     """The environment to serve in: the one named, else that of TENFOLD_ENV, else none ("")."""
     return named or os.environ.get("TENFOLD_ENV", "")
+
+
+def require_environment(named: str, *targets: str) -> None:
+    """Raise ``UsageError`` where an environment is named, and no ``tenfold.toml`` of these services has any: it would say
+    nothing. A variable, which holds for whatever runs on a machine, may say it of a service that has none."""
+    folders = [Path(target if Path(target).exists() else target.rpartition(":")[0]).resolve() for target in targets]
+    beside = [folder if folder.is_dir() else folder.parent for folder in folders]
+    if named and not any(read(folder, named).environments for folder in beside):
+        raise UsageError(
+            f"there is no environment {named!r}: {beside[0] / FILE} has none",
+            f'write its tables there, such as [{named}.deadline], or leave "--env {named}" out',
+        )
 
 
 def trusted_keys() -> tuple[Path, ...]:

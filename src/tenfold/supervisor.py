@@ -18,7 +18,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from tenfold.config import single_threaded
+from tenfold.config import require_environment, single_threaded
 from tenfold.engines.children import Children
 from tenfold.engines.crew import STOP_LIMIT_S, Crew, Say
 from tenfold.engines.deployments import Deployments
@@ -59,6 +59,8 @@ class Supervisor:
     async def run(self) -> int:
         """Start everything, keep it going, and return the exit code."""
         plan = self._plan
+        if plan.folders:
+            require_environment(plan.env, *plan.folders)
         loop = asyncio.get_running_loop()
         self._public = listen(plan.host, plan.port, "--port")
         self._admin = listen(plan.admin_host, plan.admin_port, "--admin-port")

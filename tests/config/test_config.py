@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tenfold.config import Server, environment, server
-from tenfold.errors import ServiceError
+from tenfold.config import Server, environment, require_environment, server
+from tenfold.errors import ServiceError, UsageError
 
 TOML = """
 [server]
@@ -50,3 +50,18 @@ def test_the_environment_is_named_or_comes_from_the_variable(monkeypatch: pytest
     assert environment("production") == "production"
     monkeypatch.delenv("TENFOLD_ENV")
     assert environment() == ""
+
+
+def test_an_environment_that_says_nothing_is_an_error(tmp_path: Path) -> None:
+    """--env needs tables of an environment in the tenfold.toml of one of the services that are named."""
+    plain, known = tmp_path / "plain", tmp_path / "known"
+    plain.mkdir()
+    known.mkdir()
+    (plain / "service.py").touch()
+    (known / "tenfold.toml").write_text("[prod.scaling]\nmax_replicas = 3")
+    require_environment("", str(plain))
+    require_environment("prod", str(plain), str(known))
+    with pytest.raises(UsageError, match=r"no environment 'prod': .*plain/tenfold.toml has none"):
+        require_environment("prod", f"{plain}/service.py:Shop")
+    with pytest.raises(ServiceError, match=r"no environment 'staging'; .*tenfold.toml has prod"):
+        require_environment("staging", str(known))

@@ -173,3 +173,14 @@ def test_guessed_ranges_hold_what_was_seen(one: float, two: float) -> None:
         assert bounds[0] <= low
         assert high <= bounds[1]
         assert not (low >= 0 > bounds[0])
+
+
+def test_a_column_that_is_not_there_is_told_with_those_that_are() -> None:
+    """The nearest name; or what there is, and that there is more of it, the last column among them."""
+    table = pd.DataFrame({f"x{k}": [1.0] for k in range(30)} | {"label": ["a"]})
+    with pytest.raises(ContractError, match="no column 'lable'") as caught:
+        infer(table, target="lable")
+    assert caught.value.hint == "is it 'label'?"
+    with pytest.raises(ContractError) as caught:
+        infer(table, target="diagnosis")
+    assert caught.value.hint.endswith("x9, x10, …, label")

@@ -78,8 +78,9 @@ def test_what_cannot_be_meant_is_an_error_with_its_place(tmp_path: Path, text: s
     assert re.search(hint, caught.value.hint)
 
 
-def test_an_environment_that_is_nearly_there_is_an_error(tmp_path: Path) -> None:
+def test_an_environment_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     """A misspelt --env does not quietly serve with the wrong options."""
-    with pytest.raises(ServiceError, match="no tables for the environment 'producton'") as caught:
-        read(_write(tmp_path, TOML), "producton")
-    assert caught.value.hint == "did you mean --env production?"
+    for misspelt, mend in (("producton", "did you mean production?"), ("live", "an empty table [live] makes one")):
+        with pytest.raises(ServiceError, match=f"no environment '{misspelt}'; .*tenfold.toml has production") as caught:
+            read(_write(tmp_path, TOML), misspelt)
+        assert caught.value.hint == mend

@@ -26,6 +26,7 @@ FLAG = Action("flag")
 SCALARS = (str, int, float)
 MAX_CATEGORIES = 20  # a longer list is not one that a person reads; such a column stays text
 ROWS_PER_CATEGORY = 5  # a column is categorical where a value returns this often, on average
+MOST_NAMED = 12  # columns, where a message lists those that there are
 EXACT_INTS = 10  # up to so many different integers are a scale (1, 2, 3), whose range is not widened
 
 
@@ -86,7 +87,8 @@ def _refuse_absent(wanted: Iterable[str], names: Sequence[str]) -> None:
     for name in wanted:
         if name not in names:
             near = get_close_matches(name, names, n=1)
-            hint = f"is it {near[0]!r}?" if near else f"its columns are {', '.join(names[:12])}"
+            few = names if len(names) <= MOST_NAMED else [*names[: MOST_NAMED - 1], "…", names[-1]]  # often the target
+            hint = f"is it {near[0]!r}?" if near else f"its columns are {', '.join(few)}"
             raise ContractError(f"the table has no column {name!r}", hint)
 
 

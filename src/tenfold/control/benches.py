@@ -22,7 +22,7 @@ from tenfold.bench.target import Target, header
 from tenfold.capacity.card import Card, card_of
 from tenfold.capacity.stopping import DOUBT, needed
 from tenfold.capacity.trial import BEHIND, Trial, by_rate
-from tenfold.config import environment
+from tenfold.config import environment, require_environment
 from tenfold.control.servers import ask, serving
 from tenfold.control.sheets import service_url
 from tenfold.control.traffic import Traffic, example_request, golden_requests, requests_of
@@ -97,6 +97,7 @@ def bench(target: str, wanted: Wanted, say: Say = lambda _: None) -> Benched:
         subject = _found(target, wanted)
         return _measure(subject, wanted, rate, span_s or 0.0, say)
     service = find(target, env=environment(wanted.env))
+    require_environment(wanted.env, target)
     stated = spec(service)
     with _started(target, service, stated, wanted, say) as subject:
         found = _measure(subject, wanted, rate, span_s or 0.0, say)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 import msgspec
 
 from tenfold import environment as environments
-from tenfold.config import environment, single_threaded
+from tenfold.config import environment, require_environment, single_threaded
 from tenfold.contract.form import Form, leaves
 from tenfold.control.job_page import render_page
 from tenfold.control.stores import opened, within
@@ -224,6 +224,7 @@ def _resolved(plan: Plan) -> tuple[str, str]:
             f"{name} is a running service, and a job needs its contract", f"name its folder, and --through {name}"
         )
     if Path(name).exists() or Path(name.rpartition(":")[0]).is_file():
+        require_environment(plan.env, name)
         return name, sys.executable
     try:
         with opened(plan.store, name) as store:

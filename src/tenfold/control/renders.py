@@ -14,7 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from tenfold.answers import Evidence
-from tenfold.config import server
+from tenfold.config import require_environment, server
 from tenfold.control import grafana
 from tenfold.engines.crew import STOP_LIMIT_S
 from tenfold.environment import wheel
@@ -99,6 +99,7 @@ def render(target: str, service: str, folder: Path, env: str = "", place: Wanted
             takes = ", ".join(sorted(f"--{one.replace('_', '-')}" for one in chosen.takes)) or "none of its like"
             raise UsageError(f"render {target} has no use for --{name.replace('_', '-')}", f"it takes {takes}")
     found = find(service, env)
+    require_environment(env, service)
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file", "-o DIR names a folder, which is made where there is none")
     texts = chosen.files(_asked(found, spec(found), service, env, place))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tenfold.answers import Evidence, Simulation, keep
-from tenfold.config import environment
+from tenfold.config import environment, require_environment
 from tenfold.control.benches import quantity, rate_of
 from tenfold.control.simulate_trace import Columns, Trace, read_journal, read_trace
 from tenfold.errors import GateFailed, UsageError
@@ -137,6 +137,7 @@ def _subject(target: str | None, wanted: Wanted) -> _Subject:
         source = "as given"
         return _Subject("", scaling, Setting(rate, start_s, budget_s or 1.0), source)
     service = find(target, env=environment(wanted.env))
+    require_environment(wanted.env, target)
     stated = spec(service)
     known = Evidence.read(service.folder).of(stated)
     scaling = _bounded(stated.scaling, wanted)

@@ -38,10 +38,11 @@ class Layer(NamedTuple):
 
 
 class Overlay(NamedTuple):
-    """What a ``tenfold.toml`` says for one environment, the general tables first."""
+    """What a ``tenfold.toml`` says for one environment, the general tables first; and which environments it knows."""
 
     env: str
     layers: tuple[Layer, ...]
+    environments: tuple[str, ...] = ()
 
     def over(self, word: str, option: AnyOption) -> AnyOption:
         """The option as it is with the tables of its word over it. Raises ``ServiceError``, naming table and key."""
@@ -52,7 +53,10 @@ class Overlay(NamedTuple):
 
 
 def read(folder: Path, env: str = "") -> Overlay:
-    """What the folder's ``tenfold.toml`` says for an environment ("" for none); nothing where there is no such file."""
+    """What the folder's ``tenfold.toml`` says for an environment ("" for none); nothing where there is no such file.
+
+    Raises ``ServiceError`` for an environment that is none of those that the file has; one that has none suits any.
+    """
     file = folder / FILE
     if not file.is_file():
         return Overlay(env, ())
@@ -68,10 +72,11 @@ def read(folder: Path, env: str = "") -> Overlay:
             raise _unknown(file, name, "")
         found = list(_layers(file, tables, f"{name}."))  # all are read, so that a misspelling in any of them is found
         layers += found if name == env else []
-    near = get_close_matches(env, environments, 1) if env not in environments else []
-    if near:
-        raise ServiceError(f"{file} has no tables for the environment {env!r}", f"did you mean --env {near[0]}?")
-    return Overlay(env, tuple(layers))
+    if env and environments and env not in environments:
+        near = get_close_matches(env, environments, 1)
+        mend = f"did you mean {near[0]}?" if near else f"an empty table [{env}] makes one"
+        raise ServiceError(f"there is no environment {env!r}; {file} has {', '.join(environments)}", mend)
+    return Overlay(env, tuple(layers), tuple(environments))
 
 
 def _layers(file: Path, tables: Mapping[str, Any], prefix: str) -> Iterator[Layer]:
