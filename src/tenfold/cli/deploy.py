@@ -94,6 +94,8 @@ def show_plan(plan: Plan, as_json: bool) -> None:
             "from": current.name if current else None,
             "changed": plan.changed,
             "gates": {gate.name: gate.verdict for gate in plan.gates},
+            "foreseen": {name: {"verdict": word.verdict, "because": word.because} for name, word in plan.foreseen.items()},
+            "fix": plan.mend,
             "policy": plan.policy.describe(),
             "held": plan.held.why if plan.held else None,
             "under_way": plan.under_way.state if plan.under_way else None,
@@ -117,7 +119,10 @@ def facts(plan: Plan) -> list[tuple[str, str]]:
     if current is not None:
         told.append(("changed", ", ".join(plan.changed)))
     spoken = [f"{gate.name} {gate.verdict}" for gate in plan.gates]
-    told.append(("gates", ", ".join(spoken) or f"asked first: tenfold gates {release.name}"))
+    told += [(name, f"{word.verdict}: {word.because}") for name, word in plan.foreseen.items()]
+    told.append(("gates", f"asked first; they said last: {', '.join(spoken)}" if spoken else "asked first"))
+    if plan.mend:
+        return [*told, ("refused", "it would take no traffic"), ("fix", plan.mend)]
     told.append(("steps", plan.policy.describe() if current else "all at once"))
     if current is not None:
         told.append(("bake", f"{current.name} stays warm for {plan.policy.bake}"))

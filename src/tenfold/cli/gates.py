@@ -55,10 +55,11 @@ def gates(
     Exit 6 where a gate fails. What is unproven stops nothing, and says what would prove it.
     """
     from tenfold.control import gates as control
+    from tenfold.control.deployments import mend
 
     def told(gate: Gate) -> None:
         if not as_json:
-            show_gate(gate)
+            show_gate(gate, accept_breaking)
 
     options: dict[str, Any] = {"accept_breaking": accept_breaking, "told": told}
     if last:
@@ -75,16 +76,21 @@ def gates(
         raise GateFailed(
             f"{judged.release.name} takes no traffic: {refused}",
             "mend what the lines say and push again"
-            + ("; or add --accept-breaking" if judged.held_up[0].name == "contract" else ""),
+            + ("; --accept-breaking says how both may answer" if judged.held_up[0].name == "contract" else ""),
         )
-    if not as_json:
+    breaking = next((gate for gate in judged.gates if gate.name == "contract" and gate.verdict == "failed"), None)
+    if breaking is not None and not as_json:
+        click.echo(f"next   {mend(judged.release.service, judged.release.name, f'contract: {breaking.because}')}")
+    elif not as_json:
         beside = f", beside {judged.current.name}" if judged.current else ""
         click.echo(f"next   tenfold deploy {judged.release.name}{beside}")
 
 
-def show_gate(gate: Gate) -> None:
-    """A line for a gate."""
-    screen.print_marked(gate.name, MARKS[gate.verdict], gate.because)
+def show_gate(gate: Gate, accept_breaking: bool = False) -> None:
+    """A line for a gate. What breaks others is accepted just under another name, so that much is open."""
+    accepted = accept_breaking and gate.name == "contract" and gate.verdict == "failed"
+    because = f"{gate.because}; it may answer under another name alone" if accepted else gate.because
+    screen.print_marked(gate.name, "open" if accepted else MARKS[gate.verdict], because)
 
 
 def judged_object(judged: Judged) -> dict[str, Any]:

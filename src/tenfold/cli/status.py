@@ -62,6 +62,9 @@ def under_way(known: dict[str, Any]) -> Iterator[str]:
         yield f"{rollout['release']} {rollout['state']}, {rollout['percent']:g} %: {rollout['said']}"
         if rollout["fix"]:
             yield f"fix: {rollout['fix']}"
+    if refused := known.get("refused"):
+        yield f"{refused['release']} refused {refused['at'][:16].replace('T', ' ')} UTC: {refused['why']}"
+        yield f"fix: {refused['fix']}"
     if held := known.get("held"):
         yield f"held since {held['who']} took a release back: {held['why']} · tenfold resume"
 

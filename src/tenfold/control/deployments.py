@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
 import msgspec
 from msgspec.structs import replace
 
+from tenfold.control import gates
 from tenfold.control.composing import taken_back
 from tenfold.control.former import TAKES_BACK, former, refusal
 from tenfold.control.releases import last_changes
 from tenfold.control.stores import opened, who, within
 from tenfold.errors import Conflict, GateFailed, NotFound, UsageError
+from tenfold.gates import Word
 from tenfold.releases import Releases
 from tenfold.store import Act, Store, resolve
 from tenfold.store.records import Event, Gate, Release, Rollout
@@ -29,6 +31,7 @@ TAKEN_UP_S = 3.0  # a server that runs has taken a rollout up by then
 MAKE_ROOM_S = 60.0  # for a rollout that bakes to come to its end, where the next one waits for it
 TRIES = 20
 UNTOUCHED = ("pending",)
+REFUSED = "refused"
 NEARLY_DONE = ("baking", "retiring")
 ROLLOUT = "rollout"
 HOLD, RESUME = "rollback", "resume"
@@ -69,7 +72,8 @@ class Asked(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What a deployment would do."""
+    """What a deployment would do. ``gates`` is what they said last, ``foreseen`` what the cheap ones would say now, and
+    ``mend`` what can be done where one of these would refuse it."""
 
     release: Release
     current: Release | None
@@ -78,6 +82,8 @@ class Plan(NamedTuple):
     held: Event | None
     under_way: Rollout | None
     gates: Sequence[Gate]
+    foreseen: Mapping[str, Word]
+    mend: str
 
 
 def plan(name: str, place: str = "", *, now: bool = False) -> Plan:
@@ -90,7 +96,10 @@ def plan(name: str, place: str = "", *, now: bool = False) -> Plan:
         under_way = store.rollouts.open(release.service)
         said = store.gates.of(release.service, release.id)
         policy, hold = policy_of(store, release, now), held(store, release.service)
-        return Plan(release, current, changed, policy, hold, under_way, said)
+        expected = gates.foreseen(store, release, current)
+        held_up = "; ".join(f"{gate}: {word.because}" for gate, word in expected.items() if word.verdict == "failed")
+        fix = mend(release.service, release.name, held_up) if held_up else ""
+        return Plan(release, current, changed, policy, hold, under_way, said, expected, fix)
 
 
 def deploy(
@@ -189,6 +198,7 @@ def standing(store: Store, service: str) -> dict[str, Any]:
         return {}
     under_way, hold = store.rollouts.open(service), held(store, service)
     return {
+        **_refused(store, service),
         "release": current.name,
         "rollout": as_object(_progress(store, under_way)) if under_way else None,
         "held": {"who": hold.who, "why": hold.why, "at": hold.at.isoformat()} if hold else None,
@@ -207,7 +217,17 @@ def standings(place: str = "") -> dict[str, dict[str, Any]]:
         for service in [service for service, about in found.items() if not about]:
             under_way = store.rollouts.open(service)
             found[service] = {"rollout": as_object(_progress(store, under_way))} if under_way else {}
+            found[service] |= _refused(store, service)
         return found
+
+
+def mend(service: str, name: str, refusal: str) -> str:
+    """What can be done about a release that its gates refuse. One that breaks others may answer beside the old one, as a
+    service of another name."""
+    if refusal.startswith("contract: "):
+        other = f"{service}-{name.partition('@')[2]}"
+        return f'tenfold diff {service}@current {name}; or let both answer: name = "{other}" in its class, and tenfold push'
+    return f"tenfold gates {name} --last says more; mend it, and push again"
 
 
 def as_object(at: Progress) -> dict[str, Any]:
@@ -223,12 +243,12 @@ def as_object(at: Progress) -> dict[str, Any]:
     }
 
 
-def verdicts(gates: Sequence[Gate]) -> dict[str, Any]:
+def verdicts(said: Sequence[Gate]) -> dict[str, Any]:
     """How many gates passed, failed and were left unproven, and when the last one spoke; empty where none did."""
-    if not gates:
+    if not said:
         return {}
-    counts = Counter(gate.verdict for gate in gates)
-    at = max(gate.at for gate in gates).isoformat()
+    counts = Counter(gate.verdict for gate in said)
+    at = max(gate.at for gate in said).isoformat()
     return {"passed": counts["passed"], "failed": counts["failed"], "unproven": counts["unproven"], "at": at}
 
 
@@ -249,7 +269,9 @@ def wait(asked: Asked, limit_s: float, told: Told = lambda _: None) -> Progress:
             if at.rollout.state == "rolled_back" if asked.back else at.answers:
                 return at
             if rollout.ended is not None:
-                raise GateFailed(f"{at.release} did not take over: {said}", f"tenfold releases {at.service} --events")
+                refused = at.rollout.state == REFUSED
+                fix = mend(at.service, at.release, said) if refused else f"tenfold releases {at.service} --events"
+                raise GateFailed(f"{at.release} did not take over: {said}", fix)
             if time.monotonic() > until:
                 raise GateFailed(f"{at.release} is still on its way: {said}", at.fix or "wait longer with --wait")
             time.sleep(LOOK_S)
@@ -370,6 +392,16 @@ def _progress(store: Store, rollout: Rollout) -> Progress:
         kept.get("compared", ""),
         pointer is not None and pointer.release == rollout.to,
     )
+
+
+def _refused(store: Store, service: str) -> dict[str, Any]:
+    """The release that was deployed last, where its gates refused it: when, why, and the mend; empty otherwise."""
+    last = next(iter(store.rollouts.list(service)), None)
+    if last is None or last.state != REFUSED:
+        return {}
+    at = _progress(store, last)
+    when = (last.ended or last.changed).isoformat()
+    return {"refused": {"release": at.release, "at": when, "why": at.said, "fix": mend(service, at.release, at.said)}}
 
 
 def _why(store: Store, rollout: Rollout) -> str:

@@ -95,6 +95,20 @@ def swap(store: Store, gates: Sequence[Gate]) -> verdicts.Swap:
     return "in place" if memory is not None and evidence(store, memory).get("swap") == "in place" else "overlap"
 
 
+def foreseen(store: Store, release: Release, current: Release | None) -> dict[str, Word]:
+    """What the gates would say that need nothing to be loaded, by their names; nothing is kept of it."""
+    found = {}
+    if keys := trusted_keys():
+        try:
+            by = signing.verify(release, store.releases.signatures(release.service, release.id), keys)
+            found["digests"] = Word("passed", f"signed by {by[:16]}")
+        except TenfoldError as error:
+            found["digests"] = Word("failed", error.message)
+    if current is not None:
+        found["contract"] = verdicts.contract(compare(_forms(store, current), _forms(store, release)), ())
+    return found
+
+
 class Judged(NamedTuple):
     """A release, the one that it was held against, what each gate says, those that forbid traffic, and what each saw."""
 
