@@ -69,9 +69,7 @@ class Monitor:
         self._written = clock()
         self._figures: dict[str, Any] | None = None
         self._looked = 0.0
-        self._owes_state = self._owes_profile = (
-            False  # what is known and not on the disk, since it could not be written
-        )
+        self._owes_state = self._owes_profile = False  # that it is not on the disk, as it could not be written
         self.trouble = ""
         self.profile: Profile | None = _read(profile_in(self._folder), Profile)
         training = _read(home / PROFILE, Profile)
