@@ -186,3 +186,17 @@ def test_its_own_journal_is_a_trace(tmp_path: Path) -> None:
     trace = read_journal(folder)
     assert sum(trace.counts) == 20
     assert "what was refused is not in it" in trace.remarks[0]
+
+
+@pytest.mark.parametrize(
+    ("counts", "rate"),
+    [("100000000000\n" * 3, "20"), ("60\n60\n", "1e-300"), ("1e12\n", "1")],
+    ids=["many", "slow", "most"],
+)
+def test_more_replicas_than_anybody_has_are_refused(tmp_path: Path, run: Run, counts: str, rate: str) -> None:
+    """At once, with what they follow from: nobody waits for it."""
+    (tmp_path / "trace.csv").write_text("count\n" + counts)
+    options = ("--trace", tmp_path / "trace.csv", "--every", "1 min", "--rate-per-replica", rate, "--start", "30s")
+    code, _, err = run(*options)
+    assert code == 2
+    assert "more than 10,000 replicas" in err

@@ -126,3 +126,20 @@ def test_files_that_cannot_be_read_are_errors(
         path.write_text(text)
     with pytest.raises(error):
         read_trace(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (b"minute,count\n2026-07-01 08:00,1e300\n2026-07-01 08:01,5\n", "row 1: count is 1e+300, beyond 1e+12"),
+        (b"time\n1e308\n1e308\n", "row 1: time is '1e308', and no time"),
+        (b"minute,count\n2026-07-01 08:00,1\xff\n", "is no text in UTF-8"),
+        (b"time,count\n0,1\n0.000001,1\n9999999,1\n", "has gaps"),
+    ],
+)
+def test_figures_that_nobody_counted_are_refused(tmp_path: Path, text: bytes, words: str) -> None:
+    """Numbers beyond all bounds and other encodings are told with the row."""
+    (tmp_path / "odd.csv").write_bytes(text)
+    with pytest.raises(BadTrace) as raised:
+        read_trace(tmp_path / "odd.csv")
+    assert words in raised.value.message

@@ -22,6 +22,7 @@ from tenfold.units import duration, percent, ratio, seconds, throughput
 __all__ = ["Line", "Simulated", "Wanted", "run"]
 
 NO_LIMIT = 100_000  # replicas, where nobody says how many there may be
+MOST_REPLICAS = 10_000  # that are replayed
 MAY_MISS = 0.01  # of the rows, before that is said
 
 Say = Callable[[str, int, int], None]
@@ -94,6 +95,7 @@ def run(target: str | None, wanted: Wanted, say: Say = lambda *_: None) -> Simul
     subject = _subject(target, wanted)
     say("reading the trace", 0, 0)
     trace = _trace(subject, wanted)
+    _require_bounds(subject, trace)
     fitted = None
     if wanted.fit:
         share = quantity(wanted.miss, "--miss", ratio) or 0.0
@@ -207,6 +209,16 @@ def _fixed(subject: _Subject, trace: Trace) -> Line:
 def _needed(subject: _Subject, trace: Trace) -> int:
     """The replicas that the busiest second needs."""
     return max(math.ceil(max(trace.counts) / subject.setting.rate), 1)
+
+
+def _require_bounds(subject: _Subject, trace: Trace) -> None:
+    """Refuse what would have to be replayed with more replicas than anybody has."""
+    busiest, each = max(trace.counts), subject.setting.rate
+    if busiest / each > MOST_REPLICAS:
+        many = f"the busiest second has {busiest:,.0f} rows, and a replica carries {each:.3g} rows/s"
+        raise UsageError(
+            f"{many}: that is more than {MOST_REPLICAS:,} replicas", "check the trace and --rate-per-replica"
+        )
 
 
 # -- what it means -----------------------------------------------------------------------------------------------------

@@ -24,6 +24,8 @@ COUNTS = ("count", "requests", "rows", "n", "hits", "rps")
 PERIODS_S = (1.0, 60.0, 3600.0)
 FEW_GAPS = 0.05  # so many missing periods are filled in; more are no trace
 LONGEST_S = 400 * 86_400
+MOST_ROWS = 1e12  # in a period: more are a mistake
+LAST_S = 6e10  # the year 3871: a time further away is none, and a calendar ends before floats do
 SEED = 1998
 
 Numbers = NDArray[np.float64]
@@ -133,8 +135,8 @@ def _of_periods(path: Path, moments: Numbers, counts: Numbers, every_s: float) -
     total = int(places[-1]) + 1
     if total * step_s > LONGEST_S:
         raise BadTrace(f"{path.name} spans {duration(total * step_s)}", "look for a time that is far from the others")
-    filled = np.interp(np.arange(total), places, counts).round()
     remarks = _gaps(path, moments, total, step_s)
+    filled = np.interp(np.arange(total), places, counts).round()
     begins = datetime.fromtimestamp(float(moments[0]), UTC)
     return _trace(path.name, begins, _spread(filled, step_s), *remarks)
 
@@ -199,7 +201,7 @@ def _counts(path: Path, name: str, values: Sequence[Any]) -> Numbers:
     for row, value in enumerate(values):
         try:
             numbers[row] = float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             numbers[row] = np.nan
     wrong = ~np.isfinite(numbers)
     if wrong.any():
@@ -208,6 +210,9 @@ def _counts(path: Path, name: str, values: Sequence[Any]) -> Numbers:
     if (numbers < 0).any():
         row = int(np.argmax(numbers < 0))
         raise BadTrace(f"{path.name}, row {row + 1}: {name} is {numbers[row]:g}, below 0", "a count is 0 or more")
+    if (numbers > MOST_ROWS).any():
+        row = int(np.argmax(numbers > MOST_ROWS))
+        raise BadTrace(f"{path.name}, row {row + 1}: {name} is {numbers[row]:g}, beyond {MOST_ROWS:g}", "mend the file")
     return numbers
 
 
@@ -217,7 +222,7 @@ def _moments(path: Path, name: str, values: Sequence[Any]) -> Numbers:
     for row, value in enumerate(values):
         try:
             moments[row] = _moment(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             mend = "write 2026-11-23T12:00:00Z, or seconds since 1970"
             raise BadTrace(f"{path.name}, row {row + 1}: {name} is {value!r}, and no time", mend) from None
     return moments
@@ -233,10 +238,11 @@ def _moment(value: Any) -> float:
     if isinstance(value, datetime):
         return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
     number = float(value)
-    if not np.isfinite(number):
-        raise ValueError
     size = abs(number)
-    return number / (1e9 if size > 1e17 else 1e6 if size > 1e14 else 1e3 if size > 1e11 else 1.0)
+    moment = number / (1e9 if size > 1e17 else 1e6 if size > 1e14 else 1e3 if size > 1e11 else 1.0)
+    if not abs(moment) < LAST_S:
+        raise ValueError
+    return moment
 
 
 # -- files -------------------------------------------------------------------------------------------------------------
@@ -256,8 +262,12 @@ def _read(path: Path, asked: Columns) -> dict[str, Sequence[Any]]:
 
 def _csv(path: Path) -> dict[str, Sequence[Any]]:
     """A CSV file; one without a header is a column of times, or of times and counts."""
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        lines = [line for line in csv.reader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",") if line]
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            tab = path.suffix.lower() == ".tsv"
+            lines = [line for line in csv.reader(file, delimiter="\t" if tab else ",") if line]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise BadTrace(f"{path.name} is no text in UTF-8 with commas: {error}", "write it anew as UTF-8") from None
     if not lines:
         return {}
     header, *rows = lines
