@@ -69,6 +69,15 @@ class Access(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return Gate(self)
 
 
+def why_unauthorized(authorization: str) -> str:
+    """What whoever is not let in (401) is told, by whether an ``Authorization`` header was sent."""
+    return (
+        "This key is not known, was revoked, or has run out."
+        if authorization
+        else "A key is needed, and none was sent."
+    )
+
+
 class Gate:
     """Decides about requests by their ``Authorization`` header."""
 

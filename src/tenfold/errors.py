@@ -158,7 +158,12 @@ CODES: dict[str, Code] = {
         "Convert the picture; or choose another rule in Image(...).",
     ),
     # how it was sent
-    "unauthorized": Code(401, "No key", "The route needs a key and none was sent.", "Send Authorization: Bearer KEY."),
+    "unauthorized": Code(
+        401,
+        "No key",
+        "The route needs a key, and none was sent that is known, not revoked, and has not run out.",
+        "Send Authorization: Bearer KEY.",
+    ),
     "forbidden": Code(
         403, "Not with this key", "The key does not carry the scope that the route needs.", "Use another key."
     ),

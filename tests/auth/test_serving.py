@@ -42,6 +42,7 @@ def test_where_others_reach_a_server_it_asks_for_keys(tmp_path: Path, run: Run) 
         nobody = server.ask(PREDICT, ROW)
         assert nobody.status == 401
         assert nobody.json["code"] == "unauthorized"
+        assert nobody.json["detail"] == "A key is needed, and none was sent."
         assert nobody.headers["www-authenticate"].startswith("Bearer")
         assert server.ask(PREDICT, ROW, watching).status == 403
         assert server.ask(PREDICT, ROW, predicting).status == 200
@@ -65,6 +66,7 @@ def test_where_others_reach_a_server_it_asks_for_keys(tmp_path: Path, run: Run) 
         until(lambda: server.ask(PREDICT, ROW, later).status == 200, "a new key")
         keys.revoke("laboratory", store)
         until(lambda: server.ask(PREDICT, ROW, predicting).status == 401, "a revoked key")
+        assert "was revoked" in server.ask(PREDICT, ROW, predicting).json["detail"]
         until(lambda: server.ask(PREDICT, ROW, later).status == 401, "a key that runs out")
 
 

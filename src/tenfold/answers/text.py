@@ -15,7 +15,7 @@ COLUMNS = (17, 28, 28, 27)  # characters, the space between them included; toget
 
 def render_text(sheet: Sheet) -> str:
     """The sheet in at most 100 columns, without colours; a cell that is too long goes on in the next line."""
-    below = list(_next(sheet))
+    below = [*_next(sheet), *_asking(sheet)]
     return "\n".join([_head(sheet), _titles(sheet), *_rows(sheet), *([""] if below else []), *below]) + "\n"
 
 
@@ -33,7 +33,7 @@ def _head(sheet: Sheet) -> str:
 def _titles(sheet: Sheet) -> str:
     dates = sorted(str(answer.measured["at"])[:10] for answer in sheet.answers if "at" in answer.measured)
     measured = f"measured {dates[-1]}" if dates else "measured"
-    live = "live" if any(answer.live for answer in sheet.answers) else "live (not running)"
+    live = "live" if any(answer.live for answer in sheet.answers) else "live (not asked)"
     return _line("", "declared", measured, live)
 
 
@@ -49,6 +49,11 @@ def _rows(sheet: Sheet) -> Iterator[str]:
 def _next(sheet: Sheet) -> Iterator[str]:
     for answer in [*sheet.in_state("broken"), *sheet.in_state("open")]:
         yield from _advice(answer)
+
+
+def _asking(sheet: Sheet) -> Iterator[str]:
+    if not any(answer.live for answer in sheet.answers):
+        yield "live".ljust(COLUMNS[0]) + f"tenfold answers http://HOST:PORT/{sheet.service} asks one that runs"
 
 
 def _advice(answer: Answer) -> Iterator[str]:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from tenfold.auth import Access, of_person
+from tenfold.auth import Access, of_person, why_unauthorized
 from tenfold.errors import TenfoldError
 from tenfold.server.channel import Channel, Message
 from tenfold.server.history import Recorder
@@ -212,8 +212,10 @@ class Admin:
 
         def guarded(connection: Connection, head: Head, body: bytes, started: float) -> None:
             if code := self._refusal(head):
-                challenge = CHALLENGE if code == "unauthorized" else ()
-                connection.send(problem(code, headers=challenge), head.keep_alive)
+                missing = code == "unauthorized"
+                detail = why_unauthorized(head.headers.get("authorization", "")) if missing else ""
+                challenge = CHALLENGE if missing else ()
+                connection.send(problem(code, detail, headers=challenge), head.keep_alive)
             else:
                 handler(connection, head, body, started)
 

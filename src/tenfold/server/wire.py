@@ -19,6 +19,7 @@ from typing import Protocol
 
 import httptools
 
+from tenfold.auth import why_unauthorized
 from tenfold.errors import CODES
 from tenfold.server.responses import HTML, JSON, Date, encode_json, fitted, problem, problem_document, response
 from tenfold.server.tracing import parse
@@ -495,9 +496,11 @@ def refuse_method(*allowed: str) -> Handler:
 
 def refuse_key(code: str) -> Handler:
     """A handler for a request without a key (``unauthorized``), or with one of other scopes (``forbidden``)."""
-    challenge = [("www-authenticate", 'Bearer realm="tenfold"')] if code == "unauthorized" else []
+    missing = code == "unauthorized"
+    challenge = [("www-authenticate", 'Bearer realm="tenfold"')] if missing else []
 
     def refuse(connection: Connection, head: Head, body: bytes, started: float) -> None:
-        connection.send(problem(code, headers=challenge), head.keep_alive)
+        detail = why_unauthorized(head.headers.get("authorization", "")) if missing else ""
+        connection.send(problem(code, detail, headers=challenge), head.keep_alive)
 
     return refuse
