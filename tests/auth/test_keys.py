@@ -73,6 +73,9 @@ def test_a_key_that_runs_out_is_not_handed_on(place: str) -> None:
     [
         (["x", "--scope", "admin"], "'admin' is no scope"),
         (["x", "--expires", "soon"], "--expires"),
+        (["x", "--expires", ""], "is not a quantity"),
+        (["x", "--expires", "0 s"], "never holds"),
+        (["x", "--expires", "99999999 days"], "longer than a calendar"),
         ([" "], "cannot be the name of a key"),
     ],
 )

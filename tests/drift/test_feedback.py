@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tenfold.contract.form import Field, Form
 from tenfold.control import labelfiles
-from tenfold.control.feedback import _moment_us, _read, _spans, _typed
+from tenfold.control.feedback import _fault, _moment_us, _read, _spans, _typed
 from tenfold.control.labelfiles import Label
 from tenfold.drift.columns import Column, named_column
 from tenfold.drift.live import watched
@@ -93,6 +93,15 @@ def test_labels_are_read_in_any_form(body: bytes, count: int) -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "code"), [(0, ""), (0.5, ""), (1, "out_of_range"), (-1, "out_of_range"), (1e999, "out_of_range")]
+)
+def test_what_no_answer_could_be_is_no_label(value: float, code: str) -> None:
+    """A label keeps to the bounds of the output contract, which the answers keep to."""
+    fault = _fault(Field(name="p", wire="p", kind="float", ge=0.0, lt=1.0), value)
+    assert (fault[0] if fault else "") == code
+
+
+@pytest.mark.parametrize(
     "body",
     [
         b"",
@@ -104,6 +113,7 @@ def test_labels_are_read_in_any_form(body: bytes, count: int) -> None:
         b'{"id": "a", "label": 1, "x": 2}',
         b"\xff",
         b"[" * 2000,
+        b'{"id": "x", "label": ' + b"[" * 200_000,
     ],
 )
 def test_what_is_no_label_is_none(body: bytes) -> None:

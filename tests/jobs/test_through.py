@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tenfold.errors import Conflict, TenfoldError, Violation
+from tenfold.errors import Conflict, TenfoldError, UsageError, Violation
 from tenfold.jobs import through
 from tenfold.jobs.through import PATIENCE_S, Through
 from tenfold.rows import Rows
@@ -62,6 +62,34 @@ class Asked:
         """Have n rows answered, which stood at 100, 101, … of a shard."""
         data = rows(n).drop_columns(["note"]).to_pylist()
         return self.line.run(Rows.of(data, doubled.input), np.arange(100, 100 + n))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "http://[::1",
+        "http://h:99999",
+        "http://h:0",
+        "ftp://h",
+        "h:8000",
+        "http://",
+        "http://a:secret@h:1",
+        "x@secret@h",
+    ],
+)
+def test_what_is_no_address_is_refused_at_once(url: str) -> None:
+    """With its mend, before anything is started; and no password is repeated."""
+    with pytest.raises(UsageError, match="--through") as caught:
+        through.require_url(url)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["http://h", "https://h:443/x", "http://[::1]:8000/doubled/predict"])
+def test_an_address_may_have_a_port_and_a_path(url: str) -> None:
+    """As the server prints it, or with the route of a service."""
+    through.require_url(url)
+    assert through.shown(url) == url
 
 
 def test_rows_go_in_larger_requests_as_long_as_there_is_time(doubled: Service, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,9 +148,10 @@ def test_another_release_is_not_the_jobs(doubled: Service, monkeypatch: pytest.M
 
 
 def test_a_refusal_that_time_does_not_mend_ends_the_job(doubled: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A missing key is told in the words of the service."""
-    with pytest.raises(TenfoldError, match="refuses the rows: No key was sent"):
+    """A missing key is told in the words of the service, with the option that has it."""
+    with pytest.raises(TenfoldError, match="refuses the rows: No key was sent") as caught:
         Asked(doubled, monkeypatch, (401, {}, b'{"title": "No key", "detail": "No key was sent"}')).ask(doubled, 1)
+    assert caught.value.hint == "--access KEY, or TENFOLD_KEY; the same command goes on"
 
 
 @pytest.fixture(scope="module")

@@ -43,7 +43,7 @@ MOST_NAMED = 8
 @click.option("--null", "nulls", multiple=True, metavar="TEXT", help="A cell of CSV that stands for nothing, as NA.")
 @click.option("--reference", metavar="FILE", help="What the model was trained on: says whether the input drifted.")
 @click.option("--on", type=click.Choice(["here", "ray"]), default="here", help="Answer here, or on a Ray cluster.")
-@click.option("--through", default="", metavar="URL", help="Let a live service answer, behind its own requests.")
+@click.option("--through", default=None, metavar="URL", help="Let a live service answer, behind its own requests.")
 @click.option("--access", default="", metavar="KEY", envvar="TENFOLD_KEY", help="A key of the server; or TENFOLD_KEY.")
 @click.option("--env", default="", help="Options of this environment in tenfold.toml.")
 @click.option("--dry-run", is_flag=True, help="Validate every row; answer none and write nothing.")
@@ -60,6 +60,9 @@ def batch(out: str | None, keep: str, reference: str | None, dry_run: bool, as_j
     Exits with 6 where more rows are bad than --max-bad allows, and with 3 where none could be answered.
     """
     options["store"] = options.pop("place")
+    if options["through"] == "":
+        raise UsageError("--through names no service", "--through http://HOST:PORT; or leave it out")
+    options["through"] = options["through"] or ""
     if out is None and not dry_run:
         raise UsageError("where shall the answers go?", "-o FOLDER; or --dry-run, which validates only")
     if out is not None and "://" in out:

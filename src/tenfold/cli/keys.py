@@ -33,10 +33,10 @@ def keys(context: click.Context, place: str, as_json: bool) -> None:
     show_default=True,
     help="predict, feedback or operate; repeat for several.",
 )
-@click.option("--expires", default="", metavar="TIME", help='Let it run out: "90 days".')
+@click.option("--expires", default=None, metavar="TIME", help='Let it run out: "90 days".')
 @store_option
 @screen.json_option
-def create(name: str, scopes: tuple[str, ...], expires: str, place: str, as_json: bool) -> None:
+def create(name: str, scopes: tuple[str, ...], expires: str | None, place: str, as_json: bool) -> None:
     """Make a key for NAME and print it, once: the store keeps only its hash."""
     from tenfold.control import keys as control
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import inf
+from operator import ge, gt, le, lt
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,6 +30,7 @@ from tenfold.spec import Spec
 
 WAIT_S = 0.4  # for the journal, which is written a few times a second
 EARLY_US, LATE_US = 5_000_000, 300_000_000  # around the time in an id, within which it was answered
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)  # no JSON, or nested without end
 APART_US = 600_000_000  # times that are nearer than this are looked up together
 
 Answered = tuple[bytes, str, int]  # the body, its media type, the status
@@ -72,16 +75,16 @@ def take(about: Mapping[str, Any], body: bytes, wait_s: float = WAIT_S) -> Answe
 
 def _read(body: bytes) -> list[Item] | None:
     """One label, an array of them, or one in each line; None where it is none of these."""
-    with contextlib.suppress(msgspec.MsgspecError):
+    with contextlib.suppress(*UNREADABLE):
         return msgspec.json.decode(body, type=list[Item])
     try:
         lines = [body] if body.lstrip()[:1] == b"[" else body.splitlines()
         return [_decode(line) for line in lines if line.strip()] or None
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         pass
     try:
         return [_decode(body)]  # over several lines
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return None
 
 
@@ -93,7 +96,7 @@ def _spelled_out(spec: Spec, items: Sequence[Item]) -> Iterator[Item]:
     name = label_field(watched(spec.input, spec.output))
     field = next((field for _, wire, _, field in leaves(spec.output.fields) if wire == name), None)
     for item in items:
-        if isinstance(item.label, dict) or field is None or name is None:
+        if isinstance(item.label, dict | list) or field is None or name is None:
             yield item
         else:
             yield msgspec.structs.replace(item, label={name: _typed(field, item.label)})
@@ -142,7 +145,15 @@ def _fault(field: Field, value: Any) -> tuple[str, str] | None:
             return "wrong_type", "it is a number"
         case "text" | "date" | "datetime" if not isinstance(value, str):
             return "wrong_type", "it is text"
-    return None
+    return None if _is_within(field, value) else ("out_of_range", "it is outside what the output contract allows")
+
+
+def _is_within(field: Field, value: Any) -> bool:
+    """Whether a number is finite and between the bounds of its field."""
+    if field.kind not in ("float", "int"):
+        return True
+    tests = ((field.ge, ge), (field.gt, gt), (field.le, le), (field.lt, lt))
+    return -inf < value < inf and all(bound is None or test(value, bound) for bound, test in tests)
 
 
 # -- what was predicted ---------------------------------------------------------------------------------------

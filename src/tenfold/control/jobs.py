@@ -35,6 +35,7 @@ from tenfold.jobs.manifest import Job
 from tenfold.jobs.run import Counted, Input, Progress, Run, Stopped
 from tenfold.jobs.summary import Summary, summarise
 from tenfold.jobs.tasks import Setup
+from tenfold.jobs.through import require_url, shown
 from tenfold.jobs.workers import Pool, worker
 from tenfold.spec import Spec
 from tenfold.store.naming import resolve
@@ -121,6 +122,8 @@ class Batch:
         self.plan = plan
         self._budget = budget_of(plan.max_bad)
         timeout_s = _seconds(plan.timeout)
+        if plan.through:
+            require_url(plan.through)
         service, python = _resolved(plan)
         if plan.reference is not None and not plan.reference.exists():
             raise NotFound(f"there is no file {plan.reference}", "check the path after --reference")
@@ -220,8 +223,9 @@ def _resolved(plan: Plan) -> tuple[str, str]:
     """The folder or file of the service, and the interpreter that has its libraries. An existing path beats a name."""
     name = plan.service
     if name.startswith(("http://", "https://")):
+        url = shown(name)
         raise UsageError(
-            f"{name} is a running service, and a job needs its contract", f"name its folder, and --through {name}"
+            f"{url} is a running service, and a job needs its contract", f"name its folder, and --through {url}"
         )
     if Path(name).exists() or Path(name.rpartition(":")[0]).is_file():
         require_environment(plan.env, name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from difflib import get_close_matches
 from typing import NamedTuple
 
@@ -23,8 +23,8 @@ class Created(NamedTuple):
     text: str
 
 
-def create(name: str, scopes: Sequence[str] = ("predict",), expires: str = "", place: str = "") -> Created:
-    """Make a key for ``name`` with these scopes, which runs out after ``expires`` ("90 days") if that is said."""
+def create(name: str, scopes: Sequence[str] = ("predict",), expires: str | None = None, place: str = "") -> Created:
+    """Make a key for ``name`` with these scopes, which runs out after ``expires`` ("90 days"); None is never."""
     unknown = [scope for scope in scopes if scope not in SCOPES]
     if unknown or not scopes:
         raise UsageError(f"{unknown[0] if unknown else 'nothing'!r} is no scope", f"the scopes are {', '.join(SCOPES)}")
@@ -32,6 +32,7 @@ def create(name: str, scopes: Sequence[str] = ("predict",), expires: str = "", p
         raise UsageError(f"{name!r} cannot be the name of a key", "say who it is for: tenfold keys create laboratory")
     with opened(place, create=True) as store:
         now = store.clock()
+        ends = None if expires is None else _end(now, expires)
         made = fresh(store.entropy)
         key = Key(
             id=made.id,
@@ -40,7 +41,7 @@ def create(name: str, scopes: Sequence[str] = ("predict",), expires: str = "", p
             scopes=tuple(scope for scope in SCOPES if scope in scopes),
             at=now,
             who=who(),
-            expires=now + timedelta(seconds=_duration(expires)) if expires else None,
+            expires=ends,
         )
         store.keys.add(key)
         return Created(key, made.text)
@@ -80,8 +81,16 @@ def revoke(which: str, place: str = "") -> Key:
         return revoked
 
 
-def _duration(text: str) -> float:
+def _end(now: datetime, text: str) -> datetime:
+    """When a key runs out that is made now. Raises ``UsageError`` for what is no time, or is none that comes."""
     try:
-        return seconds(text)
+        end = now + timedelta(seconds=seconds(text))
+    except OverflowError:
+        raise UsageError(
+            f"--expires: {text!r} is longer than a calendar", "leave it out for a key that stays"
+        ) from None
     except ValueError as error:
         raise UsageError(f"--expires: {error}", "tenfold keys create --help") from None
+    if end <= now:
+        raise UsageError(f"--expires: a key that ends after {text!r} never holds", 'say how long: --expires "90 days"')
+    return end

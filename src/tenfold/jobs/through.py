@@ -146,7 +146,8 @@ class Through:
         document = _document(answer)
         if "outputs" not in document:
             said = document.get("detail") or document.get("title") or f"status {status}"
-            raise TenfoldError(f"{self._line.url} refuses the rows: {said}", "see to it; the same command goes on")
+            access = "--access KEY, or TENFOLD_KEY" if status in (401, 403) else "see to it"
+            raise TenfoldError(f"{self._line.url} refuses the rows: {said}", f"{access}; the same command goes on")
         return document
 
     def _wait(self, seconds: float) -> None:
@@ -213,13 +214,35 @@ class Found:
         )
 
 
+def require_url(url: str) -> None:
+    """Raise ``UsageError`` for what is no address of a service over HTTP. A password in it is never repeated."""
+    mend = "--through http://HOST:PORT, of a service that runs; its key in TENFOLD_KEY"
+    try:
+        parts = urlsplit(url)
+        if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0:
+            if parts.username is None and parts.password is None:
+                return
+            raise UsageError("--through: keys are not told in the URL, where others could read them", mend)
+    except ValueError:  # a port out of range, or brackets that nothing closes
+        pass
+    raise UsageError(f"--through: {shown(url)!r} is not the URL of a service", mend)
+
+
+def shown(url: str) -> str:
+    """A URL as it may be printed: whatever may be a password is left out."""
+    scheme, mark, rest = url.partition("://")
+    if not mark:
+        scheme, rest = "", url
+    return f"{scheme}{mark}{'…@' if '@' in rest else ''}{rest.rpartition('@')[2]}".partition("?")[0]
+
+
 class Line:
     """A connection that is kept, and made anew when it is lost."""
 
     def __init__(self, url: str, name: str, key: str) -> None:
         parts = urlsplit(url)
         path = parts.path.rstrip("/")
-        self.url = url
+        self.url = shown(url)
         self._path = path if path.endswith("/predict") else f"{path.removesuffix(f'/{name}')}/{name}/predict"
         self._kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
         self._host = parts.netloc
