@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -353,3 +354,26 @@ def test_a_reference_of_a_few_rows_decides_nothing(run: Run, tmp_path: Path) -> 
     perfect.iloc[:40].to_parquet(tmp_path / "few.parquet")
     done = run("drift", "--reference", tmp_path / "few.parquet", "--current", tmp_path / "now.parquet", *roles)
     assert judged(done)["verdict"] != "UPDATE_RECOMMENDED"
+
+
+@pytest.mark.parametrize("times", [None, np.nan, 1e308])
+def test_a_column_of_no_times_is_refused(run: Run, reference: Path, tmp_path: Path, times: float | None) -> None:
+    """In either table; what can be done is said."""
+    served(2, 600).assign(at=times).to_parquet(tmp_path / "never.parquet")
+    for one, other in ((reference, tmp_path / "never.parquet"), (tmp_path / "never.parquet", reference)):
+        done = run("drift", "--reference", one, "--current", other, "--time", "at")
+        assert done.code == 2
+        assert "no row of never.parquet has a time" in done.err
+
+
+def test_values_near_the_end_of_floats_are_compared(run: Run, tmp_path: Path) -> None:
+    """Without a warning of NumPy."""
+    far = np.where(np.arange(600) % 2, 1e308, -1e308)
+    near = np.random.default_rng(1).normal(size=600)
+    for name, x in (("far", far), ("near", near)):
+        Frame({"x": x}).to_parquet(tmp_path / f"{name}.parquet")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for one, other in (("near", "far"), ("far", "near")):
+            done = run("drift", "--reference", tmp_path / f"{one}.parquet", "--current", tmp_path / f"{other}.parquet")
+            assert done.code == 0, done.err

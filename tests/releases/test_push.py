@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -295,3 +297,28 @@ def test_a_store_elsewhere_takes_several_services(service: Path, run: Run, tmp_p
     assert run("push", other, "--store", url).code == 0
     names = {one["service"] for one in run("releases", "--store", url, "--json").json()["releases"]}
     assert names == {"double", "twin"}
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda path: path.symlink_to("/etc"), "odd is a link to a folder"),
+        (lambda path: path.symlink_to("nowhere"), "odd is a link that leads nowhere"),
+        (os.mkfifo, "odd is no file that has an end"),
+        (lambda path: Path(os.fsdecode(bytes(path) + b"\xff")).touch(), "odd\\udcff is no name in UTF-8"),
+    ],
+    ids=["folder", "nowhere", "fifo", "name"],
+)
+def test_what_a_release_cannot_hold_is_refused(
+    service: Path, run: Run, make: Callable[[Path], object], words: str
+) -> None:
+    """Nothing is left out without a word."""
+    make(service / "odd")
+    refused(run, service, words)
+
+
+def test_a_service_that_leaves_without_a_word_is_refused(service: Path, run: Run) -> None:
+    """The command would end there as if all were well."""
+    text = (service / "service.py").read_text()
+    (service / "service.py").write_text(f"{text}\nimport os\n\nos._exit(0)\n")
+    refused(run, service, "ends the program")

@@ -385,3 +385,11 @@ def test_shadowing_ends_for_want_of_requests() -> None:
     assert action == Wait("shadow: 0 of 100 requests compared")
     action, _ = next_action(seen, Releases(), state, 302.0)
     assert isinstance(action, Shift)
+
+
+def test_a_shift_says_where_nothing_was_compared() -> None:
+    """The end of a quiet shadowing is no proof, and does not look like one."""
+    seen = Snapshot(old=Presence.READY, new=Presence.READY, shadowing=True, requests_per_s=1.0)
+    action, _ = next_action(seen, Releases(), replace(FIRST, stage=Stage.SHADOWING, since=0.0), 301.0)
+    assert isinstance(action, Shift)
+    assert action.because.endswith("of the requests: nothing was compared in 5 min")

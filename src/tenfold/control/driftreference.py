@@ -15,7 +15,7 @@ from tenfold.drift.performance import STEPS, Task, expected_area
 from tenfold.drift.profile import FEWEST_LABELS, Profile
 from tenfold.drift.sampling import Array, Sample, Sampler, mix
 from tenfold.drift.tables import Facts, describe, number_name
-from tenfold.drift.windows import Plan, by_rows, by_time
+from tenfold.drift.windows import FARTHEST_S, Plan, by_rows, by_time
 from tenfold.errors import UsageError
 
 SAMPLE_BYTES = 32 << 20  # for the rows that bins are taken from; twice that while they are chosen
@@ -65,8 +65,17 @@ def survey(file: TableFile, roles: Roles) -> Surveyed:
     sample = sampler.sample()
     if sample is None:
         raise UsageError(f"{file.path.name} has no rows", "give the table that the model was trained on")
+    if roles.time is not None and times:
+        require_times(file, roles.time, np.concatenate(times))
     ordered = sample.take(np.argsort(sample["row number"], kind="stable"))
     return Surveyed(rows, np.concatenate(times) if times else None, facts, ordered)
+
+
+def require_times(file: TableFile, name: str, times: Floats) -> None:
+    """Refuse a column of times (n,) in which no row has one."""
+    if len(times) and not (np.abs(times) < FARTHEST_S).any():
+        mend = "leave --time out, or name a column with ISO 8601 or seconds since 1970"
+        raise UsageError(f"--time {name}: no row of {file.path.name} has a time there", mend)
 
 
 def understand(surveyed: Surveyed, roles: Roles) -> Known:

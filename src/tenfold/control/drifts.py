@@ -41,6 +41,7 @@ class Judged(NamedTuple):
     state: State
 
 
+@np.errstate(over="ignore", invalid="ignore")  # values near the end of floats are counted like all others
 def judge(
     reference: Path,
     current: Path,
@@ -109,6 +110,7 @@ def _plan(now: TableFile, roles: Roles, policy: Drift) -> tuple[Plan, int]:
     found: list[Floats] = [np.zeros(0)]
     found += [times_of(block.column(roles.time)) for block in now.blocks([roles.time])]
     times = np.concatenate(found)
+    driftreference.require_times(now, roles.time, times)
     return by_time(times, policy.window_s), len(times)
 
 

@@ -18,7 +18,7 @@ from tenfold.errors import Conflict, ModelError, ServiceError
 from tenfold.model import Trusted
 from tenfold.models.files import PICKLES, examine
 from tenfold.service import Service, find, spec
-from tenfold.service.manifest import Tree, contract_listing, further, model_path, tree, trees
+from tenfold.service.manifest import Tree, contract_listing, further, model_path, odd, tree, trees
 from tenfold.spec import Spec
 from tenfold.store import Absent, Store, resolve, signing
 from tenfold.store import trees as parts_of
@@ -129,6 +129,7 @@ def gather(service: Service, work: Path, most_file: str = MOST_FILE) -> Contents
     stated = spec(service)
     model, folder = type(service).model, service.folder
     _require_model(model, folder)
+    _require_plain(folder, model_path(model))
     parts = trees(folder, model)
     if "environment" not in parts:
         (work / FROZEN).write_text(frozen(), "utf-8")
@@ -293,6 +294,15 @@ def _require_inside(part: Tree, folder: Path) -> None:
             raise ServiceError(
                 f"{path} is outside of {folder.name}/", "copy it into the service's folder; links are not followed"
             )
+
+
+def _require_plain(folder: Path, model: Path | None) -> None:
+    """Raise for what a release would be without, though the code may read it here. The model may be a link."""
+    for path, what in odd(folder):
+        if model is not None and path == folder / model:
+            continue
+        name = str(path.relative_to(folder)).encode(errors="backslashreplace").decode()
+        raise ServiceError(f"{name} is {what}", "put plain files in its place; links to folders are not followed")
 
 
 def _require_small(path: Path, folder: Path, most: int) -> None:

@@ -54,6 +54,7 @@ SCALES = (  # what is said; by what values of today are multiplied, what is adde
 )
 
 
+@np.errstate(over="ignore", invalid="ignore")  # a value near the end of floats is in no other unit
 def diagnose(profile: Profile, seen: Seen, moved: Sequence[str]) -> list[Fault]:
     """What is broken in the feed of a window, given the names of the columns that are proven to have moved."""
     places = {column.name: k for k, column in enumerate(profile.columns) if column.role == "input"}
@@ -136,7 +137,8 @@ def _ratio(was: Floats, is_: Floats) -> float:
     """By what the values were multiplied, if they were: the ratio of the inner ones' sizes, 1 where there is none."""
     inner = slice(len(was) // 4, -len(was) // 4)
     before, now = float(np.abs(was[inner]).sum()), float(np.abs(is_[inner]).sum())
-    return now / before if before > 0 and now > 0 else 1.0
+    ratio = now / before if before > 0 else 1.0
+    return ratio if 0 < ratio < math.inf else 1.0
 
 
 # -- columns that were exchanged ------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ MOST = 10  # windows of a table, where nobody says how long one is
 FEWEST_ROWS = 500  # in each of them, if there are so many
 FAR = 10.0  # times the span of nearly all times, beyond which a time is a clock's mistake
 SPAN = (0.005, 0.995)
+FARTHEST_S = 253_402_300_800.0  # the year 10000, before which a time is one
 
 
 class Plan(NamedTuple):
@@ -45,7 +46,7 @@ def by_rows(rows: int, windows: int | None = None) -> Plan:
 
 def by_time(times: Floats, window_s: float | None = None, windows: int | None = None) -> Plan:
     """Windows of as many rows each in the order of their time (n,), or of ``window_s`` seconds each, from midnight on."""
-    known = times[np.isfinite(times)]
+    known = times[np.abs(times) < FARTHEST_S]  # which NaN is not, either
     low, high = _inner(known)
     inside = np.sort(known[(known >= low) & (known <= high)])
     remarks = tuple(_remarks(times, known, len(known) - len(inside), window_s))

@@ -100,8 +100,10 @@ def _shadowing(look: Look, state: State) -> Next:
         return Shadow(f"{state.new} is asked what {state.old} is asked, and {state.old} answers"), state
     if state.since is None:
         state = replace(state, since=now)
-    if compared >= wanted or _elapsed(state, now) >= SHADOW_S:
+    if compared >= wanted:
         return None, further
+    if _elapsed(state, now) >= SHADOW_S:
+        return None, further if compared else replace(further, because=reasons.uncompared(SHADOW_S))
     return Wait(f"shadow: {compared:,} of {wanted:,} requests compared"), state
 
 

@@ -44,6 +44,11 @@ def no_harm(evidence: dict[Guard, Evidence]) -> str:
     )
 
 
+def uncompared(shadow_s: float) -> str:
+    """That shadowing showed nothing."""
+    return f"nothing was compared in {duration(shadow_s)}"
+
+
 def impatient(policy: Releases) -> str:
     """That time is over."""
     return f"no verdict within {duration(policy.patience_s)}"

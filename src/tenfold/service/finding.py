@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
+from typing import NoReturn
 
 from tenfold.errors import NotFound, ServiceError, TenfoldError
 from tenfold.service.declare import Service
@@ -76,10 +79,28 @@ def _import(file: Path) -> ModuleType:
         sys.path.insert(0, folder)
     importlib.invalidate_caches()
     try:
-        return importlib.import_module(file.stem)
+        with _held():
+            return importlib.import_module(file.stem)
     except (Exception, SystemExit) as error:
         sys.modules.pop(file.stem, None)
         raise _told(file, error) from error
+
+
+@contextmanager
+def _held() -> Iterator[None]:
+    """Nobody leaves without a word: ``os._exit`` raises ``SystemExit`` meanwhile, but in processes that the file forks."""
+    leave, own, held = os._exit, os.getpid(), True
+
+    def stay(status: int) -> NoReturn:
+        if not held or os.getpid() != own:
+            leave(status)
+        raise SystemExit(status)
+
+    os._exit = stay
+    try:
+        yield
+    finally:
+        os._exit, held = leave, False
 
 
 def _leave_other(file: Path) -> None:

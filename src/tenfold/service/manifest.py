@@ -90,6 +90,20 @@ def further(folder: Path, known: Iterable[Tree]) -> list[Path]:
     return [path for path in seen if path not in taken]
 
 
+def odd(folder: Path) -> Iterator[tuple[Path, str]]:
+    """What the code could read and no release can hold, each with what it is."""
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not _is_apart(Path(place, name)))
+        yield from ((Path(place, name), "a link to a folder") for name in folders if Path(place, name).is_symlink())
+        for path in (Path(place, name) for name in sorted(names)):
+            if path.name.startswith(".") or path.name.endswith(IDLE):
+                continue
+            if not path.is_file():
+                yield path, "a link that leads nowhere" if path.is_symlink() else "no file that has an end"
+            elif not _is_text(path.name):
+                yield path, "no name in UTF-8"
+
+
 def tree(paths: Iterable[Path], root: Path) -> Tree:
     """The files among these paths, which are below ``root``."""
     return Tree(root, tuple((path.relative_to(root).as_posix(), _content(path)) for path in paths if path.is_file()))
@@ -150,6 +164,14 @@ def _walk(folder: Path) -> Iterator[Path]:
 def _content(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_apart(folder: Path) -> bool:
