@@ -93,11 +93,12 @@ def test_what_is_being_done_is_said_as_it_is(tmp_path: Path, run: Run) -> None:
     done = run("rollback", SERVICE, "--store", place)
     assert "stays with tumour@1" in done.out
     assert "; tumour@2 is taken back" in done.out
+    assert "tumour@2 is being taken back" in run("deploy", f"{SERVICE}@2", "--store", place).err
     with opened(place) as store:
         rollout = store.rollouts.open(SERVICE)
         assert rollout is not None
         pointer = store.pointers.get(SERVICE)
         assert pointer is not None
         store.pointers.move(SERVICE, rollout.to, Act("tenfold", "promote"), expected=pointer.generation)
-        store.rollouts.change(rollout, "baking", Act("tenfold", "bake"))
+        store.rollouts.change(rollout, "baking", Act("tenfold", "bake"), detail={})
     assert run("deploy", f"{SERVICE}@2", "--store", place).out.startswith("nothing")

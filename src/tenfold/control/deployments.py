@@ -124,6 +124,10 @@ def deploy(
             )
         under_way = store.rollouts.open(service)
         if under_way is not None and under_way.to == release.id:
+            if under_way.detail.get("asked") == HOLD and not now:
+                raise Conflict(
+                    f"{release.name} is being taken back", f"tenfold status --store {store.place} says when it was"
+                )
             only_bakes = current is not None and current.id == release.id
             rollout = _ask(store, service, "promote", why) if now else None if only_bakes else under_way
             return Asked(release, current, rollout, store.place, store.url)
