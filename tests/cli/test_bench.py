@@ -123,6 +123,8 @@ def test_a_service_that_hangs_or_is_not_there(run: Run, tmp_path: Path, monkeypa
         assert (done.code, "--requests FILE sends others" in done.err) == (3, True)
         done = run("bench", f"{server}/each?n=1&status=401", *options)
         assert "--header" in done.err
+    done = run("bench", "localhost:8000/x", *options)
+    assert (done.code, "tenfold bench http://localhost:8000/x" in done.err) == (4, True)
     done = run("bench", f"http://127.0.0.1:{servers.free_port()}/x", *options)
     assert (done.code, "nobody answers" in done.err) == (4, True)
 

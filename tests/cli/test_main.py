@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from tenfold.cli import COMMANDS, main, screen
+from tenfold.control.checks import numbers
 from tenfold.errors import ContractError, NotFound
 
 Capture = pytest.CaptureFixture[str]
@@ -49,7 +50,8 @@ def test_version(capsys: Capture) -> None:
         (["xyzzy"], "no command 'xyzzy'", "tenfold --help"),
         (["init"], "missing argument", "tenfold init --help"),
         (["init", "x", "--modle", "m"], "no such option", "tenfold init --help"),
-        (["check", "--require", "11"], "--require '11'", "1-8"),
+        (["check", "--require", "11"], "--require '11'", "1-10"),
+        (["check", "--require", "drifd"], "--require 'drifd'", "words such as drift"),
     ],
 )
 def test_wrong_use_is_told_how_to_mend(arguments: list[str], message: str, mend: str, capsys: Capture) -> None:
@@ -127,3 +129,11 @@ def test_progress_is_silent_where_nobody_watches(capsys: Capture) -> None:
     with screen.Progress() as progress:
         progress("working", 1, 2)
     assert capsys.readouterr() == ("", "")
+
+
+def test_answers_are_required_by_number_or_by_word() -> None:
+    """--require takes what the sheet shows: numbers, ranges of them, words."""
+    assert numbers("") == set()
+    assert numbers("all") == set(range(1, 11)) == numbers("1-10")
+    assert numbers("drift, 5-6,transforms") == {3, 4, 5, 6, 10}
+    assert numbers("preprocess") == {3}

@@ -87,6 +87,19 @@ def test_what_was_measured_is_what_is_written(tmp_path: Path, run: Run) -> None:
     assert "nobody has measured" in done.err
 
 
+def test_the_next_command_has_the_names_that_are_known(tmp_path: Path, run: Run) -> None:
+    """What is to be typed after render dockerfile can be: the tag is the one that the file says."""
+    service = write_service(tmp_path / "echoes")
+    (service / "requirements.lock").write_text("tenfold\n")
+    done = run("render", "dockerfile", service, "-o", tmp_path / "out", "--json")
+    assert done.code == 0, done.err
+    tag = f"echoes:{read_spec(find(service)).release[:12]}"
+    command = (
+        f"docker build --tag {tag} --file {tmp_path}/out/Dockerfile --build-context tenfold={tmp_path}/out {service}"
+    )
+    assert done.json()["next"] == command
+
+
 def test_a_refusal_writes_nothing(tmp_path: Path, run: Run) -> None:
     """A canary that Kubernetes would leave out is refused, with two ways on, and no folder is made."""
     done = run("render", "kubernetes", write_service(tmp_path / "echoes"), "-o", tmp_path / "out")

@@ -61,9 +61,14 @@ def test_doctor_finds_nothing_wrong(run: Run) -> None:
 
 
 @pytest.mark.slow
-def test_status_and_answers_of_a_running_server(trained: Path, run: Run) -> None:
+def test_status_and_answers_of_a_running_server(trained: Path, tmp_path: Path, run: Run) -> None:
     """A running server is seen from outside: a line per service, and its sheet with what is live."""
+    (tmp_path / "labels.csv").write_text("id,label\nx,1\n")
     with servers.serving(trained) as server:
+        done = run(
+            "feedback", "nope", tmp_path / "labels.csv", *("--id", "id", "--label", "label", "--server", server.url)
+        )
+        assert (done.code, f"no service at {server.url}/nope" in done.err) == (4, True)
         done = run("status", server.admin_url)
         assert done.code == 0
         assert "tumour" in done.out

@@ -13,7 +13,7 @@ FAILED = 6
 
 @click.command()
 @screen.service_argument
-@click.option("--require", default="", metavar="1-8|all", help="Fail unless these answers are met.")
+@click.option("--require", default="", metavar="1-10|WORD|all", help="Fail unless these answers are met.")
 @click.option("--html", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Write a page.")
 @screen.json_option
 def answers(service: str, require: str, html: Path | None, as_json: bool) -> None:

@@ -88,8 +88,8 @@ def batch(out: str | None, keep: str, reference: str | None, dry_run: bool, as_j
         code = EXITS["nothing"]
     if as_json:
         rate = outcome.rows / outcome.seconds if outcome.seconds else 0.0
-        figures = {"seconds": outcome.seconds, "rows_per_s": rate, "out": out, "exit": code}
-        screen.print_json({**as_dict(outcome), **figures})
+        took = {"seconds": outcome.seconds, "loading_s": outcome.loading_s, "rows_per_s": rate}
+        screen.print_json({**as_dict(outcome), **took, "out": out, "exit": code})
     else:
         screen.print_facts(ending(outcome, job, out))
     click.get_current_context().exit(code)
@@ -155,7 +155,8 @@ def ending(outcome: Outcome, job: Batch, out: str | None) -> Iterator[tuple[str,
     if summary.drift is not None:
         yield "drift", f"{summary.drift.verdict} · {summary.drift.because} · {summary.drift.sampled:,} rows sampled"
     if outcome.rows and outcome.seconds:
-        yield "took", f"{outcome.seconds:,.1f} s · {outcome.rows / outcome.seconds:,.0f} rows/s"
+        rate = outcome.rows / outcome.seconds
+        yield "took", f"{outcome.seconds:,.1f} s · {rate:,.0f} rows/s, after {outcome.loading_s:,.1f} s of loading"
     elif job.safe and not stopped:
         yield "took", "nothing: it was finished before"
     if stopped is not None:

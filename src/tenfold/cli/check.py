@@ -16,7 +16,7 @@ FAILED = 6
 
 @click.command()
 @screen.service_argument
-@click.option("--require", default="", metavar="1-8|all", help="Fail unless these answers are met.")
+@click.option("--require", default="", metavar="1-10|WORD|all", help="Fail unless these answers are met.")
 @screen.json_option
 def check(service: str, require: str, as_json: bool) -> None:
     """Check a SERVICE before it takes traffic: load it, replay its golden records, time it, judge its answers.

@@ -59,8 +59,9 @@ def render(target: str, service: str, out: Path, env: str, as_json: bool, **said
     """
     from tenfold.control import renders
 
-    written = renders.render(target, service, out, env, renders.wanted(**said))
-    then = renders.TARGETS[target].next.replace("DIR", str(out)).replace("SERVICE", service)
+    place = renders.wanted(**said)
+    written = renders.render(target, service, out, env, place)
+    then = renders.then(target, service, out, env, place)
     if as_json:
         screen.print_json({"target": target, "files": [str(path) for path in written], "next": then})
         return

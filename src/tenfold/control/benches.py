@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -35,6 +36,8 @@ __all__ = ["Benched", "Trial", "Wanted", "bench"]
 PICTURE = Path(".tenfold") / "capacity.svg"
 FEW = 10  # requests show nothing at all
 UNEVEN = 0.6  # of the machine's highest speed meanwhile; below that it did something else, too
+
+ADDRESS = re.compile(r"[\w.-]+:\d+(/|$)")  # of somebody who left out http://
 
 Say = Callable[[str], None]
 
@@ -96,6 +99,8 @@ def bench(target: str, wanted: Wanted, say: Say = lambda _: None) -> Benched:
     if target.startswith(("http://", "https://")):
         subject = _found(target, wanted)
         return _measure(subject, wanted, rate, span_s or 0.0, say)
+    if ADDRESS.match(target) and not Path(target).exists():
+        raise NotFound(f"there is no folder {target}", f"if it is a service that runs: tenfold bench http://{target}")
     service = find(target, env=environment(wanted.env))
     require_environment(wanted.env, target)
     stated = spec(service)

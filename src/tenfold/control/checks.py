@@ -16,6 +16,7 @@ from tenfold.model import Facts
 from tenfold.parity import Report, golden, replay
 from tenfold.parity.observe import typed
 from tenfold.pipeline import Failure, Pipeline
+from tenfold.questions import QUESTIONS
 from tenfold.rows import Rows
 from tenfold.service import Service, Spec, find, spec
 from tenfold.validation.scalar import Decoder
@@ -23,6 +24,7 @@ from tenfold.validation.scalar import Decoder
 Progress = Callable[..., None]
 State = Literal["ok", "open", "broken"]
 STATES: dict[str, State] = {"met": "ok", "open": "open", "broken": "broken"}
+PARTS = {3: "preprocess", 4: "postprocess"}  # of the one word that two questions have
 TIMED_S = 0.5  # how long each batch size is timed, at most
 TIMED_RUNS = 300
 
@@ -76,33 +78,39 @@ def check(target: str, progress: Progress = lambda *_: None) -> Checked:
     evidence = keep(service.folder, stated, datetime.now(UTC), *pieces)
     judged = sheet(stated, evidence=evidence, target=target)
     extra = [_model(service.facts, loaded_s), _libraries(service.facts, target), _records(service, report, target)]
+    extra += _guard_rails(stated)
     findings = (*extra, *failed, *(_answer(answer, target) for answer in judged.answers))
     service.close()
     return Checked(target, findings, judged)
 
 
 def unmet(judged: Sheet, require: str) -> list[str]:
-    """The words of the answers that ``require`` ("all", "1-8", "1,5-7") wants met and that are not."""
+    """The words of the answers that ``require`` ("all", "1-8", "1,5-7", "drift,scaling") wants met and that are not."""
     wanted = numbers(require)
     return [word_of(answer) for answer in judged.answers if answer.n in wanted and answer.state != "met"]
 
 
 def numbers(require: str) -> set[int]:
-    """The questions that "all", "1-8" or "1,5-7" name; none for ""."""
+    """The questions that "all", "1-8", "1,5-7" or "drift,scaling" name; none for ""."""
     if require == "all":
         return set(range(1, 11))
     chosen: set[int] = set()
     for part in filter(None, require.replace(" ", "").split(",")):
+        if named := {question.n for question in QUESTIONS if part in (question.word, PARTS.get(question.n))}:
+            chosen |= named
+            continue
         first, _, last = part.partition("-")
         if not (first.isdigit() and (last or first).isdigit() and 1 <= int(first) <= int(last or first) <= 10):
-            raise UsageError(f"--require {require!r} names no questions", "write all, 1-8, or 1,5-7")
+            raise UsageError(
+                f"--require {require!r} names no questions", "write all, 1-10, 1,5-7, or words such as drift"
+            )
         chosen |= set(range(int(first), int(last or first) + 1))
     return chosen
 
 
 def word_of(answer: Answer) -> str:
     """What a line calls an answer: its word, where the one word of two questions is told apart."""
-    return {3: "preprocess", 4: "postprocess"}.get(answer.n, answer.word)
+    return PARTS.get(answer.n, answer.word)
 
 
 # -- the lines ---------------------------------------------------------------------------------------------------------
@@ -153,6 +161,16 @@ def _records(service: Service, report: Report | None, target: str) -> Finding:
     if report.state == "broken" and not moved:
         mend = f"undo what changed; or, if it was meant: {record}"
     return Finding("golden", report.state, report.describe(), mend)
+
+
+def _guard_rails(stated: Spec) -> list[Finding]:
+    """Those that were declared and that nothing counts yet, so that nobody relies on them."""
+    uncounted = stated.releases.uncounted
+    if not uncounted:
+        return []
+    counts = f"{' and '.join(uncounted)} {'are' if len(uncounted) > 1 else 'is'} declared, and nothing counts"
+    said = f"guard_rails: {counts} {'them' if len(uncounted) > 1 else 'it'} yet"
+    return [Finding("releases", "open", said, "leave them out; tenfold drift judges answers and labels")]
 
 
 # -- what is measured --------------------------------------------------------------------------------------------------

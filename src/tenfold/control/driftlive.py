@@ -87,6 +87,8 @@ def send(
 def _post(url: str, items: list[dict[str, Any]], access: str) -> dict[str, int]:
     body = json.dumps(items, default=str).encode()
     reply = servers.ask(url, body, timeout_s=TIMEOUT_S, key=access)
+    if reply.status == 404:
+        raise NotFound(f"there is no service at {url.removesuffix('/feedback')}: {_said(reply)}", "tenfold status")
     if reply.status != 202:
         hint = "--access KEY, of one that may send feedback" if reply.status in (401, 403) else "tenfold status"
         raise TenfoldError(_said(reply), hint)

@@ -102,12 +102,14 @@ class Plan:
 
 
 class Outcome(NamedTuple):
-    """The summary of a job, why it stopped before its end (None if it did not), and what this run of it did."""
+    """The summary of a job, why it stopped before its end (None if it did not), and what this run of it did: in how many
+    seconds, after how many in which the service was loaded and the files were opened."""
 
     summary: Summary
     stopped: Stopped | None
     rows: int
     seconds: float
+    loading_s: float
 
 
 class Batch:
@@ -119,6 +121,7 @@ class Batch:
 
     def __init__(self, plan: Plan) -> None:
         """Raises whatever makes the job useless, before anything is written."""
+        began = time.monotonic()
         self.plan = plan
         self._budget = budget_of(plan.max_bad)
         timeout_s = _seconds(plan.timeout)
@@ -149,6 +152,7 @@ class Batch:
             self._pool = pool
             self.safe = sum(part.rows for part in self._keeper.parts)
             self._opened = opened.pop_all()
+        self._loading_s = time.monotonic() - began
 
     def __enter__(self) -> Self:
         return self
@@ -183,7 +187,7 @@ class Batch:
         if isinstance(self._keeper, Folder):
             self._keeper.write("summary.json", summary.to_json())
             self._keeper.write("summary.html", render_page(summary, self._keeper.path / ASIDE))
-        return Outcome(summary, stopped, summary.rows - self.safe, time.monotonic() - began)
+        return Outcome(summary, stopped, summary.rows - self.safe, time.monotonic() - began, self._loading_s)
 
     def _job(self, files: Sequence[File], dialect: Dialect) -> Job:
         inputs = (

@@ -24,7 +24,7 @@ from tenfold.server.front import DRAIN_LIMIT_S
 from tenfold.service import Service, Spec, find, spec
 from tenfold.units import rows_per_s, seconds, size_bytes
 
-__all__ = ["TARGETS", "render", "wanted"]
+__all__ = ["TARGETS", "render", "then", "wanted"]
 
 POD = frozenset(
     ["image", "namespace", "prometheus", "secret", "store_secret", "memory", "rate_per_replica", "start"]
@@ -58,21 +58,21 @@ TARGETS = {
     "kubernetes": Target(
         "what a cluster needs to run and scale it",
         kubernetes.files,
-        "kubectl apply -f DIR; -custom.yaml needs the Prometheus operator, and KEDA or a gateway where they are used",
+        "kubectl apply -f {folder}; -custom.yaml needs the Prometheus operator, and KEDA or a gateway where they are used",
         POD | {"hostname", "gateway", "egress"},
     ),
-    "kserve": Target("an InferenceService for KServe", kserve.files, "kubectl apply -f DIR", POD),
+    "kserve": Target("an InferenceService for KServe", kserve.files, "kubectl apply -f {folder}", POD),
     "dockerfile": Target(
         "an image of it",
         dockerfile.files,
-        "docker build --tag NAME:TAG --file DIR/Dockerfile --build-context tenfold=DIR SERVICE",
+        "docker build --tag {image} --file {folder}/Dockerfile --build-context tenfold={folder} {service}",
         frozenset(["image", "base"]),
         _write_wheel,
     ),
     "github": Target(
         "a workflow that plans in pull requests and deploys what is merged",
         github.files,
-        "commit DIR, and give the repository a secret TENFOLD_STORE",
+        "commit {folder}, and give the repository a secret TENFOLD_STORE",
         beside=_write_wheel,
     ),
 }
@@ -88,6 +88,15 @@ def wanted(**said: str | bool | tuple[str, ...]) -> Wanted:
         except ValueError as error:
             raise UsageError(f"--{name.replace('_', '-')}: {error}", "tenfold render --help") from None
     return msgspec.convert(values, Wanted)
+
+
+def then(target: str, service: str, folder: Path, env: str = "", place: Wanted | None = None) -> str:
+    """What to do with what was written, as a command or in words."""
+    text, image = TARGETS[target].next, ""
+    if "{image}" in text:
+        found = find(service, env)
+        image = _asked(found, spec(found), service, env, place or Wanted()).image
+    return text.format(folder=folder, service=service, image=image)
 
 
 def render(target: str, service: str, folder: Path, env: str = "", place: Wanted | None = None) -> list[Path]:
