@@ -72,7 +72,7 @@ def test_a_key_that_runs_out_is_not_handed_on(place: str) -> None:
     ("arguments", "message"),
     [
         (["x", "--scope", "admin"], "'admin' is no scope"),
-        (["x", "--expires", "soon"], "--expires"),
+        (["x", "--expires", "soon"], '--expires "90 days"'),
         (["x", "--expires", ""], "is not a quantity"),
         (["x", "--expires", "0 s"], "never holds"),
         (["x", "--expires", "99999999 days"], "longer than a calendar"),
@@ -102,3 +102,6 @@ def test_a_misspelt_key_is_told_the_nearest(place: str) -> None:
     with pytest.raises(NotFound) as caught:
         keys.revoke("labratory", place)
     assert caught.value.hint == "did you mean laboratory?"
+    with pytest.raises(NotFound) as caught:
+        keys.revoke("xyz", place)
+    assert caught.value.hint == f"tenfold keys list --store {place}"

@@ -71,7 +71,9 @@ def backup(file: Path, place: str, as_json: bool) -> None:
     if as_json:
         screen.print_json({"file": str(file), "bytes": size})
     else:
-        click.echo(f"wrote {file}, {amount(size)} · next: keep it elsewhere; tenfold store restore {file}")
+        click.echo(
+            f"wrote {file}, {amount(size)} · next: keep it elsewhere; tenfold store restore {file} --store ANOTHER"
+        )
 
 
 @store.command()

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from typing import NamedTuple
 
 from tenfold.auth import SCOPES, fresh
-from tenfold.control.stores import opened, who
+from tenfold.control.stores import opened, shown, who
 from tenfold.errors import NotFound, UsageError
 from tenfold.store.records import Key
 from tenfold.units import seconds
@@ -75,7 +75,8 @@ def revoke(which: str, place: str = "") -> Key:
         if not live:
             names = {word for key in store.keys.list() for word in (key.id, key.name)}
             near = get_close_matches(which, names, 1)
-            raise NotFound(f"there is no key {which!r}", f"did you mean {near[0]}?" if near else "tenfold keys list")
+            list_them = f"tenfold keys list{f' --store {shown(place)}' if place else ''}"
+            raise NotFound(f"there is no key {which!r}", f"did you mean {near[0]}?" if near else list_them)
         revoked = store.keys.revoke(live[0].id, who())
         assert revoked is not None  # it was there a moment ago, and keys are never deleted
         return revoked
@@ -90,7 +91,8 @@ def _end(now: datetime, text: str) -> datetime:
             f"--expires: {text!r} is longer than a calendar", "leave it out for a key that stays"
         ) from None
     except ValueError as error:
-        raise UsageError(f"--expires: {error}", "tenfold keys create --help") from None
+        said = str(error).partition(";")[0]  # without its example, which is of milliseconds
+        raise UsageError(f"--expires: {said}", 'say how long: --expires "90 days"') from None
     if end <= now:
         raise UsageError(f"--expires: a key that ends after {text!r} never holds", 'say how long: --expires "90 days"')
     return end
