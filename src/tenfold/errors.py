@@ -165,7 +165,11 @@ CODES: dict[str, Code] = {
         "Send Authorization: Bearer KEY.",
     ),
     "forbidden": Code(
-        403, "Not with this key", "The key does not carry the scope that the route needs.", "Use another key."
+        403,
+        "Not allowed",
+        "The key does not carry the scope that the route needs; or, where no key is asked for, the page of another site "
+        "asks.",
+        "Use another key; or ask from a program, or from the server's own pages.",
     ),
     "not_found": Code(
         404, "No such route or service", "Nothing is served at this address.", "GET / lists the services."
@@ -195,6 +199,12 @@ CODES: dict[str, Code] = {
         "Not a valid HTTP request",
         "The request line, a header or the framing breaks RFC 9112, or a header's value cannot be read.",
         "Send HTTP/1.1 with either Content-Length or chunked encoding, never both.",
+    ),
+    "invalid_option": Code(
+        400,
+        "An option that cannot be meant",
+        "A job was asked for with an option that does not exist, with a value that it cannot have, or without rows.",
+        "The detail names the option; docs/jobs.md lists them all.",
     ),
     "over_quota": Code(429, "Over quota", "The key has used up its requests for now.", "Wait as Retry-After says."),
     # what the service could not do

@@ -114,6 +114,11 @@ def test_a_job_reads_where_the_owner_lets_it(server: Running, folder: Path) -> N
         (b"a\n1\n", CSV, "?format=xls", 400, "not as 'xls'"),
         (b"a\n1\n", CSV, "?max_bad=many", 400, "neither a share nor a count"),
         (b"a\n1\n", CSV, "?shard_rows=x", 400, "no option"),
+        (b"a\n1\n", CSV, "?encoding=zip", 400, "no encoding"),
+        (b"a\n1\n", CSV, "?encoding=nobody", 400, "no encoding"),
+        (b"a\n1\n", CSV, "?delimiter=ab", 400, "not one character"),
+        (b"a\n1\n", CSV, "?decimal=,", 400, "cannot part"),
+        (b'{"input":' + b"[" * 100_000, {}, "", 400, "this is no job"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(
@@ -142,7 +147,8 @@ def test_files_of_others_are_not_given(server: Running) -> None:
     for name in ("../rows.csv", "..%2frows.csv", "../../../service.py", ".hidden", "nothing"):
         assert server.ask(f"{job['url']}/{name}").status == 404
     assert server.ask("/doubled/jobs/nobody").status == 404
-    assert server.ask(job["url"], b"", method="PUT").status == 405
+    refused = server.ask(job["url"], b"", method="PUT")
+    assert (refused.status, refused.headers["allow"]) == (405, "GET, HEAD, DELETE")
 
 
 def test_a_job_is_cancelled(server: Running, folder: Path) -> None:

@@ -11,6 +11,7 @@ The queue is in the store of the service's home, and whatever belongs to a job i
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -24,6 +25,7 @@ from tenfold.config import server
 from tenfold.control.job_runners import JOBS, OPEN
 from tenfold.engines.folder import home as folder_of
 from tenfold.errors import NotFound, TenfoldError, UsageError, status_of
+from tenfold.formats.dialect import Dialect
 from tenfold.formats.tables import SUFFIXES
 from tenfold.jobs.budget import budget_of
 from tenfold.server.admin import Asked
@@ -32,6 +34,8 @@ from tenfold.store import Store, open_store
 from tenfold.store.records import Job
 
 OUT = "out"
+MOST_SHARD_ROWS = 1_000_000
+log = logging.getLogger("tenfold")
 BODIES = {  # the suffix of an upload, by its media type
     "text/csv": ".csv",
     "text/tab-separated-values": ".tsv",
@@ -51,6 +55,10 @@ TYPES = {
 }
 
 Answered = tuple[bytes, str, int]  # the body, its media type, the status
+
+
+class Malformed(UsageError):
+    """A body that cannot be read at all."""
 
 
 class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -74,30 +82,43 @@ class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def answer(about: Mapping[str, Any], asked: Asked, body: bytes) -> Answered:
     """The answer to a request about the jobs of the service that the supervisor tells ``about``."""
+    if asked.method == "POST" and asked.media_type not in ("", JSON, *BODIES):
+        return _problem("unsupported_media_type", f"a job is {JSON}, and rows are {', '.join(BODIES)}")
+    try:
+        return _answer(about, asked, body)
+    except NotFound as error:
+        return _problem("not_found", error.message)
+    except UsageError as error:
+        code = "malformed" if isinstance(error, Malformed) else "invalid_option"
+        return _problem(code, f"{error.message}; {error.hint}" if error.hint else error.message)
+    except TenfoldError as error:  # it names places on this machine, which are for the log
+        log.error("jobs of %s: %s", about["service"]["name"], error.message)
+        return _problem("not_ready", "the server cannot keep or look up jobs now; its log says why")
+
+
+def _answer(about: Mapping[str, Any], asked: Asked, body: bytes) -> Answered:
     home = Path(about["home"])
     name, _, file = asked.path.strip("/").partition("/")
     try:
-        with closing(open_store(home, create=True)) as store:
-            match asked.method, name, file:
-                case "POST", "", "":
-                    job = add(store, about, asked, body)
-                    return _json(told(job, home), 202)
-                case (("GET" | "HEAD"), "", ""):
-                    return _json({"jobs": [told(job, home) for job in store.jobs.list(about["service"]["name"])]})
-                case (("GET" | "HEAD"), id, ""):
-                    return _json(told(_job(store, about, id), home))
-                case "DELETE", id, "":
-                    job = _job(store, about, id)
-                    job = store.jobs.cancel(job.id) or job
-                    (home / JOBS / job.id / OPEN).unlink(missing_ok=True)
-                    return _json(told(job, home))
-                case (("GET" | "HEAD"), id, file):
-                    return _file(home / JOBS / _job(store, about, id).id / OUT, file)
-        return _problem("method_not_allowed", f"{asked.method} is nothing that can be done with jobs")
-    except NotFound as error:
-        return _problem("not_found", error.message)
-    except TenfoldError as error:
-        return _problem("bad_request", f"{error.message}; {error.hint}" if error.hint else error.message)
+        store = open_store(home, create=asked.method == "POST")
+    except NotFound:  # nobody asked for a job yet
+        return _problem("not_found", f"there is no job {name[:64]}") if name else _json({"jobs": []})
+    with closing(store):
+        match asked.method, name, file:
+            case "POST", "", "":
+                return _json(told(add(store, about, asked, body), home), 202)
+            case (("GET" | "HEAD"), "", ""):
+                return _json({"jobs": [told(job, home) for job in store.jobs.list(about["service"]["name"])]})
+            case (("GET" | "HEAD"), id, ""):
+                return _json(told(_job(store, about, id), home))
+            case "DELETE", id, "":
+                job = _job(store, about, id)
+                job = store.jobs.cancel(job.id) or job
+                (home / JOBS / job.id / OPEN).unlink(missing_ok=True)
+                return _json(told(job, home))
+            case (("GET" | "HEAD"), id, file):
+                return _file(home / JOBS / _job(store, about, id).id / OUT, file)
+    return _problem("method_not_allowed", f"{asked.method} is nothing that can be done with jobs")
 
 
 def add(store: Store, about: Mapping[str, Any], asked: Asked, body: bytes) -> Job:
@@ -106,8 +127,9 @@ def add(store: Store, about: Mapping[str, Any], asked: Asked, body: bytes) -> Jo
     wish = _said(asked.query) if suffix else _wished(body)
     if wish.format not in SUFFIXES:
         raise UsageError(f"answers are written as {', '.join(SUFFIXES)}, not as {wish.format!r}")
-    if wish.shard_rows < 1:
-        raise UsageError("shard_rows is at least 1")
+    if not 1 <= wish.shard_rows <= MOST_SHARD_ROWS:
+        raise UsageError(f"shard_rows is at least 1 and at most {MOST_SHARD_ROWS:,}")
+    _require_text(wish, suffix)
     budget_of(wish.max_bad)
     if suffix and wish.inputs:
         raise UsageError("the rows are the body; there is no further input")
@@ -126,6 +148,16 @@ def add(store: Store, about: Mapping[str, Any], asked: Asked, body: bytes) -> Jo
         upload.replace(jobs / job.id / plan["upload"])
     (jobs / job.id / OPEN).touch()
     return job
+
+
+def _require_text(wish: Wish, suffix: str) -> None:
+    """Raise ``UsageError`` where no CSV file could be written in the way that is said."""
+    by_name = "\t" if suffix == ".tsv" else ","
+    Dialect(
+        delimiter={"": by_name, r"\t": "\t"}.get(wish.delimiter, wish.delimiter),
+        decimal=wish.decimal,
+        encoding=wish.encoding,
+    )
 
 
 def told(job: Job, home: Path) -> dict[str, Any]:
@@ -174,8 +206,9 @@ def _uploaded(jobs: Path, body: bytes, suffix: str) -> Path:
 def _wished(body: bytes) -> Wish:
     try:
         return msgspec.json.decode(body, type=Wish)
-    except msgspec.MsgspecError as error:
-        raise UsageError(f"this is no job: {error}", 'send {"input": "s3://…"}, or rows as text/csv, …') from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        kind = UsageError if isinstance(error, msgspec.ValidationError) else Malformed
+        raise kind(f"this is no job: {error}", 'send {"input": "s3://…"}, or rows as text/csv, …') from None
 
 
 def _said(query: str) -> Wish:

@@ -44,8 +44,8 @@ class Dialect(msgspec.Struct, frozen=True, omit_defaults=True):
                 f"{self.delimiter!r} cannot part cells and decimals", "--decimal ',' needs --delimiter ';', say"
             )
         try:
-            codecs.lookup(self.encoding)
-        except LookupError:
+            "".encode(self.encoding)  # which those of bytes to bytes refuse
+        except (LookupError, ValueError):
             raise UsageError(f"there is no encoding {self.encoding!r}", "utf-8, latin-1, cp1252, utf-16, …") from None
 
     @property

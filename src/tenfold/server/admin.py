@@ -21,6 +21,7 @@ from tenfold.auth import Access, of_person, why_unauthorized
 from tenfold.errors import TenfoldError
 from tenfold.server.channel import Channel, Message
 from tenfold.server.history import Recorder
+from tenfold.server.origins import ASTRAY, is_astray, is_loopback
 from tenfold.server.responses import JSON, Date, problem, response
 from tenfold.server.totals import Totals, live
 from tenfold.server.usage import Usage, Used, Whose
@@ -124,6 +125,7 @@ class Admin:
             aside.store = store
         self._gate = Access(required=("operate",)).gate()  # until the supervisor says who may do what
         self._reading_needs_key = False
+        self._is_near = False  # on loopback alone
         self._stopped = asyncio.Event()
 
     def served(self) -> list[Served]:
@@ -208,6 +210,8 @@ class Admin:
 
     def resolve(self, head: Head) -> Handler:
         """The handler of a request. Its key is looked at whenever it comes: keys run out and are revoked."""
+        if self._is_near and is_astray(head):
+            return _astray
         handler = self.route(head)
 
         def guarded(connection: Connection, head: Head, body: bytes, started: float) -> None:
@@ -291,6 +295,7 @@ class Admin:
         """Answer until the supervisor hangs up; on ``metrics`` nothing but /metrics."""
         loop = asyncio.get_running_loop()
         loop.add_reader(self._channel.fileno(), self._hear)
+        self._is_near = is_loopback(str(listening.getsockname()[0]))
         await loop.create_server(self.connection, sock=listening)
         await loop.create_unix_server(Keyless(self).connection, sock=local)
         if metrics is not None:
@@ -355,6 +360,10 @@ def _answer(connection: Connection, head: Head, done: asyncio.Future[Page]) -> N
     else:
         page = done.result()
         connection.send(response(page.status, page.body, page.media_type), head.keep_alive)
+
+
+def _astray(connection: Connection, head: Head, body: bytes, started: float) -> None:
+    connection.send(problem("forbidden", ASTRAY), head.keep_alive)
 
 
 def _not_here(connection: Connection, head: Head, body: bytes, started: float) -> None:

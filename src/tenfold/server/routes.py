@@ -25,6 +25,7 @@ MAX_ROWS = 10_000
 FEEDBACK_S = 60.0  # for labels to be joined
 JOBS_S = 60.0  # for rows to be kept, or a part of the answers to be read
 MOST_ROWS_BYTES = 64 << 20  # that may be sent to be answered as a job
+LABELS = ("application/json", "application/x-ndjson", "application/jsonl")  # none that a form of another site can send
 log = logging.getLogger("tenfold")
 _next_id = Ids().next
 _now = time.monotonic
@@ -75,7 +76,11 @@ class Site:
             return refuse_method("POST")
         if what == "feedback":
             head.max_body = self._max_body_bytes
-            return self._feedback if head.method == "POST" else refuse_method("POST")
+            if head.method != "POST":
+                return refuse_method("POST")
+            if _media_type(head) not in LABELS:
+                return self._refuse("unsupported_media_type", f"labels are {LABELS[0]} or {LABELS[1]}")
+            return self._feedback
         if what in self._static or what == "answers":
             if head.method not in ("GET", "HEAD"):
                 return refuse_method("GET", "HEAD")
@@ -249,9 +254,17 @@ class Site:
         self._pass_on(connection, request + body, FEEDBACK_S)
 
     def jobs(self, head: Head) -> Handler:
-        """The handler of whatever is about jobs."""
+        """The handler of whatever is about jobs: all of them, one, or a file of one."""
         head.max_body = MOST_ROWS_BYTES
-        return self._jobs
+        allowed: tuple[str, ...]
+        match head.path.strip("/").split("/")[2:]:
+            case []:
+                allowed = ("GET", "HEAD", "POST")
+            case [_]:
+                allowed = ("GET", "HEAD", "DELETE")
+            case _:
+                allowed = ("GET", "HEAD")
+        return self._jobs if head.method in allowed else refuse_method(*allowed)
 
     def _jobs(self, connection: Connection, head: Head, body: bytes, started: float) -> None:
         """Files to be answered: the admin process queues them, and starts who answers them."""
@@ -284,6 +297,11 @@ class Site:
 
     def _unknown(self, connection: Connection, head: Head, body: bytes, started: float) -> None:
         connection.send(problem("not_found", f"predictions are at /{self.spec.name}/predict"), head.keep_alive)
+
+
+def _media_type(head: Head) -> str:
+    """The media type of a body without its parameters: JSON unless it is said."""
+    return head.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
 
 
 _tasks: set[asyncio.Task[None]] = set()

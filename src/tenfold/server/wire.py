@@ -494,13 +494,13 @@ def refuse_method(*allowed: str) -> Handler:
     return refuse
 
 
-def refuse_key(code: str) -> Handler:
+def refuse_key(code: str, because: str = "") -> Handler:
     """A handler for a request without a key (``unauthorized``), or with one of other scopes (``forbidden``)."""
     missing = code == "unauthorized"
     challenge = [("www-authenticate", 'Bearer realm="tenfold"')] if missing else []
 
     def refuse(connection: Connection, head: Head, body: bytes, started: float) -> None:
-        detail = why_unauthorized(head.headers.get("authorization", "")) if missing else ""
+        detail = why_unauthorized(head.headers.get("authorization", "")) if missing else because
         connection.send(problem(code, detail, headers=challenge), head.keep_alive)
 
     return refuse

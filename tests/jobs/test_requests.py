@@ -1,0 +1,39 @@
+"""Requests about jobs to a server whose store is full, or not there yet."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tenfold.control import job_requests
+from tenfold.control.job_requests import answer
+from tenfold.errors import TenfoldError
+from tenfold.server.admin import Asked
+
+
+def about(home: Path) -> dict[str, Any]:
+    """What the supervisor tells of a service."""
+    return {"home": str(home), "folder": str(home), "service": {"name": "doubled"}}
+
+
+def test_looking_for_jobs_makes_nothing(tmp_path: Path) -> None:
+    """Where nobody asked for one, there is none, and no store."""
+    body, _, status = answer(about(tmp_path / "home"), Asked("GET", "", "", ""), b"")
+    assert (status, json.loads(body)) == (200, {"jobs": []})
+    assert answer(about(tmp_path / "home"), Asked("GET", "nobody", "", ""), b"")[2] == 404
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_full_store_is_no_fault_of_the_client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """503, and where the store is stays between the server and its log."""
+
+    def full(*_: object, **__: object) -> None:
+        raise TenfoldError(f"the store {tmp_path} cannot be written: disk is full")
+
+    monkeypatch.setattr(job_requests, "open_store", full)
+    body, _, status = answer(about(tmp_path), Asked("POST", "", "", "text/csv"), b"a\n1\n")
+    assert (status, json.loads(body)["code"]) == (503, "not_ready")
+    assert str(tmp_path) not in body.decode()
