@@ -13,12 +13,11 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import tempfile
 import time
 from collections import Counter
-from pathlib import Path
 
 from tenfold.config import require_environment, single_threaded
+from tenfold.engines import runs
 from tenfold.engines.children import Children
 from tenfold.engines.crew import STOP_LIMIT_S, Crew, Say
 from tenfold.engines.deployments import Deployments
@@ -47,7 +46,7 @@ class Supervisor:
         self._plan = plan
         self._say = say
         self._measured = measured
-        self._run = Path(tempfile.mkdtemp(prefix="tenfold-"))
+        self._run, self._lock = runs.begin()
         self._deaths = {"front": Deaths(), "admin": Deaths(), "deployer": Deaths()}
         self._toll: dict[tuple[str, str], Counter[str]] = {}  # deaths and restarts, by role and service
         self._announced = False
@@ -124,8 +123,7 @@ class Supervisor:
         for crew in self._crews.values():
             crew.introduce(front)
         self._deployments.introduce(front)
-        if self._stopping:
-            front.channel.send(do="unready")
+        front.channel.send(do="accept", ready=not self._stopping)
         self._tell_admin()
 
     def _start_admin(self) -> None:
@@ -337,7 +335,7 @@ class Supervisor:
         delays_s = [crew.about["drain_delay_s"] for crew in self._crews.values() if crew.about]
         delay_s = max([self._plan.drain_delay_s, *delays_s])
         self._say("stopping", {"drain_delay_s": delay_s})
-        self._children.tell("front", do="unready")
+        self._children.tell("front", do="accept", ready=False)
         asyncio.get_running_loop().call_later(delay_s, self._drain)
 
     def _drain(self) -> None:

@@ -392,4 +392,4 @@ def test_a_shift_says_where_nothing_was_compared() -> None:
     seen = Snapshot(old=Presence.READY, new=Presence.READY, shadowing=True, requests_per_s=1.0)
     action, _ = next_action(seen, Releases(), replace(FIRST, stage=Stage.SHADOWING, since=0.0), 301.0)
     assert isinstance(action, Shift)
-    assert action.because.endswith("of the requests: nothing was compared in 5 min")
+    assert action.reason.endswith("of the requests: nothing was compared in 5 min")

@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -84,6 +85,24 @@ def test_a_killed_process_is_replaced(tmp_path: Path, role: str) -> None:
                 return False
 
         until(answered, "an answer")
+
+
+def test_nobody_is_refused_while_the_front_is_replaced(tmp_path: Path) -> None:
+    """Clients of a front that was killed wait until another one knows the replicas, which never were away."""
+    with serve(write_service(tmp_path)) as server:
+        for _ in range(2):
+            (front,) = server.pids("front")
+            kill(front)
+            seen: list[int] = []
+
+            def answered(seen: list[int] = seen) -> bool:
+                with suppress(OSError):  # a connection that the dead one had taken
+                    seen.append(server.ask("/predict", GOOD).status)
+                return 200 in seen
+
+            until(answered, "an answer")
+            assert seen == [200]
+            until(lambda front=front: server.pids("front") not in ([], [front]), "a new front")  # type: ignore[misc]
 
 
 def test_the_supervisor_is_killed(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from tenfold.server.frames import Frame, Hello
 from tenfold.server.lane import Lane
 from tenfold.server.link import Batch, Link
 from tenfold.server.metrics import Counters, names_for
+from tenfold.server.origins import FOREIGN, is_foreign
 from tenfold.server.pages import index_page
 from tenfold.server.parting import Parting
 from tenfold.server.routes import Site
@@ -49,6 +50,8 @@ from tenfold.spec import Spec
 
 DRAIN_LIMIT_S = 30.0
 GRACE_S = 0.5
+ATTACH_S = 2.0  # to hear of the replicas that answer, before clients are heard
+READING = ("GET", "HEAD", "OPTIONS")
 POLL_S = 0.01
 TELL_S = 0.2  # between two words about what comparing shows
 REFUSED_BYTES = 8 * 2**20  # of a body without a key are read, so that the answer to it is heard
@@ -93,6 +96,7 @@ class Front:
         self._others = Counters(run / f"front-{number}..counters", names_for(NO_SERVICE))
         self._tasks: set[asyncio.Task[None]] = set()
         self._told_soon: set[str] = set()
+        self._introduced = asyncio.Event()
         self._stopped = asyncio.Event()
         self._gate = Access().gate()  # the supervisor says first thing who may do what
         self._lapses_s = math.inf
@@ -107,11 +111,15 @@ class Front:
         """The handler of a request, by its path and method; a refusal where its key does not allow that."""
         scope = _scope(head)
         code = self._gate.refusal(head.headers.get("authorization", ""), scope, time.time()) if scope else ""
-        return self._refuse(head, code) if code else self._route(head)
+        if code:
+            return self._refuse(head, code)
+        if scope and head.method not in READING and is_foreign(head) and not self._gate.refusal("", scope, time.time()):
+            return self._refuse(head, "forbidden", FOREIGN)
+        return self._route(head)
 
-    def _refuse(self, head: Head, code: str) -> Handler:
+    def _refuse(self, head: Head, code: str, detail: str = "") -> Handler:
         head.max_body = REFUSED_BYTES
-        refuse = refuse_key(code)
+        refuse = refuse_key(code, detail)
 
         def counted(connection: Connection, head: Head, body: bytes, started: float) -> None:
             self._others.refused(code)
@@ -357,8 +365,9 @@ class Front:
                 self._gate = Access.of(message["access"].encode()).gate()
                 self._lapses_s = self._gate.lapses_s(time.time())
                 self.heads.clear()
-            case "unready":
-                self._ready = False
+            case "accept":
+                self._ready = message["ready"]
+                self._introduced.set()
             case "drain":
                 self._stop()
 
@@ -370,8 +379,9 @@ class Front:
     async def serve(self, listening: socket.socket) -> None:
         """Answer until told to drain; then finish what is in progress."""
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(self.connection, sock=listening)
         loop.add_reader(self._channel.fileno(), self.hear)
+        await self._attached()
+        server = await loop.create_server(self.connection, sock=listening)
         self._tick()
         self._channel.send(event="listening")
         await self._stopped.wait()
@@ -386,6 +396,15 @@ class Front:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_LIMIT_S):
                 await self._live.empty()
+
+    async def _attached(self) -> None:
+        """Until the replicas that the supervisor knew have greeted: clients of a front that died wait, and get no refusal."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(ATTACH_S):
+                await self._introduced.wait()
+                await asyncio.gather(*self._tasks, return_exceptions=True)
+                while not all(isinstance(link.owner, Lane) for link in self._links.values()):  # noqa: ASYNC110
+                    await asyncio.sleep(POLL_S)
 
     def _tick(self) -> None:
         """Once a second: the date, what was refused on the wire, and patience with silent clients."""
@@ -406,7 +425,7 @@ def _scope(head: Head) -> Scope | Literal[""]:
     """What a request wants to do: to read pages, health and contracts is nobody's secret."""
     if head.path.strip("/").split("/")[1:2] == ["jobs"]:
         return "predict"
-    if head.method in ("GET", "HEAD", "OPTIONS"):
+    if head.method in READING:
         return ""
     return "feedback" if head.path.rstrip("/").endswith("/feedback") else "predict"
 
