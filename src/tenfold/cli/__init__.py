@@ -36,7 +36,10 @@ COMMANDS = {  # in the order of a first day; modules are imported when their com
     "watch": ("tenfold.cli.watch", "Let changes in the code and in the model deploy themselves."),
     "keys": ("tenfold.cli.keys", "Create, list and revoke the keys of a server."),
     "store": ("tenfold.cli.store", "Back up, restore, migrate and clear up a store."),
-    "render": ("tenfold.cli.render", "Write what the next system needs of a service: Kubernetes, Grafana, images, GitHub."),
+    "render": (
+        "tenfold.cli.render",
+        "Write what the next system needs of a service: Kubernetes, Grafana, images, GitHub.",
+    ),
     "drift": ("tenfold.cli.drift", "Say whether a model needs an update: of a service, or from two tables."),
     "feedback": ("tenfold.cli.feedback", "Send labels that came later, joined by id or by key."),
     "doctor": ("tenfold.cli.doctor", "Test this installation, from the interpreter to a served request."),

@@ -7,12 +7,13 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import click
 
 from tenfold.cli import screen
 from tenfold.cli.store import store_option
-from tenfold.control import deployments, keys, scale, stores
+from tenfold.control import keys, stores
 from tenfold.errors import NotFound, UsageError
 from tenfold.supervisor import Message, Plan, Supervisor, ended, is_loopback
 
@@ -58,6 +59,8 @@ def serve(
     asked = [] if deployed else folders(services)
     place = stores.place_of(place, asked[0] if len(asked) == 1 else ".")
     if deployed:
+        from tenfold.control import deployments
+
         deployments.require(services, place)
     for address in (host, admin_host):
         if not (anonymous or is_loopback(address) or keys.are_held(place)):
@@ -78,7 +81,14 @@ def serve(
         **options,  # type: ignore[arg-type]
     )
     teller = Teller(as_json or plan.log == "json")
-    asyncio.run(Supervisor(plan, teller.say, scale.measured).run())
+    asyncio.run(Supervisor(plan, teller.say, measured).run())
+
+
+def measured(described: Any, folder: Path) -> float | None:
+    """What one replica was measured to carry. Asked once it answers: until then, nothing more is imported than has to be."""
+    from tenfold.control import scale
+
+    return scale.measured(described, folder)
 
 
 def from_store(services: Sequence[str], place: str) -> bool:

@@ -10,7 +10,6 @@ from tenfold.answers import Evidence
 from tenfold.control.stores import opened, who
 from tenfold.engines.overrides import WHAT, Override, latest
 from tenfold.errors import NotFound, UsageError
-from tenfold.service import find, spec
 from tenfold.spec import Spec
 from tenfold.store import Act
 from tenfold.units import seconds
@@ -66,7 +65,12 @@ def asked(place: str = "", target: str = ".") -> dict[str, Override]:
 def _record(name: str, override: Override, place: str) -> Asked:
     path = Path(name.partition(":")[0])
     is_folder = path.exists()
-    service = spec(find(name)).name if is_folder else name
+    if is_folder:
+        from tenfold.service import find, spec
+
+        service = spec(find(name)).name
+    else:
+        service = name
     with opened(place, name, create=is_folder) as store:
         if not is_folder and service not in store.releases.services():
             mend = f"it has {', '.join(store.releases.services()) or 'none'}; or name the folder that is served"

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
-from tenfold import environment
 from tenfold.errors import Conflict, NotFound, UsageError
 from tenfold.store import Act, Store, archive, open_store
 from tenfold.store.database import migrate as take_steps
@@ -171,6 +170,8 @@ def migrate(place: str = "") -> Migrated:
 
 def collect(place: str = "", *, grace: str = "24 h", keep: int = 0) -> Swept:
     """Remove what nothing refers to for ``grace``; with ``keep``, the files of all but the newest releases, too."""
+    from tenfold import environment
+
     try:
         grace_s = seconds(grace)
     except ValueError as error:
