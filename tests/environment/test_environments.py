@@ -15,6 +15,7 @@ import pytest
 
 from tenfold import environment
 from tenfold.environment import uv
+from tenfold.environment.libraries import frozen
 from tenfold.errors import ServiceError, TenfoldError
 from tenfold.store import Store
 from tests.environment.conftest import asking, greeting, pushed
@@ -160,3 +161,13 @@ def test_environments_that_nobody_asks_for_go(folder: Path, store: Store) -> Non
     assert environment.tidy(store, 0.0) == 0
     assert environment.tidy(store, later) == 1
     assert made(store) == []
+
+
+def test_what_a_package_carries_for_itself_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Setuptools puts its own copies of other packages on the import path; no release asks for these."""
+    (tmp_path / "carried-1.0.dist-info").mkdir()
+    (tmp_path / "carried-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: carried\nVersion: 1.0\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert version("carried") == "1.0"
+    assert "carried" not in frozen()
+    assert "numpy==" in frozen()

@@ -95,7 +95,7 @@ def number_column(name: str, values: Floats, role: Role = "input", bins: int = B
     distinct = _distinct(found)
     if len(distinct) <= bins:
         starts = own = distinct
-    edges = np.unique(np.concatenate([starts, np.nextafter(own, np.inf), [_end(found)]]))
+    edges = np.unique(np.concatenate([starts, _after(own), _after(found[-1:])]))
     centre = float(found[len(found) // 2])
     unit = _spread(found, centre) / STEPS
     return Column(name=name, kind="number", role=role, edges=tuple(edges.tolist()), centre=centre, unit=unit)
@@ -108,8 +108,10 @@ def _distinct(found: Floats) -> Floats:
     return found[first]
 
 
-def _end(found: Floats) -> float:
-    return min(float(np.nextafter(found[-1], np.inf)), LARGEST)
+def _after(values: Floats) -> Floats:
+    """The next larger numbers; behind the largest of all comes infinity, which is no edge."""
+    with np.errstate(over="ignore"):
+        return np.minimum(np.nextafter(values, np.inf), LARGEST)
 
 
 def _spread(found: Floats, centre: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import site
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import Distribution, PackageNotFoundError, distribution, distributions
@@ -42,9 +43,13 @@ def libraries(files: Mapping[str, bytes]) -> dict[str, Library]:
 
 
 def frozen() -> str:
-    """What is installed here, as a requirements file. What no index has (a folder, an archive) is a comment."""
+    """What is installed here, as a requirements file. What no index has (a folder, an archive) is a comment.
+
+    Of the import path, only where packages are installed counts: setuptools puts copies of others there for itself.
+    """
     lines = {}
-    for one in distributions():
+    installed = [*site.getsitepackages(), *([site.getusersitepackages()] if site.ENABLE_USER_SITE else [])]
+    for one in distributions(path=installed):
         name = normal(one.name)
         local = one.read_text("direct_url.json") is not None
         lines[name] = f"# {name} {one.version} is not from an index" if local else f"{name}=={one.version}"
