@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -76,6 +76,25 @@ def outcomes_of(task: Task, columns: Sequence[Column], pairs: Sequence[tuple[Sai
         size, cells = score.cells, cells_of([score], scores[:, None])[:, 0]
         actual = np.where(np.isnan(scores), np.nan, actual) if task.metric == "auc" else actual
     return count(task, Truth(predicted, actual, cells), size)
+
+
+def loss_by(columns: Sequence[Column]) -> Callable[[Said, Said], float]:
+    """How much an answer loses, given what was said and what is true: 1 for a wrong class or a probability on the wrong side
+    of a half, else 0; the absolute error of a number; NaN where either cannot be read."""
+    answer, truth = answer_field(columns), label_field(columns) or ""
+    score = next((column for column in columns if column.role == "score"), None)
+
+    def lost(said: Said, is_: Said) -> float:
+        known = is_.get(truth)
+        if answer is None:
+            likely, actual = _number(said.get(score.name) if score else None), _truth(Task("auc", ("0", "1")), known)
+            return np.nan if np.isnan(likely + actual) else float((likely >= 0.5) != (actual == 1))
+        if answer.kind == "category":
+            given = said.get(answer.name)
+            return np.nan if given is None or known is None else float(_name(given) != _name(known))
+        return abs(_number(said.get(answer.name)) - _number(known))
+
+    return lost
 
 
 def value_of(column: Column, value: Any) -> float:
