@@ -23,6 +23,7 @@ from tenfold.drift.performance import Task
 from tenfold.drift.profile import Profile, pack, unpack
 from tenfold.drift.reporting import report
 from tenfold.drift.rules import Rates, rates_of
+from tenfold.drift.sampling import Sample
 from tenfold.drift.verdicts import Report, Verdict
 from tenfold.rows import Answer, Rows
 
@@ -173,18 +174,48 @@ def test_every_row_is_counted_once_by_whichever_replica() -> None:
 
 
 def test_a_flood_is_sampled_and_its_size_is_known() -> None:
-    """Where more comes than can be counted beside answering, some batches are; how many rows came is counted all the same."""
+    """Where more comes than can be counted beside answering, rows are chosen by a hash, alone or among many; how many came
+    is counted all the same."""
     replica = Replica()
-    random = np.random.default_rng(3)
-    rows, answer = answered(random, 64)
-    for _ in range(10_000):
-        replica.now += 64 / 200_000
-        replica.tally.saw(rows, answer)
     replica.tally.know(training_rows(500).columns)
-    assert sum(delta.answered for delta in replica.sent) == 640_000
+    random = np.random.default_rng(3)
+    for size, batches in ((64, 10_000), (1, 50_000)):
+        rows, answer = answered(random, size)
+        for _ in range(batches):
+            replica.now += size / 200_000
+            replica.tally.saw(rows, answer)
+    replica.tally.flush()
+    assert sum(delta.answered for delta in replica.sent) == 690_000
     assert replica.tally.pending < MOST_PENDING
-    seen = replica.tally._seen
-    assert 200_000 < seen < 400_000  # all of the first second, a sixteenth of the others
+    counted = sum(delta.counts.rows for delta in replica.sent if delta.counts)
+    later = 490_000 / 8  # of three fields each; all of the first second were counted
+    assert abs(counted - (200_000 + later)) < 6 * np.sqrt(later)
+
+
+def test_the_sample_of_a_window_is_one_of_all_its_rows() -> None:
+    """Those with the smallest hash, whether or not rows were chosen by then, and in whatever batches they came."""
+    columns = training_rows(500).columns
+    slow, fast = Replica(7), Replica(7)
+    slow.tally.know(columns)
+    fast.tally.know(columns)
+    random = np.random.default_rng(3)
+    for _ in range(400):
+        rows, answer = answered(random, 40)
+        slow.tally.saw(rows, answer)
+        fast.tally._shift = 2
+        for part in (slice(0, 1), slice(1, 40)):
+            index = np.arange(40)[part]
+            fast.tally.saw(rows.take(index), Answer(answer.outputs.take(index), np.arange(len(index)), len(index)))
+    for one in (slow, fast):
+        one.tally.flush()
+    (a,), (b,) = slow.sent, fast.sent
+    assert a.counts is not None
+    assert b.counts is not None
+    assert a.counts.rows == 16_000
+    assert abs(b.counts.rows - 4000) < 6 * np.sqrt(4000)
+    first, other = (Sample.merge([Sample(one.keys, {"values": one.values})], 1000) for one in (a, b))
+    assert (first.keys == other.keys).all()
+    assert (first["values"] == other["values"]).all()
 
 
 def test_only_rows_that_were_answered_count() -> None:

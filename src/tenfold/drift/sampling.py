@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 Keys = NDArray[np.uint64]
+MASK = 2**64 - 1
 
 
 def mix(keys: Keys) -> Keys:
@@ -59,7 +60,7 @@ class Sampler:
         self._rows = rows
         self._kept: list[Sample] = []
         self._kept_rows = 0
-        self._below = np.uint64(2**64 - 1)
+        self._below = np.uint64(MASK)
 
     def choose(self, keys: Keys) -> Array:
         """The positions of the rows that may come to be in the sample, given the hash of each row (n,) of a block."""
