@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,6 +18,7 @@ from tenfold.errors import TenfoldError
 from tenfold.releases import Releases
 from tenfold.releases.rollout import Presence
 from tenfold.store import Act, open_store
+from tenfold.store.clock import Clock, now
 from tenfold.store.records import Release
 from tests.store.making import some_release
 
@@ -87,8 +89,15 @@ class Shop:
 class Stage:
     """A store with two releases of which the first answers, a server, and a deployer that can be replaced."""
 
-    def __init__(self, folder: Path, shop: Shop | None = None, broken: tuple[int, ...] = (), name: str = "run") -> None:
-        self.store = open_store(folder / "store", create=True)
+    def __init__(
+        self,
+        folder: Path,
+        shop: Shop | None = None,
+        broken: tuple[int, ...] = (),
+        name: str = "run",
+        clock: Clock = now,
+    ) -> None:
+        self.store = open_store(folder / "store", create=True, clock=clock)
         self.releases = [some_release(self.store, folder / "service", n) for n in (1, 2)]
         self.server = Server(tuple(self.releases[number - 1].id for number in broken))
         self.now = 1000.0
@@ -233,6 +242,35 @@ def test_where_memory_is_short_the_old_release_goes_first(
     assert stage.server.did.index("end 1") < stage.server.did.index("run 2")
     assert list(stage.server.crews) == [str(current)]
     assert stage.server.routed.release.endswith(stage.releases[current - 1].id[:7])
+
+
+def test_what_had_to_go_first_is_not_started_again_by_a_restart(tmp_path: Path) -> None:
+    """A server that is killed while it swaps in place starts the new release alone: there is no memory for both."""
+    stage = Stage(tmp_path, Shop(fits_beside=False))
+    stage.look(4)
+    stage.deploy()
+    while "run 2" not in stage.server.did:
+        stage.look()
+    stage.server, stage.now = Server(), stage.now + 60.0
+    stage.restart()
+    stage.look(LOOKS)
+    assert stage.current == 2
+    assert stage.server.did[:2] == ["run 2", f"route {SERVICE}@{stage.releases[1].id[:7]}"]
+    assert list(stage.server.crews) == ["2"]
+
+
+def test_a_deployer_that_stood_still_goes_on(tmp_path: Path) -> None:
+    """Its lease ran out and nobody else has it: what is on its way is neither ended nor begun anew."""
+    now = [datetime(2026, 1, 1, tzinfo=UTC)]
+    stage = Stage(tmp_path, clock=lambda: now[0])
+    stage.look(4)
+    stage.deploy(Releases(steps=("50%",), shadow_requests=0))
+    stage.look(6)
+    assert stage.server.routed.percent == 50.0
+    before = list(stage.server.did)
+    now[0] += timedelta(minutes=5)
+    stage.look(6)
+    assert stage.server.did == before
 
 
 def test_a_second_server_follows(tmp_path: Path) -> None:

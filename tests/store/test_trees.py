@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -55,6 +57,29 @@ def test_planted_bytecode_does_not_run_below_any_folder(store: Store, tmp_path: 
     trees.materialise(store.blobs, release, made)
     assert (made / "service.py").read_text() == "VERSION = 1"
     assert not list(made.rglob("*.pyc"))
+
+
+def test_a_release_that_loads_keeps_its_folder(store: Store, tmp_path: Path) -> None:
+    """However often a folder is proven while a replica loads from it and Python keeps bytecode there, it stays the same."""
+    release = some_release(store, tmp_path / "service")
+    made = store.materialise(release)
+    before, over = (made / "service.py").stat().st_ino, threading.Event()
+
+    def load() -> None:
+        while not over.is_set():
+            with suppress(OSError):  # it was thrown away at that moment
+                (made / "__pycache__").mkdir(exist_ok=True)
+                (made / "__pycache__" / "service.pyc").write_bytes(b"bytecode")
+
+    loading = threading.Thread(target=load)
+    loading.start()
+    try:
+        for _ in range(100):
+            store.materialise(release)
+            assert (made / "service.py").stat().st_ino == before
+    finally:
+        over.set()
+        loading.join()
 
 
 @pytest.mark.parametrize("change", ["altered", "added", "lost", "linked"])

@@ -138,16 +138,18 @@ class Deployer:
             self._orders.expect(len(services))
 
     def _lease(self, service: str, now: float) -> Lease | None:
-        """The right to move this service; None while another server has it."""
+        """The right to move this service; None while another server has it. One that ran out while this process stood still
+        is taken again, if nobody else has: what is on its way need not begin anew."""
         lease, renewed = self._leases.get(service, (None, 0.0))
         if lease is not None and now - renewed < RENEW_S:
             return lease
         leases = self._store.leases
-        try:
-            name = f"rollout:{service}"
-            lease = leases.renew(lease, LEASE_S) if lease else leases.acquire(name, str(self._run), LEASE_S)
-        except Conflict:
-            lease = None
+        if lease is not None:
+            try:
+                lease = leases.renew(lease, LEASE_S)
+            except Conflict:
+                lease = None
+        lease = lease or leases.acquire(f"rollout:{service}", str(self._run), LEASE_S)
         if lease is None:
             self._leases.pop(service, None)
         else:
@@ -207,7 +209,8 @@ class Deployer:
         course = self._courses.get(rollout.service)
         if course is None or course.rollout.id != rollout.id or course.rollout.version < rollout.version:
             course = self._courses[rollout.service] = Course(rollout, self._remembered(rollout))
-        self._resume(rollout.service, now)
+        if not _is_in_place(course):
+            self._resume(rollout.service, now)
         if course.state is None:
             self._examine(course, lease)
         else:
@@ -405,6 +408,12 @@ class Deployer:
             self._orders.about(service, about)
 
 
+def _is_in_place(course: Course) -> bool:
+    """Whether the old release had to go first: then it is not started beside the new one, after a restart either."""
+    rollout, state = course.rollout, course.state
+    return rollout.state == "making room" or bool(rollout.from_ and state is not None and not state.old)
+
+
 def rate(counts: deque[tuple[float, int]], now: float, requests: int) -> float:
     """Requests a second over the last minute, or as much of it as there is; counters may begin anew."""
     if counts and requests < counts[-1][1]:
@@ -424,7 +433,8 @@ def main(channel: int, run: str, store: str, replicas: int, names: Sequence[str]
     poll = select.poll()
     poll.register(line, select.POLLIN)
     deployer: Deployer | None = None
-    fleet, wait_s, said = Fleet(), 0.0, ""
+    fleet: Fleet | None = None
+    wait_s, said = 0.0, ""
     while True:
         if poll.poll(wait_s * 1000):
             messages = line.receive()
@@ -432,6 +442,8 @@ def main(channel: int, run: str, store: str, replicas: int, names: Sequence[str]
                 os._exit(0)  # whatever is being made ready or examined is in vain
             fleet = fleet_of(messages) or fleet
         wait_s = LOOK_S
+        if fleet is None:  # what runs is told first thing: before, nothing would seem to
+            continue
         try:
             if deployer is None:
                 opened = open_store(store)

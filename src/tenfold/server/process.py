@@ -13,6 +13,7 @@ import sys
 import threading
 from pathlib import Path
 
+IDLE_S = 15.0  # of loading only while nobody else wants the processor: on one that is never free, that is for ever
 BEHIND = 10  # how nice a replica is: the front, which refuses and answers, comes first on a busy machine
 TELL_WHERE = signal.SIGUSR1  # a replica answers it by writing down where each of its threads is, even while it hangs
 FORK_SAFE = {"jemalloc_bg_thd"}  # of pyarrow's allocator, which stops it before a fork and starts it again after
@@ -57,16 +58,21 @@ def stand_back() -> None:
         os.setpriority(os.PRIO_PROCESS, 0, max(BEHIND, os.getpriority(os.PRIO_PROCESS, 0)))
 
 
-def go_idle() -> None:
-    """Let everything else go first, where there is a way back from that."""
+def go_idle(pid: int = 0) -> None:
+    """Let everything else go first, where there is a way back from that; or have a child do so."""
     if _may_return():
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+        with contextlib.suppress(OSError):
+            os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))
 
 
-def come_back() -> None:
-    """Be idle no more."""
-    if hasattr(os, "SCHED_IDLE") and os.sched_getscheduler(0) == os.SCHED_IDLE:
-        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+def come_back(pid: int = 0) -> None:
+    """Be idle no more, and what was started meanwhile neither: each thread has its own priority. Or have a child do so."""
+    if not hasattr(os, "SCHED_IDLE"):
+        return
+    with contextlib.suppress(OSError):  # it ended meanwhile
+        for task in Path(f"/proc/{pid or 'self'}/task").iterdir():
+            if os.sched_getscheduler(int(task.name)) == os.SCHED_IDLE:
+                os.sched_setscheduler(int(task.name), os.SCHED_OTHER, os.sched_param(0))
 
 
 def _may_return() -> bool:

@@ -5,6 +5,7 @@ The digest of a part is that of its listing (``tenfold.service.manifest``), so t
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import tempfile
@@ -154,19 +155,33 @@ def _take_place(fresh: Path, folder: Path, wanted: Mapping[str, str]) -> None:
 def _is_whole(folder: Path, wanted: Mapping[str, str]) -> bool:
     """Whether a folder has these files, unaltered, and no others but what tenfold keeps beside them.
 
-    Bytecode is thrown away: Python makes it again, and one that somebody planted would run instead of the proven source.
+    Bytecode is thrown away: Python makes it again, and one that somebody planted would run instead of the proven source. What
+    is there after that is from a replica that loads at this moment, and must not lose its folder.
     """
-    for kept in [path for path in folder.rglob(_BYTECODE) if path.is_dir() and not path.is_symlink()]:
-        shutil.rmtree(kept, ignore_errors=True)
+    if not _without_bytecode(folder):
+        return False
     there = {
-        path.relative_to(folder).as_posix(): path
+        name.as_posix(): path
         for path in folder.rglob("*")
         if not path.is_dir() or path.is_symlink()
-        if path.relative_to(folder).parts[0] != RELEASED.parts[0]
+        if (name := path.relative_to(folder)).parts[0] != RELEASED.parts[0] and _BYTECODE not in name.parts[:-1]
     }
     if there.keys() != wanted.keys() or not (folder / RELEASED).is_file():
         return False
     return all(not path.is_symlink() and digest_of(path) == wanted[name] for name, path in there.items())
+
+
+def _without_bytecode(folder: Path) -> bool:
+    """Throw away the bytecode in a folder, each file at one blow, however Python writes there meanwhile; whether all of it
+    could be."""
+    for kept in [path for path in folder.rglob(_BYTECODE) if path.is_dir() and not path.is_symlink()]:
+        try:
+            shutil.rmtree(kept.rename(kept.with_name(f"{_BYTECODE}-{os.urandom(8).hex()}")))
+        except FileNotFoundError:
+            continue  # somebody else threw it away
+        except OSError:
+            return False
+    return True
 
 
 def _contradiction(release: Release, path: str) -> Conflict:
