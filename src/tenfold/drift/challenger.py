@@ -45,7 +45,8 @@ def challenge(profile: Profile, samples: Sequence[Sample], alpha: float = 0.05) 
         return None
     gains, losses = np.concatenate(gained), np.concatenate(lost)
     low, high = confidence_sequence(len(gains), float(gains.mean()), float(gains.std()), alpha, tight_at=len(gains))
-    return Challenge(len(gains), float(gains.mean()), low, high, WANTED * float(losses.mean()))
+    usual = float(losses.mean())
+    return Challenge(len(gains), float(gains.mean()), low, high, WANTED * usual, usual)
 
 
 def _labelled(profile: Profile, task: Task, sample: Sample) -> tuple[Answers, Floats]:

@@ -101,9 +101,11 @@ def _decide(found: Findings, around: Circumstances) -> tuple[Verdict, list[str]]
     if found.realised or (found.estimated and not found.doubts):
         futile = around.challenge is not None and around.challenge.outcome == "futile"
         return (Verdict.UPDATE_WONT_HELP if futile else Verdict.UPDATE_RECOMMENDED), harmed
+    drifted = found.moved + found.answers
+    if around.challenge is not None and around.challenge.convinces:
+        return Verdict.UPDATE_RECOMMENDED, harmed or drifted
     if found.estimated:
         return Verdict.NEED_LABELS, harmed
-    drifted = found.moved + found.answers
     return (Verdict.WATCH if drifted else Verdict.HEALTHY), drifted
 
 

@@ -145,15 +145,16 @@ def rank(positives: Floats, negatives: Floats) -> Ranking | None:
 
 
 def shares_of_area(scores: Floats, actual: Floats) -> Floats:
-    """What each row (n,) contributes to the area, which is their mean; 1/2 each where one class is missing."""
+    """A value for each row (n,), of which the mean is the area and the spread what it varies by: the standard error of the
+    area, or of the difference of two, is that of such a mean. 1/2 each where one class is missing."""
     levels, index = np.unique(scores, return_inverse=True)
     positives = np.bincount(index, actual, minlength=len(levels)).astype(np.float64)
     ranking = rank(positives, np.bincount(index).astype(np.float64) - positives)
     if ranking is None:
         return np.full(len(scores), 0.5)
     share = float(actual.mean())
-    ranked = np.where(actual == 1, ranking.below[index] / share, ranking.above[index] / (1 - share))
-    return np.asarray(ranked / 2, dtype=np.float64)
+    below, above = ranking.below[index] - ranking.area, ranking.above[index] - ranking.area
+    return ranking.area + np.where(actual == 1, below / share, above / (1 - share))
 
 
 def expected_area(scores: Floats, probabilities: Floats) -> Measured:

@@ -15,7 +15,7 @@ from tenfold.drift.monitor import Seen, State, correction
 from tenfold.drift.options import Drift
 from tenfold.drift.performance import Measured, Task
 from tenfold.drift.profile import Profile, split
-from tenfold.drift.verdicts import NEXT, Feature, Line, Performance, Report, Segment, Verdict
+from tenfold.drift.verdicts import NEXT, Challenge, Feature, Line, Performance, Report, Segment, Verdict
 
 MOST_SEGMENTS = 5
 FEWEST_ROWS = 30  # of a segment
@@ -41,8 +41,8 @@ def report(profile: Profile, policy: Drift, state: State, around: Circumstances,
     return Report(
         verdict=found.verdict,
         since=at(since[0].start) if found.since is not None else None,
-        because=_because(found, features, performance),
-        next=NEXT[found.verdict].format(labels=labels or 0, where=where),
+        because=_because(found, features, performance, around.challenge),
+        next=_next(found.verdict, around.challenge).format(labels=labels or 0, where=where),
         windows=tuple(_line(seen, at) for seen in state.seen),
         features=features,
         segments=segments,
@@ -206,7 +206,15 @@ def _segments(profile: Profile, since: Sequence[Seen]) -> list[Segment]:
 # -- in words -------------------------------------------------------------------------------------------------
 
 
-def _because(found: Findings, features: Sequence[Feature], performance: Performance | None) -> str:
+def _next(verdict: Verdict, challenge: Challenge | None) -> str:
+    """What to do: where a release has proven better, to deploy it."""
+    proven = verdict is Verdict.UPDATE_RECOMMENDED and challenge is not None and challenge.convinces
+    return f"tenfold deploy {challenge.name}" if proven and challenge is not None else NEXT[verdict]
+
+
+def _because(
+    found: Findings, features: Sequence[Feature], performance: Performance | None, challenge: Challenge | None
+) -> str:
     names = [feature.name for feature in features if feature.proven]
     moved = f"moved most: {', '.join(names[:3])}" if names else ""
     match found.verdict:
@@ -222,8 +230,10 @@ def _because(found: Findings, features: Sequence[Feature], performance: Performa
             return "; ".join(filter(None, [_harm(performance), f"but {'; '.join(found.doubts)}", moved]))
         case Verdict.ROLLBACK:
             return "; ".join(filter(None, [_harm(performance), f"it began with {found.deployed}", moved]))
-        case _:
-            return "; ".join(filter(None, [_harm(performance), moved]))
+        case Verdict.UPDATE_WONT_HELP | Verdict.UPDATE_RECOMMENDED:
+            harmed = found.realised or found.estimated
+            tried = challenge.said if challenge is not None and challenge.outcome != "undecided" else ""
+            return "; ".join(filter(None, [_harm(performance) if harmed else "", tried, moved]))
 
 
 def _level(performance: Performance) -> str:

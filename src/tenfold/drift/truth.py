@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -64,15 +64,36 @@ def _name(value: Any) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
+class Told(NamedTuple):
+    """Answers as numbers have them, (n,) each: class codes or numbers, and scores; NaN where there is none."""
+
+    predicted: Floats
+    scores: Floats
+
+
+def told(task: Task, columns: Sequence[Column], saids: Sequence[Said]) -> Told:
+    """What was answered."""
+    answer, score = answer_field(columns), next((column for column in columns if column.role == "score"), None)
+    predicted = np.array(
+        [code_of(task, said.get(answer.name)) if answer else np.nan for said in saids], dtype=np.float64
+    )
+    scores = np.array([_number(said.get(score.name)) if score else np.nan for said in saids], dtype=np.float64)
+    return Told(predicted, scores)
+
+
+def truths(task: Task, columns: Sequence[Column], labels: Sequence[Said]) -> Floats:
+    """What is true (n,), as the answers have it."""
+    field = label_field(columns) or ""
+    return np.array([_truth(task, label.get(field)) for label in labels], dtype=np.float64)
+
+
 def outcomes_of(task: Task, columns: Sequence[Column], pairs: Sequence[tuple[Said, Said]]) -> Outcomes:
     """What became of labelled rows, given what was said of each and what is true."""
-    answer, truth = answer_field(columns), label_field(columns)
+    predicted, scores = told(task, columns, [said for said, _ in pairs])
+    actual = truths(task, columns, [is_ for _, is_ in pairs])
     score = next((column for column in columns if column.role == "score"), None)
-    predicted = np.array([code_of(task, said.get(answer.name)) if answer else np.nan for said, _ in pairs])
-    actual = np.array([_truth(task, is_.get(truth or "")) for _, is_ in pairs])
     cells, size = np.zeros(len(pairs), dtype=np.int64), 0
     if score is not None:
-        scores = np.array([_number(said.get(score.name)) for said, _ in pairs])
         size, cells = score.cells, cells_of([score], scores[:, None])[:, 0]
         actual = np.where(np.isnan(scores), np.nan, actual) if task.metric == "auc" else actual
     return count(task, Truth(predicted, actual, cells), size)

@@ -110,21 +110,51 @@ class Performance(msgspec.Struct, frozen=True):
     doubts: tuple[str, ...] = ()
 
 
+FEWEST_PAIRS = 100  # rows that two models are compared on, before that says anything
+
+
 class Challenge(msgspec.Struct, frozen=True):
-    """A challenger against the model on the same rows: the mean of the loss that it saves, with bounds that always hold."""
+    """A challenger against the model on the same ``rows``: the mean of the loss that it saves, with bounds that always hold.
+
+    The model itself loses ``lost`` on average; to save less than ``wanted`` is not worth a release. ``name`` is the release
+    that challenges, "" for what recent labels teach on top of the model.
+    """
 
     rows: int
     gain: float
     low: float
     high: float
     wanted: float
+    lost: float = 0.0
+    name: str = ""
 
     @property
     def outcome(self) -> str:
         """Whether it is "better", "futile" to wait for more rows, or "undecided"."""
+        if self.rows < FEWEST_PAIRS:
+            return "undecided"
         if self.low > 0:
             return "better"
         return "futile" if self.high < self.wanted else "undecided"
+
+    @property
+    def convinces(self) -> bool:
+        """Whether it is a release, proven better by as much as a release is worth."""
+        return bool(self.name) and self.outcome == "better" and self.gain >= self.wanted
+
+    @property
+    def said(self) -> str:
+        """What came of it, in words."""
+        who, rows = self.name or "what recent labels teach", f"on the same {self.rows:,} labelled rows"
+        lost = f"of a loss of {self.lost:.4f} " if self.lost else ""
+        match self.outcome:
+            case "better":
+                return f"{who} is better by {self.gain:.4f}, at least {self.low:.4f}, {lost}{rows}"
+            case "futile":
+                most = f"at most {self.high:.4f}" if self.high > 0 else "nothing"
+                return f"{who} saves {most} {lost}{rows}, and {self.wanted:.4f} would be worth a release"
+            case _:
+                return f"{who} saves {self.gain:.4f} ({self.low:.4f} to {self.high:.4f}) {lost}{rows}: undecided"
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
