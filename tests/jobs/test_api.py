@@ -94,6 +94,27 @@ def test_rows_are_sent_and_answers_fetched(server: Running) -> None:
     assert job["id"] in [one["id"] for one in listed]
 
 
+def memory(pid: int, what: str = "VmRSS") -> int:
+    """The megabytes that a process has, or had at most (VmHWM)."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(what)) // 1024
+
+
+def test_an_upload_is_held_by_no_process(server: Running) -> None:
+    """80 MB of rows are answered, and neither the process that takes them in nor the one that keeps them grows by a half of
+    that; what was sent is gone afterwards."""
+    notes = dict.fromkeys(range(400), "x" * 200000)
+    pids = [*server.pids("front"), *server.pids("admin")]
+    before = [memory(pid) for pid in pids]
+    job = asked(server, text(400, note=notes), "", CSV)
+    grown = [memory(pid, "VmHWM") - former for pid, former in zip(pids, before, strict=True)]
+    told = ended(server, job)
+    assert (told["state"], told["rows"], told["bad"]) == ("done", 400, 0), told
+    assert max(grown) < 40, grown
+    refused = server.ask("/doubled/jobs", b"x", {"content-length": str(2 << 30), **CSV}, method="POST")
+    assert (refused.status, refused.json["code"]) == (413, "too_large")
+
+
 def test_a_job_reads_where_the_owner_lets_it(server: Running, folder: Path) -> None:
     """A client may name a file below a folder that tenfold.toml names, and nothing else on the machine."""
     told = ended(server, asked(server, {"input": f"{folder.parent}/readable/*.parquet", "keep": ["note"]}))
@@ -176,7 +197,7 @@ def runner(folder: Path) -> int:
             words = entry.read_bytes().split(b"\0")
         except OSError:
             continue
-        if b"jobs" in words and str(folder).encode() in words and alive(int(entry.parent.name)):
+        if b"jobs" in words and str(folder / ".tenfold").encode() in words and alive(int(entry.parent.name)):
             return int(entry.parent.name)
     return 0
 

@@ -16,14 +16,14 @@ from tenfold.server.admin import Asked
 
 def about(home: Path) -> dict[str, Any]:
     """What the supervisor tells of a service."""
-    return {"home": str(home), "folder": str(home), "service": {"name": "doubled"}}
+    return {"home": str(home), "folder": str(home), "deployed": "", "env": "", "service": {"name": "doubled"}}
 
 
 def test_looking_for_jobs_makes_nothing(tmp_path: Path) -> None:
     """Where nobody asked for one, there is none, and no store."""
-    body, _, status = answer(about(tmp_path / "home"), Asked("GET", "", "", ""), b"")
+    body, _, status = answer(about(tmp_path / "home"), Asked("GET", "", "", ""), b"", str(tmp_path / "home"))
     assert (status, json.loads(body)) == (200, {"jobs": []})
-    assert answer(about(tmp_path / "home"), Asked("GET", "nobody", "", ""), b"")[2] == 404
+    assert answer(about(tmp_path / "home"), Asked("GET", "nobody", "", ""), b"", str(tmp_path / "home"))[2] == 404
     assert not (tmp_path / "home").exists()
 
 
@@ -34,6 +34,6 @@ def test_a_full_store_is_no_fault_of_the_client(tmp_path: Path, monkeypatch: pyt
         raise TenfoldError(f"the store {tmp_path} cannot be written: disk is full")
 
     monkeypatch.setattr(job_requests, "open_store", full)
-    body, _, status = answer(about(tmp_path), Asked("POST", "", "", "text/csv"), b"a\n1\n")
+    body, _, status = answer(about(tmp_path), Asked("POST", "", "", "text/csv"), b"a\n1\n", str(tmp_path))
     assert (status, json.loads(body)["code"]) == (503, "not_ready")
     assert str(tmp_path) not in body.decode()

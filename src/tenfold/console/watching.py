@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tenfold.control.job_runners import Runners
+from tenfold.control.job_runners import Runners, store_of
 from tenfold.server.admin import Asked, Deed, Page
+from tenfold.server.uploads import Spool
 
 if TYPE_CHECKING:
     from tenfold.control.driftwatch import Monitor, Watch
@@ -32,7 +33,7 @@ class Watching:
             self._watch = Watch(store=self.store)
         if self._watch is not None:
             self._watch.tick(fleet)
-            self._runners.tick(fleet)
+            self._runners.tick(fleet, self.store)
 
     def known(self, release: str) -> Mapping[str, Any]:
         """The verdict on a release in short, for its answer sheet."""
@@ -43,11 +44,11 @@ class Watching:
         """What watches a release; None where nothing does."""
         return self._watch.of(release) if self._watch is not None else None
 
-    def jobs(self, about: Mapping[str, Any], asked: Asked, body: bytes) -> Page:
+    def jobs(self, about: Mapping[str, Any], asked: Asked, body: bytes | Spool) -> Page:
         """Files to be answered: queued, told of, cancelled."""
         from tenfold.control.job_requests import answer
 
-        return Page(*answer(about, asked, body))
+        return Page(*answer(about, asked, body, store_of(about, self.store)))
 
 
 def feedback(about: Mapping[str, Any], body: bytes) -> Page:

@@ -6,13 +6,12 @@
     GET    /{service}/jobs/ID/FILE         a file of its folder: part-00000.parquet, summary.json, quarantine/…
     DELETE /{service}/jobs/ID              stop it; what is safe stays
 
-The queue is in the store of the service's home, and whatever belongs to a job in a folder beside it.
+The queue is in the store that the service was deployed from, or in that of its folder where it is served as it is on disk.
 """
 
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -22,7 +21,7 @@ from urllib.parse import parse_qs
 import msgspec
 
 from tenfold.config import server
-from tenfold.control.job_runners import JOBS, OPEN
+from tenfold.control.job_files import Files
 from tenfold.engines.folder import home as folder_of
 from tenfold.errors import NotFound, TenfoldError, UsageError, status_of
 from tenfold.formats.dialect import Dialect
@@ -30,10 +29,11 @@ from tenfold.formats.tables import SUFFIXES
 from tenfold.jobs.budget import budget_of
 from tenfold.server.admin import Asked
 from tenfold.server.responses import JSON, PROBLEM, problem_document
+from tenfold.server.uploads import Spool
 from tenfold.store import Store, open_store
+from tenfold.store.jobs import WAITING
 from tenfold.store.records import Job
 
-OUT = "out"
 MOST_SHARD_ROWS = 1_000_000
 log = logging.getLogger("tenfold")
 BODIES = {  # the suffix of an upload, by its media type
@@ -80,12 +80,13 @@ class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return (self.input,) if isinstance(self.input, str) else self.input
 
 
-def answer(about: Mapping[str, Any], asked: Asked, body: bytes) -> Answered:
-    """The answer to a request about the jobs of the service that the supervisor tells ``about``."""
+def answer(about: Mapping[str, Any], asked: Asked, body: bytes | Spool, place: str) -> Answered:
+    """The answer to a request about the jobs of a service, which wait in the store at ``place``. ``about`` is what the
+    supervisor tells of the service."""
     if asked.method == "POST" and asked.media_type not in ("", JSON, *BODIES):
         return _problem("unsupported_media_type", f"a job is {JSON}, and rows are {', '.join(BODIES)}")
     try:
-        return _answer(about, asked, body)
+        return _answer(about, asked, body, place)
     except NotFound as error:
         return _problem("not_found", error.message)
     except UsageError as error:
@@ -94,37 +95,42 @@ def answer(about: Mapping[str, Any], asked: Asked, body: bytes) -> Answered:
     except TenfoldError as error:  # it names places on this machine, which are for the log
         log.error("jobs of %s: %s", about["service"]["name"], error.message)
         return _problem("not_ready", "the server cannot keep or look up jobs now; its log says why")
+    finally:
+        if isinstance(body, Spool):
+            body.abandon()
 
 
-def _answer(about: Mapping[str, Any], asked: Asked, body: bytes) -> Answered:
-    home = Path(about["home"])
+def _answer(about: Mapping[str, Any], asked: Asked, body: bytes | Spool, place: str) -> Answered:
     name, _, file = asked.path.strip("/").partition("/")
     try:
-        store = open_store(home, create=asked.method == "POST")
+        store = open_store(place, create=asked.method == "POST" and not about["deployed"])
     except NotFound:  # nobody asked for a job yet
         return _problem("not_found", f"there is no job {name[:64]}") if name else _json({"jobs": []})
     with closing(store):
+        files = Files(store)
         match asked.method, name, file:
             case "POST", "", "":
-                return _json(told(add(store, about, asked, body), home), 202)
+                return _json(told(add(store, files, about, asked, body), files), 202)
             case (("GET" | "HEAD"), "", ""):
-                return _json({"jobs": [told(job, home) for job in store.jobs.list(about["service"]["name"])]})
+                return _json({"jobs": [told(job, files) for job in store.jobs.list(about["service"]["name"])]})
             case (("GET" | "HEAD"), id, ""):
-                return _json(told(_job(store, about, id), home))
+                return _json(told(_job(store, about, id), files))
             case "DELETE", id, "":
                 job = _job(store, about, id)
-                job = store.jobs.cancel(job.id) or job
-                (home / JOBS / job.id / OPEN).unlink(missing_ok=True)
-                return _json(told(job, home))
+                cancelled = store.jobs.cancel(job.id)
+                if cancelled is not None and job.state == WAITING:
+                    files.forget(job)
+                return _json(told(cancelled or job, files))
             case (("GET" | "HEAD"), id, file):
-                return _file(home / JOBS / _job(store, about, id).id / OUT, file)
+                media_type = TYPES.get(Path(file).suffix, "application/octet-stream")
+                return files.read(_job(store, about, id), file), media_type, 200
     return _problem("method_not_allowed", f"{asked.method} is nothing that can be done with jobs")
 
 
-def add(store: Store, about: Mapping[str, Any], asked: Asked, body: bytes) -> Job:
+def add(store: Store, files: Files, about: Mapping[str, Any], asked: Asked, body: bytes | Spool) -> Job:
     """Queue a job. Raises ``UsageError`` where it could never be done."""
     suffix = BODIES.get(asked.media_type, "")
-    wish = _said(asked.query) if suffix else _wished(body)
+    wish = _said(asked.query) if suffix else _wished(body if isinstance(body, bytes) else b"")
     if wish.format not in SUFFIXES:
         raise UsageError(f"answers are written as {', '.join(SUFFIXES)}, not as {wish.format!r}")
     if not 1 <= wish.shard_rows <= MOST_SHARD_ROWS:
@@ -138,15 +144,26 @@ def add(store: Store, about: Mapping[str, Any], asked: Asked, body: bytes) -> Jo
         raise UsageError(
             'a job needs rows: send them as the body, or {"input": "s3://…"}', f"bodies are {', '.join(BODIES)}"
         )
-    jobs = Path(about["home"]) / JOBS
-    jobs.mkdir(parents=True, exist_ok=True)
-    upload = _uploaded(jobs, body, suffix) if suffix else None
-    plan = {"wish": msgspec.to_builtins(wish), "upload": f"rows{suffix}" if suffix else "", "folder": about["folder"]}
-    job = store.jobs.add(about["service"]["name"], plan)
-    (jobs / job.id).mkdir()
-    if upload is not None:
-        upload.replace(jobs / job.id / plan["upload"])
-    (jobs / job.id / OPEN).touch()
+    plan = {
+        "wish": msgspec.to_builtins(wish),
+        "upload": f"rows{suffix}" if suffix else "",
+        "folder": "" if about["deployed"] else about["folder"],
+        "release": about["deployed"],
+        "env": about["env"],
+    }
+    service = about["service"]["name"]
+    if not suffix:
+        return store.jobs.add(service, plan)
+    if not len(body):
+        raise UsageError("the body is empty")
+    rows = files.written(body) if isinstance(body, bytes) else files.received(body)
+    try:
+        plan |= files.took(rows)
+        with store.transaction():  # whoever takes the job on finds the rows
+            job = store.jobs.add(service, plan)
+            files.adopt(rows, job)
+    finally:
+        rows.unlink(missing_ok=True)
     return job
 
 
@@ -160,14 +177,12 @@ def _require_text(wish: Wish, suffix: str) -> None:
     )
 
 
-def told(job: Job, home: Path) -> dict[str, Any]:
+def told(job: Job, files: Files) -> dict[str, Any]:
     """A job as clients read it."""
-    out = home / JOBS / job.id / OUT
     url = f"/{job.service}/jobs/{job.id}"
-    names = sorted(str(file.relative_to(out)) for file in out.rglob("*") if file.is_file() and file.name[0] != ".")
     document = {"id": job.id, "service": job.service, "state": job.state, "at": job.at, "changed": job.changed}
     result = {name: value for name, value in job.result.items() if name != "token"}
-    return document | result | {"files": [f"{url}/{name}" for name in names], "url": url}
+    return document | result | {"files": [f"{url}/{name}" for name in files.names(job)], "url": url}
 
 
 def _job(store: Store, about: Mapping[str, Any], id: str) -> Job:  # noqa: A002 -- its own word
@@ -175,32 +190,6 @@ def _job(store: Store, about: Mapping[str, Any], id: str) -> Job:  # noqa: A002 
     if job is None or job.service != about["service"]["name"]:
         raise NotFound(f"there is no job {id[:64]}")
     return job
-
-
-def _file(out: Path, name: str) -> Answered:
-    """A file of a job's folder, and of nothing else on this machine."""
-    place = out / name
-    if not place.resolve().is_relative_to(out.resolve()) or place.name.startswith(".") or not place.is_file():
-        raise NotFound("the job has no such file")
-    return place.read_bytes(), TYPES.get(place.suffix, "application/octet-stream"), 200
-
-
-def _uploaded(jobs: Path, body: bytes, suffix: str) -> Path:
-    """The body as a file, before any job speaks of it."""
-    if not body:
-        raise UsageError("the body is empty")
-    place = jobs / f"upload-{os.urandom(8).hex()}{suffix}"
-    hidden = place.with_name(f".{place.name}.tmp")
-    try:
-        with hidden.open("xb") as file:
-            file.write(body)
-            file.flush()
-            os.fsync(file.fileno())
-        hidden.replace(place)
-    except OSError as error:
-        hidden.unlink(missing_ok=True)
-        raise TenfoldError(f"the rows cannot be kept: {error.strerror}", "free some space on the server") from error
-    return place
 
 
 def _wished(body: bytes) -> Wish:

@@ -6,54 +6,79 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tenfold.config import single_threaded
+from tenfold.store import Store
+from tenfold.store.following import Follower
+from tenfold.store.opening import EMBEDDED
 
-JOBS = Path(".tenfold", "jobs")  # in the home of a service
-OPEN = "open"  # a file that is there as long as a job has not ended
 LEASE_S = 10.0  # a runner that is not heard of for so long loses its job to the next
+LOOK_S = 1.0
+
+
+def store_of(about: Mapping[str, Any], place: str) -> str:
+    """The store in which the jobs of a service wait: ``place``, the server's, from which it was deployed; or that of its
+    folder, where it is served as it is on disk, which no other server could do."""
+    return place if about["deployed"] else str(Path(about["home"], EMBEDDED))
 
 
 class Runners:
-    """One runner for each home, as long as something waits there."""
+    """One runner for each store, as long as something waits there for a service that answers here."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._running: dict[str, tuple[subprocess.Popen[bytes], int]] = {}
-        self._left: dict[str, set[Path]] = {}  # jobs that a runner found to be somebody else's, or lost
-        self._again: dict[str, float] = {}  # when to try these again
+        self._queues: dict[str, Queue] = {}
 
-    def tick(self, fleet: Sequence[Mapping[str, Any]]) -> None:
-        """Look after the jobs of every service that answers."""
-        for home in {about["home"] for about in fleet}:
-            if home in self._running:
-                self._look(home)
-            elif waiting := _open(home):
-                is_new = waiting - self._left.get(home, set())
-                if is_new or self._clock() >= self._again.get(home, 0.0):
-                    self._start(home)
+    def tick(self, fleet: Sequence[Mapping[str, Any]], place: str) -> None:
+        """Look after the jobs of every service that answers. ``place`` is the server's store."""
+        services: dict[str, set[str]] = {}
+        for about in fleet:
+            services.setdefault(store_of(about, place), set()).add(about["service"]["name"])
+        for store in services.keys() - self._queues.keys():
+            self._queues[store] = Queue(store, self._clock)
+        for store, queue in self._queues.items():
+            queue.tick(services.get(store, ()))
 
-    def _start(self, home: str) -> None:
-        theirs, ours = os.pipe()
-        command = [sys.executable, "-m", "tenfold", "jobs", "--channel", str(theirs), home]
-        process = subprocess.Popen(
+
+class Queue:
+    """The jobs that wait in a store, and the process that does them."""
+
+    def __init__(self, store: str, clock: Callable[[], float]) -> None:
+        self._store = store
+        self._clock = clock
+        self._services: Collection[str] = ()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._ours = -1
+        self._resumes = 0.0  # nothing is started before
+        self._follower = Follower(store, self._look, every_s=LOOK_S)
+
+    def _look(self, store: Store) -> bool | None:
+        return store.jobs.waits(self._services) or None
+
+    def tick(self, services: Collection[str]) -> None:
+        """See to it that somebody does the jobs of these services."""
+        self._services = sorted(services)
+        waits = bool(self._follower.news())
+        if self._process is not None:
+            self._see_to(self._process)
+        elif waits and self._services and self._clock() >= self._resumes:
+            self._start()
+
+    def _start(self) -> None:
+        theirs, self._ours = os.pipe()
+        command = [sys.executable, "-m", "tenfold", "jobs", "--channel", str(theirs), self._store, *self._services]
+        self._process = subprocess.Popen(
             command, pass_fds=[theirs], stdin=subprocess.DEVNULL, start_new_session=True, env=single_threaded()
         )
         os.close(theirs)
-        self._running[home] = process, ours
 
-    def _look(self, home: str) -> None:
-        process, ours = self._running[home]
+    def _see_to(self, process: subprocess.Popen[bytes]) -> None:
+        """A runner that ended by itself has found nothing more; another one would end as it did, for a while."""
         if process.poll() is None:
             return
-        os.close(ours)
-        del self._running[home]
-        self._left[home] = _open(home) if process.returncode == 0 else set()
-        self._again[home] = self._clock() + LEASE_S
-
-
-def _open(home: str) -> set[Path]:
-    return set(Path(home, JOBS).glob(f"*/{OPEN}"))
+        os.close(self._ours)
+        self._process = None
+        self._resumes = self._clock() + (LEASE_S if process.returncode > 0 else 0.0)

@@ -237,7 +237,8 @@ def _resolved(plan: Plan) -> tuple[str, str]:
     try:
         with opened(plan.store, name) as store:
             release = resolve(store, within(store, name))
-            return str(store.materialise(release).absolute()), str(environments.python_of(store, release))
+            folder = store.materialise(release).absolute()
+            return str(folder / release.entry), str(environments.python_of(store, release))
     except NotFound as error:
         raise NotFound(
             f"there is no folder or file {name}, and {error.message}",

@@ -96,7 +96,11 @@ def arrow() -> Any:
     """pyarrow, or an error that says how to get it."""
     try:
         import pyarrow
+        import pyarrow.compute
         import pyarrow.ipc
     except ImportError:
-        raise UsageError("files of rows are read with pyarrow", "pip install 'tenfold[batch]'") from None
+        raise UsageError(
+            "files of rows are read with pyarrow",
+            "pip install 'tenfold[batch]'; a release with libraries of its own names tenfold[batch] among them",
+        ) from None
     return pyarrow

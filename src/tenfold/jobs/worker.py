@@ -12,6 +12,8 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
+from functools import partial
 
 import msgspec
 
@@ -41,9 +43,10 @@ class Worker:
         while (messages := self._line.receive()) is not None:
             for message, parcel in messages:
                 if "setup" in message:
-                    self._prepare(msgspec.convert(message["setup"], Setup))
+                    setup = msgspec.convert(message["setup"], Setup)
+                    self._try(partial(self._prepare, setup), "the service cannot be made ready")
                 else:
-                    self._try(msgspec.convert(message["task"], Task, strict=False), parcel)
+                    self._begin(msgspec.convert(message["task"], Task, strict=False), parcel)
 
     def _prepare(self, setup: Setup) -> None:
         """Be ready for rows, and warm: the time that rows may take is theirs, and no import's."""
@@ -60,18 +63,21 @@ class Worker:
             self._service, self._spec, setup.through, setup.access, alive=lambda: self._line.send({"block": -1})
         )
 
-    def _try(self, task: Task, parcel: int) -> None:
-        """Do it, or say what is wrong with the service or with us: a row alone raises nothing here."""
+    def _begin(self, task: Task, parcel: int) -> None:
         self._line.send({"began": task.number})
+        self._try(partial(self._do, task, parcel), f"the rows of {task.file} from {task.row} on cannot be answered")
+
+    def _try(self, work: Callable[[], None], otherwise: str) -> None:
+        """Do it, or say what is wrong with the service or with us: a row alone raises nothing here."""
         try:
-            self._do(task, parcel)
+            work()
         except MemoryError:
             raise  # and end: a new process has its memory to itself
         except TenfoldError as error:
             self._line.send({"failed": _told(error)})
         except Exception as error:
-            logging.getLogger("tenfold").exception("rows %d and on of %s", task.row, task.file)
-            said = f"the rows of {task.file} from {task.row} on: tenfold itself failed: {type(error).__name__}: {error}"
+            logging.getLogger("tenfold").exception("%s", otherwise)
+            said = f"{otherwise}: tenfold itself failed: {type(error).__name__}: {error}"
             self._line.send({"failed": {"message": said, "hint": "please report it with the log", "code": 1}})
 
     def _do(self, task: Task, parcel: int) -> None:

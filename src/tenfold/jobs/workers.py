@@ -26,7 +26,7 @@ from tenfold.spec import Spec
 from tenfold.units import duration
 
 QUEUED = 2  # tasks that a worker has: the one that it does, and one more, so that it need not wait for the next
-STARTS = 3  # processes that may end one after the other before they have said hello
+STARTS = 3  # processes that may end one after the other before one has begun anything
 
 
 class Done(NamedTuple):
@@ -198,8 +198,11 @@ class Pool:
 
     def _note(self, hand: Hand, message: Message, parcel: int) -> Done | None:
         """Take note of what a worker says."""
-        self._starts = 0
         hand.since = self._clock()
+        if "ready" in message:
+            hand.ready = True
+            return None
+        self._starts = 0
         match message:
             case {"began": _}:
                 hand.began, hand.piece = True, None
@@ -215,8 +218,6 @@ class Pool:
                     data = bytes(contents(parcel))
                     os.close(parcel)
                 return Done(number, result, data)
-            case _:
-                hand.ready = True
         return None
 
     def _limit_s(self, hand: Hand) -> float:

@@ -24,9 +24,10 @@ from tenfold.server.history import Recorder
 from tenfold.server.origins import ASTRAY, is_astray, is_loopback
 from tenfold.server.responses import JSON, Date, problem, response
 from tenfold.server.totals import Totals, live
+from tenfold.server.uploads import MOST_BYTES, Spool, is_upload
 from tenfold.server.usage import Usage, Used, Whose
 from tenfold.server.wire import Connection, Handler, Head, Heads, Live, refuse_method
-from tenfold.store.opening import checkpoint
+from tenfold.store.opening import EMBEDDED, checkpoint
 
 WINDOW_S = 3600.0  # what "live" is about
 SNAPSHOT_S = 10.0
@@ -90,8 +91,9 @@ class Aside(Protocol):
         """What is to be said of a release besides what it did."""
         ...
 
-    def jobs(self, about: Mapping[str, Any], asked: Asked, body: bytes) -> Page:
-        """What a request about the jobs of a service is answered; in a thread, as deeds are."""
+    def jobs(self, about: Mapping[str, Any], asked: Asked, body: bytes | Spool) -> Page:
+        """What a request about the jobs of a service is answered; in a thread, as deeds are. A file that is not taken has to
+        be abandoned."""
         ...
 
 
@@ -213,6 +215,7 @@ class Admin:
         if self._is_near and is_astray(head):
             return _astray
         handler = self.route(head)
+        head.max_body, head.sink = min(head.max_body, MOST_TOLD_BYTES), None  # strangers write no files here
 
         def guarded(connection: Connection, head: Head, body: bytes, started: float) -> None:
             if code := self._refusal(head):
@@ -243,7 +246,6 @@ class Admin:
             head.max_body = MOST_TOLD_BYTES
             return deed
         if self.aside is not None and path.startswith(f"{JOBS}/"):
-            head.max_body = MOST_TOLD_BYTES
             return self._ask(self.aside, head, path)
         if not name:
             return _not_found
@@ -262,11 +264,26 @@ class Admin:
         name, _, rest = path.removeprefix(f"{JOBS}/").partition("/")
         media_type = head.headers.get("content-type", "").partition(";")[0].strip().lower()
         asked = Asked(head.method, rest, head.query, media_type)
+        head.max_body = MOST_TOLD_BYTES
+        if is_upload(head):
+            head.max_body, head.sink = MOST_BYTES, lambda *_: self._spool(aside, asked, name)
         return self._do(lambda about, body: aside.jobs(about, asked, body), name)
+
+    def _spool(self, aside: Aside, asked: Asked, name: str) -> Spool:
+        """Rows that are written to a file while they arrive, beside those of jobs."""
+        about = self._about(name)
+
+        def whole(connection: Connection, head: Head, rows: Spool) -> None:
+            self._do(lambda about, _: aside.jobs(about, asked, rows), name)(connection, head, b"", connection.started)
+
+        return Spool(Path(about["home"], EMBEDDED, "jobs") if about else None, whole)
+
+    def _about(self, name: str) -> Mapping[str, Any] | None:
+        return next((about for about in self.fleet if about["service"]["name"] == name), None)
 
     def _do(self, deed: Deed, name: str) -> Handler:
         def do(connection: Connection, head: Head, body: bytes, started: float) -> None:
-            about = next((about for about in self.fleet if about["service"]["name"] == name), None)
+            about = self._about(name)
             if about is None:
                 connection.send(problem("not_found", f"no service {name} is running"), head.keep_alive)
                 return

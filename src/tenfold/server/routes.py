@@ -18,13 +18,13 @@ from tenfold.server.pages import service_page
 from tenfold.server.parting import Parting
 from tenfold.server.replies import Ids, refusal
 from tenfold.server.requests import Many, Part, Remarks, Single
+from tenfold.server.uploads import MOST_BYTES, Relay, is_upload
 from tenfold.server.wire import HTML, Connection, Handler, Head, encode_json, problem, refuse_method, response
 from tenfold.validation.scalar import Decoder, Outcomes, Slow
 
 MAX_ROWS = 10_000
 FEEDBACK_S = 60.0  # for labels to be joined
 JOBS_S = 60.0  # for rows to be kept, or a part of the answers to be read
-MOST_ROWS_BYTES = 64 << 20  # that may be sent to be answered as a job
 LABELS = ("application/json", "application/x-ndjson", "application/jsonl")  # none that a form of another site can send
 log = logging.getLogger("tenfold")
 _next_id = Ids().next
@@ -255,7 +255,9 @@ class Site:
 
     def jobs(self, head: Head) -> Handler:
         """The handler of whatever is about jobs: all of them, one, or a file of one."""
-        head.max_body = MOST_ROWS_BYTES
+        head.max_body = self._max_body_bytes
+        if is_upload(head):
+            head.max_body, head.sink = MOST_BYTES, self._relay
         allowed: tuple[str, ...]
         match head.path.strip("/").split("/")[2:]:
             case []:
@@ -268,13 +270,21 @@ class Site:
 
     def _jobs(self, connection: Connection, head: Head, body: bytes, started: float) -> None:
         """Files to be answered: the admin process queues them, and starts who answers them."""
+        request = f"{self._about_jobs(head)}content-length: {len(body)}\r\n\r\n".encode()
+        self._pass_on(connection, request + body, JOBS_S)
+
+    def _relay(self, connection: Connection, head: Head) -> Relay:
+        """Rows that are handed on to it while they arrive."""
+        return Relay(connection, head, self._about_jobs(head), self._run / "admin.sock")
+
+    def _about_jobs(self, head: Head) -> str:
+        """The first lines of what the admin process is asked."""
         rest = head.path.strip("/").split("/", 2)[2:]
         target = "/".join(("/api/jobs", self.spec.name, *rest)) + (f"?{head.query}" if head.query else "")
         lines = [f"{head.method} {target} HTTP/1.1", "host: admin", "connection: close"]
         if media_type := head.headers.get("content-type"):
             lines.append(f"content-type: {media_type}")
-        request = "\r\n".join((*lines, f"content-length: {len(body)}", "", "")).encode()
-        self._pass_on(connection, request + body, JOBS_S)
+        return "\r\n".join((*lines, ""))
 
     def _pass_on(self, connection: Connection, request: bytes, limit_s: float) -> None:
         """Let the admin process answer."""

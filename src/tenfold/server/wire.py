@@ -15,6 +15,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from copy import copy
 from typing import Protocol
 
 import httptools
@@ -56,7 +57,7 @@ class Head:
 
     __slots__ = (
         "background", "budget_s", "expects", "handler", "headers", "keep_alive", "length",
-        "max_body", "method", "path", "query", "trace", "trace_id",
+        "max_body", "method", "path", "query", "sink", "trace", "trace_id",
     )  # fmt: skip
 
     def __init__(self, method: str, target: bytes, headers: dict[str, str], keep_alive: bool) -> None:
@@ -75,11 +76,29 @@ class Head:
         self.max_body = 0
         self.budget_s = 0.0
         self.background = False
+        self.sink: Callable[[Connection, Head], Sink] | None = None
         self.handler: Handler
 
 
 Handler = Callable[["Connection", Head, bytes, float], None]
 """Called once with the whole body and the monotonic time at which the head was complete; answers by ``Connection.send``."""
+
+
+class Sink(Protocol):
+    """What takes in a body as it arrives, where that is too large to be held. A body that comes with its head goes to the
+    handler nevertheless."""
+
+    def __len__(self) -> int: ...
+
+    def extend(self, data: bytes, /) -> None: ...
+
+    def complete(self, connection: Connection, head: Head, body: bytes, started: float) -> None:
+        """All of it is here: answer, as a handler does. ``body`` is empty."""
+        ...
+
+    def abandon(self) -> None:
+        """The rest will not come."""
+        ...
 
 
 class App(Protocol):
@@ -153,8 +172,8 @@ class _Chunks:
 
     HEAD = b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n"  # the real one may offer an upgrade, or say more
 
-    def __init__(self) -> None:
-        self.body = bytearray()
+    def __init__(self, body: bytearray | Sink) -> None:
+        self.body = body
         self.complete = False
         self.overrun = False
         self._lines = 0
@@ -183,7 +202,7 @@ class _Chunks:
 
     def on_body(self, body: bytes) -> None:
         if not self.complete:
-            self.body += body
+            self.body.extend(body)
 
     def on_message_complete(self) -> None:
         self.complete = True
@@ -257,7 +276,7 @@ class Connection(asyncio.Protocol):
         self._live = live
         self._buffer = b""
         self._head: Head | None = None
-        self._body = bytearray()
+        self._body: bytearray | Sink = bytearray()
         self._chunks: _Chunks | None = None
         self._only_head = False
         self._stays = True
@@ -278,6 +297,8 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.transport = None
         self._live.discard(self)
+        if not isinstance(self._body, bytearray):
+            self._body.abandon()
 
     def eof_received(self) -> bool:
         """Who closes looks just like who has said all it will say. Of those that wait for an answer, only the latter announce
@@ -352,7 +373,9 @@ class Connection(asyncio.Protocol):
     def _begin_body(self, head: Head, data: bytes) -> None:
         """Part of a body came with the head, or more than the body."""
         self._head, self._buffer = head, b""
-        self._chunks = _Chunks() if head.length < 0 else None
+        if head.sink is not None:
+            self._body = head.sink(self, head)
+        self._chunks = _Chunks(self._body) if head.length < 0 else None
         if head.expects and not data and self.transport is not None:
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         self._more_body(data)
@@ -365,7 +388,7 @@ class Connection(asyncio.Protocol):
             self._more_chunks(head, self._chunks, data)
             return
         missing = head.length - len(self._body)
-        self._body += data[:missing]
+        self._body.extend(data[:missing])
         if len(data) >= missing:
             self._buffer = data[missing:]
             self._complete(head, self._body)
@@ -382,9 +405,14 @@ class Connection(asyncio.Protocol):
             self._last = chunks.overrun
             self._complete(head, chunks.body)
 
-    def _complete(self, head: Head, body: bytearray) -> None:
+    def _complete(self, head: Head, body: bytearray | Sink) -> None:
         self._head, self._body, self._chunks = None, bytearray(), None
-        self._handle(head, bytes(body))
+        if isinstance(body, bytearray):
+            self._handle(head, bytes(body))
+        else:
+            head = copy(head)  # another request may share it
+            head.handler = body.complete
+            self._handle(head, b"")
 
     def _handle(self, head: Head, body: bytes) -> None:
         """Give a whole request to its handler. If that fails, the client hears so, and the log why."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -15,6 +15,14 @@ from tenfold.store.records import Job, json, written
 
 WAITING, RUNNING, CANCELLED = "waiting", "running", "cancelled"
 ENDED = ("done", "failed", CANCELLED)
+
+
+def contents(job: Job) -> Iterator[str]:
+    """The digests of what a job keeps among the contents of its store: what was sent to it, until it has ended, and the files
+    that it wrote."""
+    if "content" in job.plan and job.state not in ENDED:
+        yield job.plan["content"]
+    yield from job.result.get("files", {}).values()
 
 
 class QueuedJobs:
@@ -44,12 +52,13 @@ class QueuedJobs:
     def list(self, service: str = "") -> Sequence[Job]:
         return self._many("(service = ? OR ? = '') ORDER BY at DESC, id", service, service)
 
-    def claim(self, holder: str, ttl_s: float) -> Job | None:
+    def waits(self, services: Collection[str]) -> bool:
+        return bool(self._free(services))
+
+    def claim(self, holder: str, ttl_s: float, services: Collection[str]) -> Job | None:
         now = self._clock()
         with self._database.transaction():
-            free = self._many(
-                "state = ? OR (state = ? AND expires <= ?) ORDER BY at, id LIMIT 1", WAITING, RUNNING, written(now)
-            )
+            free = self._free(services)
             if not free:
                 return None
             job = msgspec.structs.replace(
@@ -77,6 +86,12 @@ class QueuedJobs:
             job = msgspec.structs.replace(job, state=CANCELLED, changed=self._clock())
             self._save(job)
         return job
+
+    def _free(self, services: Collection[str]) -> Sequence[Job]:
+        """The oldest job of these services that nobody works at, if there is one."""
+        theirs = ", ".join("?" for _ in services) or "NULL"
+        found = f"service IN ({theirs}) AND (state = ? OR (state = ? AND expires <= ?)) ORDER BY at, id LIMIT 1"
+        return self._many(found, *services, WAITING, RUNNING, written(self._clock()))
 
     def _change(self, job: Job, state: str, result: Mapping[str, Any], ttl_s: float) -> Job:
         now = self._clock()

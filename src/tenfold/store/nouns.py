@@ -275,8 +275,12 @@ class Jobs(Protocol):
         """The newest first."""
         ...
 
-    def claim(self, holder: str, ttl_s: float) -> Job | None:
-        """The oldest job that nobody works at, now this holder's."""
+    def waits(self, services: Collection[str]) -> bool:
+        """Whether there is a job of one of these services that nobody works at."""
+        ...
+
+    def claim(self, holder: str, ttl_s: float, services: Collection[str]) -> Job | None:
+        """The oldest job of these services that nobody works at, now this holder's."""
         ...
 
     def keep(self, job: Job, ttl_s: float, result: Mapping[str, Any] | None = None) -> Job:

@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from tenfold.store.jobs import contents
 from tenfold.store.nouns import Act, Stored
 from tenfold.store.opening import Store
 from tenfold.store.records import Release
@@ -59,6 +60,7 @@ class Referred:
             "SELECT evidence AS digest FROM gate WHERE evidence <> '' UNION SELECT content AS digest FROM profile"
         )
         found = {str(row["digest"]) for row in rows}
+        found |= {digest for job in store.jobs.list() for digest in contents(job)}
         for release in store.releases.list():
             if not release.collected:
                 key = release.service, release.number
