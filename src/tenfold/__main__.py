@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-PROCESSES = ("front", "replica", "admin", "deployer", "worker", "jobs", "load")
+PROCESSES = ("front", "replica", "admin", "deployer", "placer", "worker", "jobs", "load")
 
 
 def main() -> None:

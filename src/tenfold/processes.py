@@ -11,11 +11,11 @@ from typing import Any
 
 
 def run(role: str, arguments: Sequence[str]) -> None:
-    """Become a front, a replica, the admin process, the deployer, the runner of jobs, a worker of one or the load generator
-    of a benchmark."""
+    """Become a front, a replica, the admin process, the deployer, the placer of replicas elsewhere, the runner of jobs, a
+    worker of one or the load generator of a benchmark."""
     parser = argparse.ArgumentParser(prog=f"tenfold {role}", description="Started by tenfold serve.")
     parser.add_argument("--channel", type=int, required=True)
-    if role not in ("load", "worker", "jobs"):
+    if role not in ("load", "worker", "jobs", "placer"):
         parser.add_argument("--listen", type=int, required=role != "deployer")
         parser.add_argument("--log", default="text")
     match role:
@@ -32,6 +32,7 @@ def run(role: str, arguments: Sequence[str]) -> None:
             parser.add_argument("--env", default="")
             parser.add_argument("--home", default="")
             parser.add_argument("--template", action="store_true")
+            parser.add_argument("--handed", default="")
             parser.add_argument("--haste", choices=["first", "behind", "idle"], default="first")
             from tenfold.server.replica import main as replica
 
@@ -58,6 +59,11 @@ def run(role: str, arguments: Sequence[str]) -> None:
 
             asked = begun(role, parser.parse_args(arguments))
             deployer(**{name: value for name, value in asked.items() if name != "listen"})
+        case "placer":
+            parser.add_argument("--address", required=True)
+            from tenfold.engines.ray.placer import main as placer
+
+            placer(**vars(parser.parse_args(arguments)))
         case "worker":
             parser.add_argument("folder")
             parser.add_argument("--alive", type=int, required=True)
@@ -67,8 +73,7 @@ def run(role: str, arguments: Sequence[str]) -> None:
 
             worker(**vars(parser.parse_args(arguments)))
         case "jobs":
-            parser.add_argument("store")
-            parser.add_argument("services", nargs="+")
+            parser.add_argument("home")
             from tenfold.control.job_runner import main as jobs
 
             jobs(**vars(parser.parse_args(arguments)))

@@ -28,9 +28,11 @@ from tenfold.engines.keyring import Keyring, is_loopback
 from tenfold.engines.local import Child, address_of, ended, listen, listen_unix, remove
 from tenfold.engines.overrides import Overrides
 from tenfold.engines.plan import Plan
+from tenfold.engines.ray.replicas import Cluster
 from tenfold.engines.rounds import Rounds
 from tenfold.engines.scaling import Measured, Scaler
 from tenfold.errors import Conflict, ServiceError, TenfoldError
+from tenfold.scaling.sharing import Machine
 from tenfold.server.channel import Message
 
 __all__ = ["Message", "Plan", "Supervisor", "ended", "is_loopback"]
@@ -47,7 +49,7 @@ class Supervisor:
         self._say = say
         self._measured = measured
         self._run, self._lock = runs.begin()
-        self._deaths = {"front": Deaths(), "admin": Deaths(), "deployer": Deaths()}
+        self._deaths = {"front": Deaths(), "admin": Deaths(), "deployer": Deaths(), "placer": Deaths()}
         self._toll: dict[tuple[str, str], Counter[str]] = {}  # deaths and restarts, by role and service
         self._announced = False
         self._stopping = False
@@ -65,7 +67,8 @@ class Supervisor:
         self._admin = listen(plan.admin_host, plan.admin_port, "--admin-port")
         self._admin_local = listen_unix(self._run / "admin.sock")
         self._metrics = listen(*plan.metrics_address, "--metrics") if plan.metrics_address else None
-        self._children = Children(self._run, single_threaded(), self._heard, self._died)
+        self._cluster = Cluster() if plan.on else None
+        self._children = Children(self._run, single_threaded(), self._heard, self._died, self._cluster)
         self._crews = {folder: Crew(folder, plan, self._children, self._say) for folder in plan.folders}
         self._keys = Keyring(plan.store, plan.anonymous)
         self._deployments = Deployments(plan, self._crews, self._children, self._say, self._tell_admin)
@@ -77,6 +80,8 @@ class Supervisor:
             loop.add_signal_handler(ending, self._signalled)
         loop.add_signal_handler(signal.SIGHUP, self._fronts.renew)
         try:
+            if plan.on:
+                self._start_placer()
             for crew in self._crews.values():
                 crew.begin()
             for _ in range(plan.fronts):
@@ -146,6 +151,10 @@ class Supervisor:
         self._children.start("deployer", [*plan.names, *options], [])
         self._deployments.tell()
 
+    def _start_placer(self) -> None:
+        """What has replicas started on other machines."""
+        self._children.start("placer", ["--address", self._plan.cluster], [])
+
     def _tell_admin(self) -> None:
         shown = [crew for crew in self._crews.values() if crew.about and not crew.ended]
         services = [crew.known() | self._deployments.about(crew) for crew in shown]
@@ -168,32 +177,59 @@ class Supervisor:
     # What children say
 
     def _heard(self, child: Child, message: Message) -> None:
-        if child.role == "deployer":
-            self._deployments.heard(message)
-            self._see_whether_all_is_served()
-            return
+        match child.role:
+            case "deployer":
+                self._deployments.heard(message)
+                self._see_whether_all_is_served()
+            case "placer":
+                self._heard_of_cluster(child, message)
+            case "front":
+                self._heard_front(child, message)
+            case "replica" | "template" if not child.retired:
+                self._heard_replica(child, message)
+
+    def _heard_replica(self, child: Child, message: Message) -> None:
+        match message["event"]:
+            case "template":
+                self._crews[child.folder].became_template(child, message)
+            case "ready":
+                self._loaded(child, message)
+            case "failed":
+                self._cannot_load(child, error_of(message))
+            case "no_room":
+                self._say("no_room", message | {"name": self._crews[child.folder].name or child.folder})
+
+    def _heard_front(self, front: Child, message: Message) -> None:
         match message["event"]:
             case "listening":
-                child.ready = True
+                front.ready = True
                 self._deployments.tell()
                 self._see_whether_all_is_served()
             case "routed":
-                self._deployments.routed(child, message)
+                self._deployments.routed(front, message)
                 self._see_whether_all_is_served()
             case "compared":
-                self._deployments.compared(child, message)
-            case "template" if not child.retired:
-                self._crews[child.folder].became_template(child, message)
-            case "ready" if not child.retired:
-                self._loaded(child, message)
-            case "failed" if not child.retired:
-                self._cannot_load(child, error_of(message))
+                self._deployments.compared(front, message)
             case event if "address" in message:
                 about = next((one for one in self._children.of("replica") if one.address == message["address"]), None)
                 if about is not None:
-                    self._heard_of(about, child, event)
+                    self._heard_of(about, front, event, message.get("reason", ""))
 
-    def _heard_of(self, replica: Child, front: Child, event: str) -> None:
+    def _heard_of_cluster(self, placer: Child, message: Message) -> None:
+        """The process that knows the other machines says something of them."""
+        assert self._cluster is not None
+        match message["event"]:
+            case "connected":
+                self._cluster.connected(placer)
+            case "room":
+                self._scaler.has(Machine(message["cores"], message["memory_bytes"], "cluster"))
+            case "failed":
+                error = error_of(message)
+                self._say("failed", {"message": error.message, "hint": error.hint, "code": error.exit_code})
+                if not self._announced:
+                    self._fail(error)
+
+    def _heard_of(self, replica: Child, front: Child, event: str, reason: str) -> None:
         """A front says something of a replica."""
         crew = self._crews[replica.folder]
         if event == "attached":
@@ -204,7 +240,8 @@ class Supervisor:
         elif event == "stuck" and not self._draining:
             self._children.end_hanging(replica, "it has had a batch for far too long")
         elif not self._draining:
-            replica.kill()  # "lost" or "unreachable": whatever ails it, another one takes its place
+            # "lost" or "unreachable": whatever ails it, another one takes its place
+            replica.kill(f"a front could not reach it: {reason}" if reason and replica.elsewhere else "")
 
     def _loaded(self, replica: Child, message: Message) -> None:
         crew = self._crews[replica.folder]
@@ -253,6 +290,8 @@ class Supervisor:
         if self._draining:
             self._after_fronts()
             return
+        if child.role == "placer" and self._cluster is not None:
+            self._cluster.lost()
         for replica in self._children.of("replica"):
             self._crews[replica.folder].let_go(replica, child)
         for crew in self._crews.values():
@@ -273,7 +312,12 @@ class Supervisor:
 
     def _restart(self, child: Child) -> float:
         """Start a front or an admin process in the place of another."""
-        starts = {"front": self._start_front, "admin": self._start_admin, "deployer": self._start_deployer}
+        starts = {
+            "front": self._start_front,
+            "admin": self._start_admin,
+            "deployer": self._start_deployer,
+            "placer": self._start_placer,
+        }
         start, many = starts[child.role], self._plan.fronts if child.role == "front" else 1
         then = self._deaths[child.role].another(child.was_of_use, many, time.monotonic())
         asyncio.get_running_loop().call_later(then.delay_s, lambda: self._draining or start())
@@ -281,7 +325,8 @@ class Supervisor:
 
     def _see_whether_to_go_on(self, child: Child, code: int) -> None:
         """Before anything has answered, what cannot be started ends the command."""
-        if child.role == "replica" and not (child.ready or child.forked or self._plan.reload or self._plan.deployed):
+        may_go_on = child.ready or child.forked or (child.elsewhere and not code)
+        if child.role == "replica" and not (may_go_on or self._plan.reload or self._plan.deployed):
             reason = f"{child.folder}: the model's process ended with {ended(code)} while it was loading"
             self._fail(ServiceError(reason))
         elif self._deaths["front"].useless > 2:

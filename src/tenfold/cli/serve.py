@@ -28,6 +28,7 @@ PORT = click.IntRange(0, 65535)
 @click.option("--admin-port", default=8001, show_default=True, type=PORT, help="Port of console and metrics.")
 @click.option("--metrics", default="", metavar="HOST:PORT", help="Open /metrics alone, for others to scrape.")
 @click.option("--replicas", type=click.IntRange(1, 256), help="Processes per model.  [default: as Scaling decides]")
+@click.option("--on", default="", metavar="ray[://HOST:PORT]", help="Run the replicas on a Ray cluster.")
 @click.option("--fronts", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes that speak HTTP.")
 @click.option("--reload", is_flag=True, help="Take up a changed folder, without losing a request.")
 @click.option("--env", default="", help="Options of this environment in tenfold.toml.")
@@ -173,6 +174,10 @@ WORDS: dict[str, Callable[[Message], str]] = {
     "crash_loop": lambda said: (
         f"gave up    {said['name']}: {said['because']}; the next try is in {said['retry_s']:.0f} s, or when a file changes\n"
         f"fix:       {said['hint']}"
+    ),
+    "no_room": lambda said: (
+        f"no room    {said['name']}: a replica takes {said['asked']}, and {said['free']}; it starts as soon as there is\n"
+        "fix:       add machines to the cluster, or ask less of it: Scaling(cores=…), --replicas"
     ),
     "recycling": lambda said: f"recycling  {memory(said)}; another takes its place",
     "too_large": lambda said: f"too large  {memory(said)}\nfix:       {said['hint']}",

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from tenfold.engines.health import STOPPED_S
 from tenfold.engines.local import Child, changes, fork, kill_group, listen_unix, start
@@ -20,6 +20,13 @@ from tenfold.server.channel import Message
 from tenfold.server.process import TELL_WHERE, adopt_orphans
 
 LAST_WORDS_S = 0.05  # for a process that hangs to write down where
+
+
+class Engine(Protocol):
+    """Other machines, that run replicas."""
+
+    def place(self, folder: str, generation: int, options: Mapping[str, str], python: str) -> Child:
+        """Have a replica of a folder started there; ``options`` are those of its process, by their names."""
 
 
 class Children:
@@ -32,9 +39,12 @@ class Children:
         environment: Mapping[str, str],
         heard: Callable[[Child, Message], None],
         died: Callable[[Child, int], None],
+        engine: Engine | None = None,
     ) -> None:
-        """``run`` is the folder of sockets. ``heard`` gets what a child says, ``died`` a child and its exit code."""
-        self.can_fork = adopt_orphans()
+        """``run`` is the folder of sockets. ``heard`` gets what a child says, ``died`` a child and its exit code. Replicas
+        are processes of this machine, unless there is an ``engine``."""
+        self.can_fork = adopt_orphans() and engine is None
+        self._engine = engine
         self.closing = False  # from now on, nothing that ends is replaced
         self._run = run
         self._environment = environment
@@ -68,13 +78,23 @@ class Children:
         return self._adopt(start(role, arguments, inherited, self._environment, **known))
 
     def start_replica(
-        self, folder: str, generation: int, options: Sequence[str], urgent: bool, python: str = sys.executable
+        self,
+        folder: str,
+        generation: int,
+        options: Mapping[str, str],
+        urgent: bool,
+        python: str = sys.executable,
+        template: bool = False,
     ) -> None:
-        """Start a replica from nothing, with an interpreter. Beside others that answer it stands behind, and where it is not
-        ``urgent`` it loads while the processor has nothing else to do."""
+        """Start a replica from nothing, with an interpreter, that may become a ``template``. Beside others that answer it
+        stands behind, and where it is not ``urgent`` it loads while the processor has nothing else to do."""
+        if self._engine is not None:
+            self._adopt(self._engine.place(folder, generation, options, python))
+            return
         address, listening = self._socket()
         haste = "first" if not any(one.ready for one in self.replicas()) else "behind" if urgent else "idle"
-        arguments = [folder, "--listen", str(listening.fileno()), *options, "--haste", haste]
+        words = [word for option in options.items() for word in option] + ["--template"] * template
+        arguments = [folder, "--listen", str(listening.fileno()), *words, "--haste", haste]
         known = {"folder": folder, "generation": generation, "address": address}
         self.start("replica", arguments, [listening], python=python, **known)
         listening.close()
@@ -102,14 +122,23 @@ class Children:
     # How they end
 
     def hang_up(self, child: Child) -> None:
-        """End the line to a child, by which it knows that it is not needed any more."""
+        """End the line to a child, by which it knows that it is not needed any more. Of one elsewhere, the end is still to be
+        heard of."""
+        if child.elsewhere:
+            child.channel.send(do="hang_up")
+        else:
+            self._unplug(child)
+
+    def _unplug(self, child: Child) -> None:
         if child.channel.fileno() >= 0:
             self._loop.remove_reader(child.channel.fileno())
             child.channel.close()
 
     def end_hanging(self, child: Child, because: str) -> None:
         """Have it write down where it hangs, and kill it. Where a fork was never born, that is its template."""
-        if not child.pid:
+        if child.elsewhere:
+            child.kill(because)
+        elif not child.pid:
             for template in self.of("template"):
                 if (template.folder, template.generation) == (child.folder, child.generation):
                     template.kill(because)
@@ -131,13 +160,12 @@ class Children:
     def _hear(self, child: Child) -> None:
         messages = child.channel.receive()
         for message in messages or ():
-            if message["event"] == "born":
-                child.pid = message["pid"]
+            child.take(message)
             self._heard(child, message)
         if messages is None:
-            self.hang_up(child)
+            self._unplug(child)
             if not child.pid:
-                self._bury(child, 0, "it could not be forked")
+                self._bury(child, *child.last_words())
 
     def _reap(self) -> None:
         """A process ended, was stopped or went on."""
@@ -166,7 +194,7 @@ class Children:
         if child.pid:
             self._hear(child)  # its last words
             kill_group(child.pid)
-        self.hang_up(child)
+        self._unplug(child)
         child.end(code, because)
         self._all.remove(child)
         self._died(child, code)

@@ -93,7 +93,7 @@ class Crew:
 
     def _introduce(self, replica: Child, front: Child) -> None:
         replica.known_to.add(front.pid)
-        front.channel.send(do="attach", address=replica.address, home=self.home)
+        front.channel.send(do="attach", address=replica.address, home=self.home, secret=replica.secret)
 
     # Generations
 
@@ -117,6 +117,7 @@ class Crew:
     def resize(self, size: int) -> None:
         """Have so many replicas from now on. With none, their template goes too, and with it the model's memory."""
         self.size = size
+        self._take_back()
         self.fill()
         self.settle()
         self._dismiss_templates()
@@ -148,14 +149,14 @@ class Crew:
                 for _ in range(missing):
                     self._children.fork_replica(template)
             elif all(one.ready or one.forked for one in there):
-                self._start(generation, missing, "--template")
+                self._start(generation, missing, template=True)
 
-    def _start(self, generation: int, missing: int, *more: str) -> None:
+    def _start(self, generation: int, missing: int, template: bool = False) -> None:
         """Start a replica from nothing: in a hurry only if one is missing of those that answer."""
         urgent = missing > 0 and self.current is not None and generation == self.current[0]
-        options = ["--env", self._plan.env, "--log", self._plan.log, "--home", self._plan.home, *more]
+        options = {"--env": self._plan.env, "--log": self._plan.log, "--home": self._plan.home}
         python = self.deployed.python if self.deployed else sys.executable
-        self._children.start_replica(self.folder, generation, options, urgent=urgent, python=python)
+        self._children.start_replica(self.folder, generation, options, urgent, python, template)
 
     def _templates(self) -> list[Child]:
         return [one for one in self._children.of("template") if one.folder == self.folder and not one.retired]
@@ -171,6 +172,7 @@ class Crew:
         replica.ready, replica.readied, replica.about = True, time.monotonic(), message
         self.name, self.trouble, self.failure = message["service"]["name"], "", ""
         known_as = {"deployed": f"{self.deployed.name} ({self.deployed.release[:7]})"} if self.deployed else {}
+        known_as |= {"at": replica.address} if replica.elsewhere else {}
         self._say("ready", message | {"pid": replica.pid} | known_as)
         for front in self._children.of("front"):
             self._introduce(replica, front)
@@ -224,6 +226,14 @@ class Crew:
         for replica in by_age[: max(len(able) - self.size, 0)]:
             self._retire(replica)
 
+    def _take_back(self) -> None:
+        """What other machines are yet to start, and is not needed any more, they need find no room for."""
+        for generation in self._wanted():
+            there = [one for one in self.replicas() if one.generation == generation and not one.leaving]
+            ordered = [one for one in there if one.elsewhere and not one.ready]
+            for replica in ordered[: max(len(there) - self.size, 0)]:
+                self._retire(replica)
+
     def _retire(self, replica: Child) -> None:
         replica.retired = True
         self._children.tell("front", do="detach", address=replica.address)
@@ -263,7 +273,10 @@ class Crew:
             self._stillborn += 1
             if self._stillborn >= STILLBORN:
                 self._unfit = max(self._unfit, child.generation)
-        child.answered |= has_answered(in_hand(child.address))
+        if child.elsewhere:  # no front may have noticed
+            self._children.tell("front", do="detach", address=child.address)
+        else:
+            child.answered |= has_answered(in_hand(child.address))
         then = self._deaths.another(child.was_of_use, max(self.size, 1), time.monotonic())
         if self._waits_for_an_edit(child):
             self._broken = child.generation
@@ -319,8 +332,6 @@ class Crew:
             **self.about,
             "folder": self.folder,
             "home": self.home,
-            "env": self._plan.env,
-            "deployed": self.deployed.release if self.deployed else "",
             "replicas": len(memory),
             "memory": memory,
             "trouble": self.trouble,

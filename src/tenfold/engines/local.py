@@ -15,7 +15,8 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-from tenfold.engines.health import STEADY_S, Memory, Pulse
+from tenfold.engines.health import STEADY_S, Memory, Pulse, Signs
+from tenfold.engines.vitals import own_bytes, resident_bytes, signs
 from tenfold.errors import Conflict
 from tenfold.server.channel import Channel, Message
 
@@ -28,7 +29,8 @@ class Child:
 
     Of a replica: the folder that it serves and which generation of it, the release that it found there, and the fronts, by
     process, that know of it (``known_to``) and that could ask it (``attached``). A ``retired`` one gets no more work, a
-    ``leaving`` one until another has taken its place. ``because`` is why we killed it.
+    ``leaving`` one until another has taken its place. ``because`` is why we killed it. One that runs ``elsewhere`` has no
+    process here, and a ``secret`` that fronts have to know.
     """
 
     role: str
@@ -53,6 +55,12 @@ class Child:
     stopped: float | None = None
     because: str = ""
     ended: bool = False
+    secret: str = ""
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether another machine runs it."""
+        return False
 
     @property
     def release(self) -> str:
@@ -64,6 +72,26 @@ class Child:
         """Whether it was worth starting."""
         lived_s = time.monotonic() - (self.readied if self.role == "replica" else self.started)
         return self.answered or lived_s > STEADY_S or (self.ready and self.role == "front")
+
+    def take(self, message: Message) -> None:
+        """What it says of its process."""
+        if message["event"] == "born":
+            self.pid = message["pid"]
+
+    def look(self) -> Signs:
+        """What is to be seen of it from outside."""
+        return signs(self.pid, self.address, self.pulse.held)
+
+    def size_bytes(self, ceiling: int) -> int:
+        """The memory that it takes; looked at closer where that seems to be more than a ceiling."""
+        size = resident_bytes(self.pid)
+        if 0 < ceiling < size:
+            size = own_bytes(self.pid)  # forks share pages, which none of them has to answer for alone
+        return size
+
+    def last_words(self) -> tuple[int, str]:
+        """How one ended that had no process here: its exit code, and why."""
+        return 0, "it could not be forked"
 
     def kill(self, because: str = "") -> None:
         """End it, and what it started."""
@@ -90,13 +118,23 @@ def start(
     inherited: Sequence[socket.socket],
     environment: Mapping[str, str],
     python: str = sys.executable,
+    output: int | None = None,
     **known: Any,
 ) -> Child:
-    """Start a process of a server with an interpreter; ``known`` is what there is to know of it."""
+    """Start a process of a server with an interpreter; ``known`` is what there is to know of it. What it prints goes where
+    ours goes, or to a descriptor."""
     ours, theirs = Channel.pair()
     command = [python, "-m", "tenfold", role, *arguments, "--channel", str(theirs.fileno())]
     fds = [theirs.fileno(), *(one.fileno() for one in inherited)]
-    process = subprocess.Popen(command, pass_fds=fds, stdin=subprocess.DEVNULL, start_new_session=True, env=environment)
+    process = subprocess.Popen(
+        command,
+        pass_fds=fds,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        start_new_session=True,
+        env=environment,
+    )
     theirs.close()
     return Child(role, ours, process, process.pid, **known)
 

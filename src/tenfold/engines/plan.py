@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 from tenfold.errors import UsageError
 from tenfold.units import seconds
@@ -14,6 +15,7 @@ class Plan:
     """What to run. ``fronts`` processes answer on one socket; each of ``folders`` gets ``replicas`` processes, or begins with
     them and then gets as many as its ``Scaling`` decides, where the plan ``scales``.
     ``store`` is the place of the store whose keys are asked for, if there is one; ``anonymous`` asks nobody for a key.
+    Replicas are started ``on`` a Ray cluster: "ray", or "ray://host:port"; "" for this machine.
     ``home`` is where journal, counts and dead letters of the folders are kept, "" for beside each."""
 
     folders: Sequence[str]
@@ -34,10 +36,12 @@ class Plan:
     names: Sequence[str] = ()
     anonymous: bool = False
     home: str = ""
+    on: str = ""
 
     def __post_init__(self) -> None:
         self.drain_delay_s  # noqa: B018 -- read once, so that a wrong unit is an error now and not at the end
         self.metrics_address  # noqa: B018 -- likewise
+        self.cluster  # noqa: B018
 
     @property
     def drain_delay_s(self) -> float:
@@ -46,6 +50,23 @@ class Plan:
             return seconds(self.drain_delay)
         except ValueError as error:
             raise UsageError(f"--drain-delay: {error}", "tenfold serve --help") from None
+
+    @property
+    def cluster(self) -> str:
+        """The address of the cluster, host:port; "auto" for the one that this machine belongs to, "" for none."""
+        if not self.on:
+            return ""
+        if find_spec("ray") is None:
+            raise UsageError("--on ray needs Ray", "pip install 'tenfold[ray]'")
+        if self.on == "ray":
+            return "auto"
+        kind, _, address = self.on.partition("://")
+        host, _, port = address.rpartition(":")
+        if not (kind == "ray" and host and port.isdecimal() and int(port) <= 65535):
+            raise UsageError(
+                f"--on {self.on!r} is no cluster", "--on ray, or --on ray://HOST:6379 with the address of its head"
+            )
+        return address
 
     @property
     def metrics_address(self) -> tuple[str, int] | None:

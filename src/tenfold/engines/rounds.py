@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 
 from tenfold.engines.health import FORK_S, SAMPLE_S, WEIGH_S, has_answered, patience_s
 from tenfold.engines.local import Child
-from tenfold.engines.vitals import own_bytes, resident_bytes, signs
 
 Act = Callable[[Child, str], None]
 
@@ -32,7 +31,7 @@ class Rounds:
                 self._hangs(replica, "it was forked and did not get ready")
 
     def _feel(self, replica: Child, elapsed_s: float) -> None:
-        seen = signs(replica.pid, replica.address, replica.pulse.held)
+        seen = replica.look()
         replica.pulse = replica.pulse.after(seen, elapsed_s)
         replica.answered |= has_answered(seen.held)
         batch_s = replica.about.get("batch_s")
@@ -43,9 +42,6 @@ class Rounds:
         ceiling = replica.about.get("memory_bytes", 0)
         if now - replica.memory.weighed < (WEIGH_S if ceiling else SAMPLE_S):
             return
-        size = resident_bytes(replica.pid)
-        if 0 < ceiling < size:
-            size = own_bytes(replica.pid)  # forks share pages, which none of them has to answer for alone
-        replica.memory.weigh(size, now)
+        replica.memory.weigh(replica.size_bytes(ceiling), now)
         if what := replica.memory.outgrew(ceiling):
             self._grew(replica, what)

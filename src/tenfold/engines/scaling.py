@@ -93,7 +93,7 @@ class Follower:
     @property
     def startup_s(self) -> float:
         """How long its replicas took from their order to being ready, the slowest of those that are there."""
-        took = [one.readied - one.started for one in self.crew.ready() if one.forked]
+        took = [one.readied - one.started for one in self.crew.ready() if one.forked or one.secret]
         if self.crew.size and took:
             return max(took)
         return max(float(self.crew.about.get("seconds", 0.0)), START_S if not self.crew.size else FORK_S)
@@ -144,6 +144,10 @@ class Scaler:
         self._followers: dict[tuple[str, str], Follower] = {}
         self._machine = machine()
         self._counted = self._decided = -float("inf")
+
+    def has(self, machine: Machine) -> None:
+        """So much there is for replicas from now on."""
+        self._machine = machine
 
     def look(self, now: float) -> None:
         """Several times a second. ``now`` is on the monotonic clock."""
@@ -232,9 +236,9 @@ class Scaler:
 def _limited(machine: Machine, given: Allotted) -> str:
     """What is said where the machine has no more."""
     if given.limit == "memory":
-        return f"the machine's {machine.memory_bytes / 2**30:.1f} GiB of memory leave it {given.n}"
+        return f"the {machine.kind}'s {machine.memory_bytes / 2**30:.1f} GiB of memory leave it {given.n}"
     cores = f"{machine.cores:g} core{'s' * (machine.cores != 1)}"
-    return f"the machine's {cores} leave it {given.n}"
+    return f"the {machine.kind}'s {cores} leave it {given.n}"
 
 
 def _moment(wall: float) -> str:

@@ -7,10 +7,11 @@ from typing import NamedTuple
 
 
 class Machine(NamedTuple):
-    """What there is for replicas; 0 bytes where that is not known."""
+    """What there is for replicas; 0 bytes where that is not known. ``kind`` is what people call it."""
 
     cores: float
     memory_bytes: int = 0
+    kind: str = "machine"
 
 
 class Claim(NamedTuple):

@@ -3,7 +3,8 @@
 Every frame is ``length u32 | kind u8 | pad u8 | parts u16 | number u32 | rows u32 | due i64`` (little-endian; ``length``
 counts what follows it), the length of each part as u32, and the parts, each padded to 8 bytes. ``number`` pairs an answer
 with its batch; ``due`` is when the last of its requests has to be answered, in nanoseconds of the machine's monotonic
-clock: a replica does not begin what nobody waits for any more.
+clock: a replica does not begin what nobody waits for any more. In what a replica sends, ``due`` is its clock at that moment,
+by which a front on another machine tells it when something is due.
 
 The parts of a batch are those of ``tenfold.layout``, in its order; a text or picture column has two (u32 offsets, bytes), a
 list or ragged column likewise. An answer has first the stage times (``TIMES``, in ns), then what is to be said of single
@@ -15,6 +16,7 @@ This module is all that the two sides share; it needs no NumPy.
 from __future__ import annotations
 
 import struct
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from itertools import accumulate
@@ -84,7 +86,7 @@ class Notes(msgspec.Struct, omit_defaults=True):
 
 def write_hello(hello: Hello) -> bytes:
     """The first frame of a replica."""
-    return pack(HELLO, 0, 0, 0, [msgspec.json.encode(hello)])
+    return pack(HELLO, 0, 0, time.monotonic_ns(), [msgspec.json.encode(hello)])
 
 
 def read_hello(frame: Frame) -> Hello:

@@ -24,6 +24,7 @@ from tenfold.auth import Access, Scope
 from tenfold.contract.form import Form
 from tenfold.releases.shadow import Comparison
 from tenfold.server.channel import Channel, Message, settle_memory
+from tenfold.server.far import FarLink
 from tenfold.server.frames import Frame, Hello
 from tenfold.server.lane import Lane
 from tenfold.server.link import Batch, Link
@@ -217,10 +218,11 @@ class Front:
             asyncio.get_running_loop().call_soon(self._forget_lanes)
         self._channel.send(event=event, address=address)
 
-    async def _attach(self, address: str, home: Path) -> None:
-        link = self._links[address] = Link(self, address, home)
+    async def _attach(self, address: str, home: Path, secret: str) -> None:
+        link = FarLink(self, address, home, secret) if secret else Link(self, address, home)
+        self._links[address] = link
         try:
-            await asyncio.get_running_loop().create_unix_connection(lambda: link, address)
+            await link.connect()
         except OSError as error:
             self._links.pop(address, None)
             self._channel.send(event="unreachable", address=address, reason=str(error))
@@ -346,7 +348,8 @@ class Front:
     def _told(self, message: Message) -> None:
         match message["do"]:
             case "attach":
-                task = asyncio.get_running_loop().create_task(self._attach(message["address"], Path(message["home"])))
+                whom = message["address"], Path(message["home"]), message["secret"]
+                task = asyncio.get_running_loop().create_task(self._attach(*whom))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
             case "detach":

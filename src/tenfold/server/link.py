@@ -64,8 +64,13 @@ class Link(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self.address = address
         self.home = home
+        self.ahead_ns = 0  # how far the replica's clock is, where it has one of its own
         self.running: deque[Batch] = deque()
         self.began = 0.0  # when the oldest of them did, as far as one can tell from here
+
+    async def connect(self) -> None:
+        """Begin to talk to it. Raises ``OSError``."""
+        await asyncio.get_running_loop().create_unix_connection(lambda: self, self.address)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]
@@ -74,7 +79,7 @@ class Link(asyncio.Protocol):
         """Hand a batch over."""
         assert self._transport is not None
         self._number = batch.number = (self._number + 1) & 0xFFFFFFFF
-        frame = frames.pack(frames.BATCH, batch.number, batch.rows, int(batch.latest * 1e9), parts)
+        frame = frames.pack(frames.BATCH, batch.number, batch.rows, int(batch.latest * 1e9) + self.ahead_ns, parts)
         if not self.running:
             self.began = batch.sent
         self.running.append(batch)
@@ -98,8 +103,11 @@ class Link(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         unanswered, self.running = list(self.running), deque()
-        suspect = unanswered[0] if unanswered and self._in_hand() == (self._peer, unanswered[0].number) else None
-        self.owner.lost(self, unanswered, suspect)
+        self.owner.lost(self, unanswered, self._suspect(unanswered))
+
+    def _suspect(self, unanswered: Sequence[Batch]) -> Batch | None:
+        """The batch that the replica was working on when it went away."""
+        return unanswered[0] if unanswered and self._in_hand() == (self._peer, unanswered[0].number) else None
 
     def _in_hand(self) -> tuple[int, int]:
         """Which front's which batch the replica was working on when it went away; (0, 0) for none."""

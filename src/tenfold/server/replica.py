@@ -37,6 +37,7 @@ from tenfold.server.blocks import read_rows, write_rows
 from tenfold.server.channel import Channel, Message, settle_memory
 from tenfold.server.counting import Counting
 from tenfold.server.frames import Frame, Hello, Notes, Reader, encode_notes
+from tenfold.server.handed import Handed
 from tenfold.server.process import TELL_WHERE, come_back, end_with_parent, go_idle, open_files, stand_back
 from tenfold.server.template import Birth, fork_replicas, run_apart, unfit
 from tenfold.service import Spec, find, spec
@@ -49,7 +50,9 @@ ORPHAN_S = 40.0  # longer than fronts may drain: whatever keeps a replica then, 
 class Replica:
     """One loaded release and the fronts that it answers."""
 
-    def __init__(self, pipeline: Pipeline, hello: Hello, channel: Channel, listening: socket.socket, home: str) -> None:
+    def __init__(
+        self, pipeline: Pipeline, hello: Hello, channel: Channel, listening: socket.socket | Handed, home: str
+    ) -> None:
         self._pipeline = pipeline
         described = msgspec.json.decode(hello.service, type=Spec)
         self._counting = Counting(Path(home) if home else pipeline.service.folder, hello.release, described)
@@ -130,13 +133,14 @@ def write_answer(frame: Frame, answer: Answer) -> bytes:
     answered = len(answer.index)
     index = b"" if answered == frame.rows else np.ascontiguousarray(answer.index, dtype="<u4").tobytes()
     parts = [times, _notes(answer), index, *write_rows(answer.outputs)]
-    return frames.pack(frames.ANSWER, frame.number, answered, 0, parts)
+    return frames.pack(frames.ANSWER, frame.number, answered, time.monotonic_ns(), parts)
 
 
 def refuse_all(frame: Frame, code: str, detail: str) -> bytes:
     """The frame that refuses every row of the batch in ``frame``."""
     notes = Notes(violations=[Violation(row, "", code, detail) for row in range(frame.rows)])
-    return frames.pack(frames.ANSWER, frame.number, 0, 0, [frames.TIMES.pack(0, 0, 0, 0, 0), encode_notes(notes), b""])
+    parts = [frames.TIMES.pack(0, 0, 0, 0, 0), encode_notes(notes), b""]
+    return frames.pack(frames.ANSWER, frame.number, 0, time.monotonic_ns(), parts)
 
 
 def mapped(path: str) -> mmap.mmap:
@@ -192,10 +196,14 @@ def sweep(pipeline: Pipeline, rows: Rows) -> list[tuple[int, float]]:
     return costs
 
 
-def main(channel: int, listen: int, folder: str, env: str, home: str, template: bool, haste: str) -> None:
+def main(
+    channel: int, listen: int, folder: str, env: str, home: str, template: bool, haste: str, handed: str = ""
+) -> None:
     """Run a replica on inherited descriptors; or, where ``template`` asks for it and it can be, what replicas are forked of.
 
     ``home`` is where its counts are left, "" for beside the service.
+    Where fronts are ``handed`` over on ``listen``, that is the path beside which it notes what it has in hand, and it ends
+    with whoever hands them over.
     ``haste`` is how it loads: before everything else ("first"), "behind" what answers already, or "idle": only while nobody
     else wants the processor. Once loaded, it stands behind."""
     for ending in (signal.SIGINT, signal.SIGTERM):
@@ -203,7 +211,8 @@ def main(channel: int, listen: int, folder: str, env: str, home: str, template: 
     faulthandler.enable()
     faulthandler.register(TELL_WHERE)
     began = time.perf_counter()
-    line, listening = Channel.inherited(channel), socket.socket(fileno=listen)
+    line = Channel.inherited(channel)
+    listening = Handed(listen, handed) if handed else socket.socket(fileno=listen)
     opened = open_files() if template else {}
     end_with_parent(True)
     if line.receive() is None:  # it is gone already
@@ -219,7 +228,7 @@ def main(channel: int, listen: int, folder: str, env: str, home: str, template: 
         sys.exit(error.exit_code)
     come_back()
     stand_back()
-    end_with_parent(False)
+    end_with_parent(bool(handed))
     hello, ready = introduce(pipeline, described, rows, server(pipeline.service.folder, env), began)
     alone = unfit(pipeline.service, opened) if template else "it was not asked for"
     line.send(event="ready" if alone else "template", **ready, alone=alone)

@@ -1,0 +1,314 @@
+"""The process of a server that talks to Ray: places replicas in the cluster, and passes on what becomes of them.
+
+It is apart from the supervisor since Ray brings threads, signals and hundreds of megabytes of its own. The actors are its:
+if it goes, Ray ends them, and the replicas with them; nothing is left behind in the cluster.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tenfold.drift.folder import folder_of, profile_in, replace, spool_in
+from tenfold.engines.ray.member import Member
+from tenfold.engines.ray.needs import needs_of
+from tenfold.engines.ray.orders import LOST, Born, Ended, Failure, Heard, Needs, Order
+from tenfold.engines.ray.room import Room, lacking, machines
+from tenfold.errors import Conflict, TenfoldError, UsageError
+from tenfold.jobs.cluster import pack_folder
+from tenfold.server.channel import Channel
+
+REACH_S = 5.0  # for the head of a cluster to answer
+ROOM_S = 2.0  # between two looks at how much room there is
+START_S = 5.0  # an actor that has room has mostly started by then
+END_S = 5.0  # for an actor to end its process, before Ray ends both
+CALLS = 16  # that an actor hears at once
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A state of a folder, as it is in the cluster."""
+
+    folder: Any  # Ray's reference to the packed one
+    name: str
+    needs: Needs
+
+
+class Placer:
+    """The connection to the cluster, and what was placed by it."""
+
+    def __init__(self, line: Channel, ray: Any) -> None:
+        self.ray = ray
+        self.placed: set[Placed] = set()
+        self.releases: dict[tuple[str, int], str] = {}  # what the machines made of a state of a folder
+        self._line = line
+        self._prepared: dict[tuple[str, int], asyncio.Task[Prepared]] = {}
+        self._room = Room(0.0, 0)
+        self._over = asyncio.Event()
+
+    async def run(self) -> None:
+        """Place what is ordered, until the supervisor hangs up and all of it has ended."""
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self._line.fileno(), self._handed)
+        looking = loop.create_task(self._look())
+        await self._over.wait()
+        looking.cancel()
+        while self.placed:
+            await asyncio.wait([one.task for one in self.placed])
+
+    def _handed(self) -> None:
+        fds = self._line.handed()
+        if fds is None:
+            asyncio.get_running_loop().remove_reader(self._line.fileno())
+            self._over.set()
+        for fd in fds or ():
+            Placed(self, Channel.inherited(fd))
+
+    async def prepare(self, order: Order) -> Prepared:
+        """Bring a folder to the cluster, once for each of its states, and see what its replicas need."""
+        key = order.folder, order.generation
+        if key not in self._prepared:
+            self._prepared[key] = asyncio.get_running_loop().create_task(self._prepare(order))
+        return await asyncio.shield(self._prepared[key])
+
+    async def _prepare(self, order: Order) -> Prepared:
+        packed, name = await asyncio.to_thread(pack_folder, order.folder)
+        folder = self.ray.put(packed)
+        look = self.ray.remote(num_cpus=0, max_calls=1, max_retries=3)(needs_of)
+        needs = await look.remote(folder, name, order.options["--env"], order.python)
+        return Prepared(folder, name, msgspec.json.decode(needs, type=Needs))
+
+    def forget(self, order: Order) -> None:
+        """Nothing of this state of a folder is there any more."""
+        key = order.folder, order.generation
+        if all((one.order.folder, one.order.generation) != key for one in self.placed if one.order is not None):
+            self._prepared.pop(key, None)
+            self.releases.pop(key, None)
+
+    def room(self) -> Room:
+        """What the cluster has, free or taken by us."""
+        free = self.ray.available_resources()
+        ours = [one.needs for one in self.placed if one.is_born]
+        return Room(
+            free.get("CPU", 0.0) + sum(needs.cores for needs in ours),
+            int(free.get("memory", 0.0)) + sum(needs.memory_bytes for needs in ours),
+        )
+
+    def lacks(self, needs: Needs) -> str:
+        """What there is instead of room."""
+        free = self.ray._private.state.available_resources_per_node()
+        return lacking(needs, machines(self.ray.nodes()), free)
+
+    async def _look(self) -> None:
+        """Tell the supervisor how much room there is for replicas, whenever that changes."""
+        while True:
+            with contextlib.suppress(Exception):  # a cluster that does not answer now may do so later
+                room = await asyncio.to_thread(self.room)
+                if room != self._room:
+                    self._room = room
+                    self._line.send(event="room", cores=room.cores, memory_bytes=room.memory_bytes)
+            await asyncio.sleep(ROOM_S)
+
+
+class Placed:
+    """One replica, from its order to its end."""
+
+    def __init__(self, placer: Placer, line: Channel) -> None:
+        """``line`` leads to the supervisor; the order comes by it first."""
+        self.order: Order | None = None
+        self.needs = Needs()
+        self.is_born = False
+        self._placer = placer
+        self._ray = placer.ray
+        self._line = line
+        self._actor: Any = None
+        self._told: set[Any] = set()
+        self._counts: Path | None = None  # where they belong, once it is known which release it is
+        self._profile_of = 0.0
+        self._ordered = asyncio.Event()
+        self.task = asyncio.get_running_loop().create_task(self._run())
+        placer.placed.add(self)
+        asyncio.get_running_loop().add_reader(line.fileno(), self._hear)
+
+    def _hear(self) -> None:
+        """The supervisor says something, or is gone."""
+        messages = self._line.receive()
+        for message in messages or ():
+            match message["do"]:
+                case "place":
+                    self.order = msgspec.convert(message["order"], Order)
+                    self._ordered.set()
+                case "hang_up" if self.is_born:
+                    self._tell(self._actor.hang_up.remote())
+                case "kill":
+                    self._kill(message["because"])
+        if messages is None:
+            asyncio.get_running_loop().remove_reader(self._line.fileno())
+            self.task.cancel()
+
+    def _kill(self, because: str) -> None:
+        if self.is_born:
+            self._tell(self._actor.kill.remote(because))
+            asyncio.get_running_loop().call_later(END_S, self.task.cancel)
+        else:
+            self.task.cancel()
+
+    def _tell(self, call: Any) -> None:
+        """What becomes of a call to an actor is heard of otherwise."""
+        task = asyncio.ensure_future(call)
+        self._told.add(task)
+        task.add_done_callback(self._told.discard)
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+    async def _run(self) -> None:
+        await self._ordered.wait()
+        assert self.order is not None
+        ended = Ended(-signal.SIGKILL)
+        try:
+            ended = await self._live(self.order)
+        except TenfoldError as error:
+            self._line.send(event="failed", message=error.message, hint=error.hint, code=error.exit_code)
+            ended = Ended(error.exit_code)
+        except self._ray.exceptions.RayTaskError as error:  # ours
+            logging.getLogger("tenfold").exception("a member of the cluster failed")
+            ended = Ended(1, str(error).strip().splitlines()[-1])
+        except self._ray.exceptions.RayError:
+            ended = Ended(0, LOST)
+        finally:
+            if self._actor is not None:
+                self._ray.kill(self._actor)
+            self._placer.placed.discard(self)
+            self._placer.forget(self.order)
+            fd = self._line.fileno()
+            asyncio.get_running_loop().remove_reader(fd)
+            self._line.send(event="ended", code=ended.code, because=ended.because)
+            self._line.close()
+
+    async def _live(self, order: Order) -> Ended:
+        prepared = await self._placer.prepare(order)
+        self.needs = prepared.needs
+        make = self._ray.remote(
+            num_cpus=prepared.needs.cores,
+            memory=prepared.needs.memory_bytes or None,
+            max_restarts=0,
+            max_concurrency=CALLS,
+            scheduling_strategy="SPREAD",
+        )(Member)
+        self._actor = make.remote(prepared.folder, prepared.name, msgspec.msgpack.encode(order))
+        born = msgspec.json.decode(await self._seated(), type=Born | Failure)
+        if isinstance(born, Failure):
+            raise born.error()
+        self.is_born = True
+        self._line.send(event="born", host=born.host, port=born.port, machine=born.machine)
+        while True:
+            told = await self._actor.listen.remote(self._fresh_profile())
+            heard = msgspec.msgpack.decode(told, type=Heard)
+            self._pass_on(order, heard)
+            if heard.ended is not None:
+                return heard.ended
+
+    async def _seated(self) -> bytes:
+        """Wait for Ray to find room, and say so where there is none."""
+        starting = asyncio.ensure_future(self._actor.start.remote())
+        said, pause_s = "", START_S
+        while not (await asyncio.wait([starting], timeout=pause_s))[0]:
+            lacks, pause_s = await asyncio.to_thread(self._placer.lacks, self.needs), ROOM_S
+            if lacks and lacks != said:
+                said = lacks
+                self._line.send(event="no_room", asked=str(self.needs), free=lacks)
+        return bytes(starting.result())
+
+    def _pass_on(self, order: Order, heard: Heard) -> None:
+        for message in heard.messages:
+            if message["event"] == "ready":
+                self._require_same(order, message["release"])
+                self._counts = folder_of(Path(order.home), message["release"])
+            self._line.send(**message)
+        if heard.printed:
+            sys.stderr.buffer.write(heard.printed)
+            sys.stderr.buffer.flush()
+        if self._counts is not None:
+            leave(self._counts, heard.counts)
+        self._line.send(event="vitals", size_bytes=heard.size_bytes, answered=heard.answered)
+
+    def _fresh_profile(self) -> bytes:
+        """What live rows are compared with, when it is another than before: the replica counts by it."""
+        if self._counts is not None:
+            with contextlib.suppress(OSError):
+                changed = profile_in(self._counts).stat().st_mtime
+                if changed != self._profile_of:
+                    self._profile_of = changed
+                    return profile_in(self._counts).read_bytes()
+        return b""
+
+    def _require_same(self, order: Order, release: str) -> None:
+        """All machines have to make the same release of the same folder: what they install is part of it."""
+        first = self._placer.releases.setdefault((order.folder, order.generation), release)
+        if first != release:
+            raise Conflict(
+                f"the machines of the cluster make {first} and {release} of the same folder",
+                "install the same tenfold and the same libraries on all of them",
+            )
+
+
+def leave(folder: Path, counts: Sequence[tuple[str, bytes]]) -> None:
+    """Leave counts where replicas of this machine leave theirs."""
+    try:
+        for name, piece in counts:
+            spool_in(folder).mkdir(parents=True, exist_ok=True)
+            replace(spool_in(folder) / name, piece)
+    except OSError as error:
+        logging.getLogger("tenfold").warning("counts are lost, which drift is told by: %s", error)
+
+
+def connected(address: str) -> Any:
+    """Ray, connected to the cluster at ``host:port``, or, for "auto", to the one that RAY_ADDRESS names or that this machine
+    belongs to. Raises ``TenfoldError`` where there is none."""
+    import ray
+
+    ray._private.worker._worker_logs_enabled = False  # its messages go to standard output, which is the server's
+    hint = "ray start --head starts a cluster here; ray start --address=HOST:6379 has this machine join one"
+    try:
+        if address != "auto":
+            _require_listening(address)
+        ray.init(address=address, log_to_driver=False, configure_logging=False)
+    except (ConnectionError, OSError, RuntimeError, ValueError) as error:
+        where = "on this machine" if address == "auto" else f"at {address}"
+        because = str(error).strip().splitlines() or [type(error).__name__]
+        raise UsageError(f"there is no Ray cluster to be reached {where}: {because[0]}", hint) from None
+    return ray
+
+
+def _require_listening(address: str) -> None:
+    """Ray would try for minutes."""
+    host, _, port = address.rpartition(":")
+    socket.create_connection((host.strip("[]"), int(port)), REACH_S).close()
+
+
+def main(channel: int, address: str) -> None:
+    """Run the placer on an inherited line."""
+    line = Channel.inherited(channel)
+    try:
+        ray = connected(address)
+    except TenfoldError as error:
+        line.send(event="failed", message=error.message, hint=error.hint, code=error.exit_code)
+        sys.exit(error.exit_code)
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, signal.SIG_IGN)
+    line.send(event="connected")
+    asyncio.run(_place(line, ray))
+    ray.shutdown()
+
+
+async def _place(line: Channel, ray: Any) -> None:
+    await Placer(line, ray).run()

@@ -1,0 +1,164 @@
+"""``serve --on ray``: replicas on the machines of a real Ray cluster, three of them started on this one."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.server.running import SERVICE, Reply, Running, serve, write_service
+
+ray = pytest.importorskip("ray", reason="Ray is not installed: uv pip install ray")
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+PATIENCE_S = 90.0
+NODE = {"num_cpus": 2, "object_store_memory": 100 * 2**20}
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """A head that runs no replica, and two machines with two cores each."""
+    from ray.cluster_utils import Cluster
+
+    started = Cluster(initialize_head=True, head_node_args={**NODE, "num_cpus": 0, "include_dashboard": False})
+    try:
+        for _ in range(2):
+            started.add_node(**NODE)
+        started.wait_for_nodes()
+        yield started
+    finally:
+        started.shutdown()
+
+
+@pytest.fixture(scope="module")
+def server(cluster: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A server with one replica there, that may become more."""
+    source = SERVICE.replace("Batching, ", "Batching, Scaling, ").replace(
+        '    deadline = Deadline("10 s")\n',
+        '    deadline = Deadline("10 s")\n    scaling = Scaling(1, 8, scale_in_after="5 s", cores=2)\n',
+    )
+    folder = write_service(tmp_path_factory.mktemp("far") / "echoes", source)
+    with serve(folder, "--on", f"ray://{cluster.address}") as running:
+        yield running
+
+
+def until(condition: Callable[[], Any], server: Running) -> Any:
+    """Wait for something to become true, and return it."""
+    limit = time.monotonic() + PATIENCE_S
+    while not (found := condition()):
+        assert time.monotonic() < limit, server.log.read_text()
+        time.sleep(0.05)
+    return found
+
+
+def scaled(server: Running) -> Any:
+    """What the server says of how many replicas there are."""
+    return server.ask("/api/scaling/echoes", port=server.admin_port).json
+
+
+@contextmanager
+def at_least(server: Running, replicas: int) -> Iterator[None]:
+    """So many replicas, as ``tenfold scale`` asks for them."""
+    from tenfold.control import scale
+
+    folder = str(server.log.parent)
+    scale.ask(folder, replicas, "1 h", "a test")
+    try:
+        yield
+    finally:
+        scale.withdraw(folder)
+
+
+def test_rows_are_answered_by_another_machine(server: Running) -> None:
+    """The answer is the same as of a replica beside the front, remarks and all; what was counted for drift comes back."""
+    reply = server.ask("/predict", {"x": 4, "wish": "echo", "level": 7})
+    assert (reply.status, reply.json["output"]["x"], reply.json["output"]["level"]) == (200, 4.0, 1.0)
+    assert reply.json["changes"][0]["code"] == "out_of_range"
+    many = server.ask("/predict", [{"x": n} for n in range(100)]).json
+    assert [row["x"] for row in many["outputs"] if row] == [float(n) for n in range(100) if n != 13]
+    assert server.ask("/predict", {"x": 1, "wish": "raise"}).json["code"] == "model_failed"
+    until(lambda: "as wished" in server.log.read_text(), server)  # what it prints there is read here
+    until(lambda: list(server.log.parent.glob(".tenfold/drift/*/*")), server)
+
+
+def test_a_row_that_ends_its_replica_is_quarantined(server: Running) -> None:
+    """It is tried once more, alone, and then put aside; a replica is there again without a hand."""
+    reply = server.ask("/predict", {"x": 2, "wish": "die"}, {"x-request-timeout-ms": "10000"})
+    assert reply.json["code"] in ("quarantined", "deadline")
+    until(lambda: server.ask("/predict", {"x": 3}).status == 200, server)
+
+
+def test_whoever_does_not_know_the_secret_is_not_heard(server: Running) -> None:
+    """A stranger who connects to a replica gets its nonce, and the end of the line; the replica goes on."""
+    until(lambda: server.ask("/predict", {"x": 3}).status == 200, server)
+    host, port = [event["at"] for event in server.events() if event.get("event") == "ready"][-1].rsplit(":", 1)
+    with socket.create_connection((host, int(port)), 20) as line:
+        line.sendall(bytes(64))
+        said = b""
+        with suppress(ConnectionError):
+            while more := line.recv(4096):
+                said += more
+    assert len(said) == 40
+    until(lambda: "was not let in" in server.log.read_text(), server)
+    assert server.ask("/predict", {"x": 3}).status == 200
+
+
+def test_a_machine_lost_under_load_costs_no_answer(server: Running, cluster: Any) -> None:
+    """From one replica to two, each on a machine of its own, and one of the machines is killed: each request is answered,
+    or refused with a problem; two replicas are there again as soon as there is a machine for them; and one in the end."""
+    with at_least(server, 2):
+        until(lambda: scaled(server)["replicas"] == 2, server)
+        with asking(server) as replies:
+            cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)
+            until(lambda: any("is gone" in str(event.get("because")) for event in server.events()), server)
+            until(lambda: any(event.get("event") == "no_room" for event in server.events()), server)
+            cluster.add_node(**NODE)
+            until(lambda: scaled(server)["replicas"] == 2, server)
+    assert {reply.status for reply in replies} <= {200, 503, 504}
+    assert all("code" in reply.json for reply in replies if reply.status != 200)
+    said = next(event for event in server.events() if event.get("event") == "no_room")
+    assert said["asked"] == "2 cores"
+    assert "cores are free on" in said["free"]
+    until(lambda: scaled(server)["replicas"] == 1, server)
+    assert server.ask("/predict", {"x": 3}).status == 200
+
+
+@contextmanager
+def asking(server: Running) -> Iterator[list[Reply]]:
+    """Two clients that ask on and on, and what they got."""
+    replies: list[Reply] = []
+    over = threading.Event()
+
+    def ask() -> None:
+        while not over.is_set():
+            replies.append(server.ask("/predict", {"x": 5}))
+
+    clients = [threading.Thread(target=ask) for _ in range(2)]
+    for client in clients:
+        client.start()
+    try:
+        yield replies
+    finally:
+        over.set()
+        for client in clients:
+            client.join()
+
+
+def test_without_a_cluster_it_is_said_where_none_was_found(tmp_path: Path) -> None:
+    """A wrong address ends the command at once, with a hint; nothing is left running."""
+    folder = write_service(tmp_path / "echoes")
+    command = [sys.executable, "-m", "tenfold", "serve", str(folder), "--port", "0", "--admin-port", "0", "--json"]
+    for on, told in (
+        ("ray://127.0.0.1:1", "no Ray cluster to be reached at 127.0.0.1:1"),
+        ("rye", "'rye' is no cluster"),
+    ):
+        ended = subprocess.run([*command, "--on", on], check=False, capture_output=True, text=True, timeout=100)
+        assert ended.returncode == 2, ended.stdout + ended.stderr
+        assert told in ended.stdout + ended.stderr

@@ -1,0 +1,35 @@
+"""Whether a cluster has room for a replica, as Ray's figures tell it."""
+
+from __future__ import annotations
+
+from tenfold.engines.ray.orders import Needs
+from tenfold.engines.ray.room import lacking, machines
+
+GIB = 2**30
+WHOLE = {"a": {"CPU": 4.0, "memory": 8.0 * GIB}, "b": {"CPU": 2.0, "memory": 8.0 * GIB}}
+
+
+def test_a_machine_with_enough_of_everything_has_room() -> None:
+    """What the others lack does not matter."""
+    assert lacking(Needs(2), WHOLE, {"a": {}, "b": {"CPU": 2.0}}) == ""
+    assert lacking(Needs(0), WHOLE, {}) == ""
+
+
+def test_what_no_machine_has_is_told_from_what_is_taken() -> None:
+    """The one needs another machine, the other may only take time."""
+    assert lacking(Needs(8), WHOLE, WHOLE) == "no machine of the 2 has that much; the largest has 4 cores"
+    taken = {"a": {"CPU": 1.0, "memory": 1.0 * GIB}, "b": {"CPU": 1.5, "memory": 8.0 * GIB}}
+    assert lacking(Needs(2), WHOLE, taken) == "2.5 of 6 cores are free on 2 machines; the emptiest has 1.5 cores"
+    wanted = Needs(1, 16 * GIB)
+    assert str(wanted) == "1 core and 16.0 GiB"
+    assert lacking(wanted, WHOLE, WHOLE).endswith("the largest has 4 cores and 8.0 GiB")
+
+
+def test_a_machine_that_is_gone_has_nothing() -> None:
+    """Ray goes on listing it."""
+    nodes = [
+        {"NodeID": "a", "Alive": True, "Resources": {"CPU": 1.0}},
+        {"NodeID": "b", "Alive": False, "Resources": {"CPU": 9.0}},
+    ]
+    assert machines(nodes) == {"a": {"CPU": 1.0}}
+    assert lacking(Needs(2), machines(nodes), {"b": {"CPU": 9.0}}).startswith("no machine of the 1")
