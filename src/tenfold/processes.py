@@ -73,7 +73,8 @@ def run(role: str, arguments: Sequence[str]) -> None:
 
             worker(**vars(parser.parse_args(arguments)))
         case "jobs":
-            parser.add_argument("home")
+            parser.add_argument("store")
+            parser.add_argument("services", nargs="+")
             from tenfold.control.job_runner import main as jobs
 
             jobs(**vars(parser.parse_args(arguments)))

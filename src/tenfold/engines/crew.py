@@ -332,6 +332,8 @@ class Crew:
             **self.about,
             "folder": self.folder,
             "home": self.home,
+            "env": self._plan.env,
+            "deployed": self.deployed.release if self.deployed else "",
             "replicas": len(memory),
             "memory": memory,
             "trouble": self.trouble,

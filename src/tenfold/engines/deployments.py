@@ -35,7 +35,6 @@ class Deployments:
         self._compared: dict[int, dict[str, Message]] = {}
         self._about: dict[str, Message] = {}
         self._services: int | None = None
-        self._plain = ""  # the service that a path without a name means
         self._telling = False
 
     @property
@@ -63,8 +62,8 @@ class Deployments:
             case "route":
                 self._route(message["name"], message["route"])
             case "expect":
-                self._services, self._plain = message["services"], message["plain"]
-                self._children.tell("front", do="expect", services=self._services, plain=self._plain)
+                self._services = message["services"]
+                self._children.tell("front", do="expect", services=message["services"])
             case "about":
                 self._about[message["name"]] = message["about"]
             case "say":
@@ -98,7 +97,7 @@ class Deployments:
     def introduce(self, front: Child) -> None:
         """Let a new front know."""
         if self._services is not None:
-            front.channel.send(do="expect", services=self._services, plain=self._plain)
+            front.channel.send(do="expect", services=self._services)
         for name, route in self._wanted.items():
             front.channel.send(do="serve", name=name, **route)
 
