@@ -62,7 +62,7 @@ class Server:
             self.did.append(f"route {route.release}")
         self.routed = route
 
-    def expect(self, services: int) -> None:
+    def expect(self, services: int, plain: str) -> None:
         self.expected = services
 
     def about(self, *_: Any) -> None: ...
@@ -79,7 +79,7 @@ class Shop:
     def placed(self, release: Release, now: float) -> Placed:
         return Placed(str(release.number), {"release": release.id})
 
-    def failure(self, release: str) -> str:
+    def failure(self, service: str, release: str) -> str:
         return ""
 
     def examined(self, *_: Any) -> Examined:

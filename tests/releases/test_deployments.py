@@ -83,13 +83,13 @@ def test_a_new_front_learns_every_route_and_comparisons_belong_to_their_release(
         deployments = Deployments(Plan([]), {}, cast(Children, processes), lambda *_: None, lambda: None)
         front, deployer = processes.all
         route = {"release": "a@1", "new": "a@2", "percent": 0.0, "shadowing": True}
-        deployments.heard({"event": "expect", "services": 1})
+        deployments.heard({"event": "expect", "services": 1, "plain": ""})
         deployments.heard({"event": "route", "name": "a", "route": route})
         deployments.routed(front, {"name": "a", "route": route})
         deployments.compared(front, {"name": "a", "comparison": {"compared": 3}})
         newcomer = Child("front", cast(Any, Line()), pid=7)
         deployments.introduce(newcomer)
-        assert told(newcomer) == [{"do": "expect", "services": 1}, {"do": "serve", "name": "a", **route}]
+        assert told(newcomer) == [{"do": "expect", "services": 1, "plain": ""}, {"do": "serve", "name": "a", **route}]
         deployments.heard({"event": "route", "name": "a", "route": {**route, "new": "a@3"}})
         await asyncio.sleep(0)
         await asyncio.sleep(0)

@@ -8,9 +8,13 @@ import click
 
 from tenfold.cli import screen
 from tenfold.cli.store import store_option
+from tenfold.errors import UsageError
 
 if TYPE_CHECKING:
     from tenfold.control.deployments import Asked, Plan, Progress
+
+
+FORESEEN = ("now", "accept_breaking", "other_name")  # options that make a difference to what would happen
 
 
 @click.command()
@@ -22,11 +26,17 @@ if TYPE_CHECKING:
     "--from", "base", default="", metavar="NAME@N", help="Refuse where another release than this one answers."
 )
 @click.option("--why", default="", metavar="TEXT", help="The reason, for the record.")
+@click.option(
+    "--accept-breaking",
+    is_flag=True,
+    help="Where its contract breaks those who ask, let it answer beside, under another name.",
+)
+@click.option(
+    "--as", "other_name", default="", metavar="NAME", help="That name; else NAME-2, or the next that is free."
+)
 @store_option
 @screen.json_option
-def deploy(
-    name: str, now: bool, wait: str | None, only_plan: bool, base: str, why: str, place: str, as_json: bool
-) -> None:
+def deploy(name: str, wait: str | None, only_plan: bool, place: str, as_json: bool, **how: Any) -> None:
     """Let NAME@N take over from what answers; without @N, the release that was pushed last.
 
     The servers of the store (tenfold serve --store) do it, as the Releases of the service say: in steps, by evidence, and
@@ -34,12 +44,13 @@ def deploy(
     """
     from tenfold.control import deployments
 
+    if how["other_name"] and not how["accept_breaking"]:
+        raise UsageError("--as names what --accept-breaking deploys beside", "say --accept-breaking, too")
     if only_plan:
-        show_plan(deployments.plan(name, place, now=now), as_json)
+        show_plan(deployments.plan(name, place, **{word: how[word] for word in FORESEEN}), as_json, how["other_name"])
         return
     limit_s = deployments.limit_s(wait)
-    asked = deployments.deploy(name, place, now=now, why=why, base=base)
-    report(asked, "deploying", limit_s, as_json)
+    report(deployments.deploy(name, place, **how), "deploying", limit_s, as_json)
 
 
 def report(asked: Asked, word: str, limit_s: float, as_json: bool) -> None:
@@ -55,6 +66,10 @@ def report(asked: Asked, word: str, limit_s: float, as_json: bool) -> None:
         return
     if not as_json:
         click.echo(begun(asked, word))
+    if asked.beside is not None and not as_json:
+        click.echo(
+            f"beside     {asked.beside.name}, which goes on at /{asked.beside.service}; this is /{release.service}"
+        )
     if limit_s:
         at = deployments.wait(
             asked, limit_s, (lambda _: None) if as_json else (lambda said: click.echo(f"{'':11}{said}"))
@@ -83,15 +98,16 @@ def begun(asked: Asked, word: str) -> str:
     return f"{word:<11}{release.name} ({release.id[:7]}){f', after {current.name}' if current else ''}"
 
 
-def show_plan(plan: Plan, as_json: bool) -> None:
+def show_plan(plan: Plan, as_json: bool, other_name: str = "") -> None:
     """What a deployment would do."""
-    release, current = plan.release, plan.current
+    release, current, beside = plan.release, plan.current, plan.beside
     if as_json:
         screen.print_json({
             "service": release.service,
             "release": release.name,
             "id": release.id,
             "from": current.name if current else None,
+            "beside": {"stays": beside.stays.name, "because": beside.because} if beside else None,
             "changed": plan.changed,
             "gates": {gate.name: gate.verdict for gate in plan.gates},
             "foreseen": {name: {"verdict": word.verdict, "because": word.because} for name, word in plan.foreseen.items()},
@@ -101,18 +117,24 @@ def show_plan(plan: Plan, as_json: bool) -> None:
             "under_way": plan.under_way.state if plan.under_way else None,
         })  # fmt: skip
         return
-    screen.print_facts(list(facts(plan)), width=11)
+    screen.print_facts(list(facts(plan, other_name)), width=11)
 
 
-def facts(plan: Plan) -> list[tuple[str, str]]:
+def facts(plan: Plan, other_name: str = "") -> list[tuple[str, str]]:
     """The lines of a plan."""
-    release, current = plan.release, plan.current
+    release, current, beside = plan.release, plan.current, plan.beside
     told = [
         (
             "release",
-            f"{release.name} ({release.id[:7]}), {release.at:%Y-%m-%d %H:%M}, {release.who} {release.why}".rstrip(),
+            f"{plan.asked} ({release.id[:7]}), {release.at:%Y-%m-%d %H:%M}, {release.who} {release.why}".rstrip(),
         )
     ]
+    if beside is not None:
+        told += [
+            ("breaks", beside.because),
+            ("beside", f"{beside.stays.name} ({beside.stays.id[:7]}), which goes on at /{beside.stays.service}"),
+            ("as", f"{release.name}, at /{release.service}, with releases and roll-backs of its own"),
+        ]
     if current is not None and current.id == release.id:
         return [*told, ("nothing", "it answers already")]
     told.append(("after", f"{current.name} ({current.id[:7]})" if current else "nothing: it is the first"))
@@ -130,8 +152,11 @@ def facts(plan: Plan) -> list[tuple[str, str]]:
         told.append(("held", f"automatic deployments wait: {plan.held.why} · tenfold resume {release.service}"))
     if plan.under_way:
         told.append(("first", f"another release is {plan.under_way.state}"))
-    base = f" --from {current.name}" if current else ""
-    return [*told, ("next", f"tenfold deploy {release.name}{base}")]
+    base = beside.stays if beside else current
+    options = f" --from {base.name}" if base else ""
+    options += " --accept-breaking" if beside else ""
+    options += f" --as {other_name}" if beside and other_name else ""
+    return [*told, ("next", f"tenfold deploy {plan.asked}{options}")]
 
 
 def as_object(asked: Asked) -> dict[str, Any]:
@@ -143,6 +168,7 @@ def as_object(asked: Asked) -> dict[str, Any]:
         "release": release.name,
         "id": release.id,
         "from": current.name if current else None,
+        "beside": asked.beside.name if asked.beside else None,
         "store": asked.place,
     }
 

@@ -55,7 +55,6 @@ def gates(
     Exit 6 where a gate fails. What is unproven stops nothing, and says what would prove it.
     """
     from tenfold.control import gates as control
-    from tenfold.control.deployments import mend
 
     def told(gate: Gate) -> None:
         if not as_json:
@@ -76,11 +75,11 @@ def gates(
         raise GateFailed(
             f"{judged.release.name} takes no traffic: {refused}",
             "mend what the lines say and push again"
-            + ("; --accept-breaking says how both may answer" if judged.held_up[0].name == "contract" else ""),
+            + ("; or let both answer, with --accept-breaking" if judged.held_up[0].name == "contract" else ""),
         )
-    breaking = next((gate for gate in judged.gates if gate.name == "contract" and gate.verdict == "failed"), None)
-    if breaking is not None and not as_json:
-        click.echo(f"next   {mend(judged.release.service, judged.release.name, f'contract: {breaking.because}')}")
+    breaking = any(gate.name == "contract" and gate.verdict == "failed" for gate in judged.gates)
+    if breaking and not as_json:
+        click.echo(f"next   tenfold deploy {judged.release.name} --accept-breaking: both answer, it under another name")
     elif not as_json:
         beside = f", beside {judged.current.name}" if judged.current else ""
         click.echo(f"next   tenfold deploy {judged.release.name}{beside}")

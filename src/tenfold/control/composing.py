@@ -33,7 +33,8 @@ def composed(store: Store, base: Release, model_of: Release) -> Release:
             path.unlink(missing_ok=True)
             store.blobs.copy(digest, path)
         target = f"{folder}/{base.entry}" if base.entry else str(folder)
-        return push(target, store.url, why=f"the model of {model_of.name}, all else of {base.name}").release
+        why = f"the model of {model_of.name}, all else of {base.name}"
+        return push(target, store.url, why=why, service=base.service).release
 
 
 def model_files(store: Store, release: Release) -> dict[str, str]:

@@ -14,7 +14,9 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec.structs import replace
 
+from tenfold.control import beside as besides
 from tenfold.control import gates
+from tenfold.control.beside import Beside
 from tenfold.control.composing import taken_back
 from tenfold.control.former import TAKES_BACK, former, refusal
 from tenfold.control.releases import last_changes
@@ -61,7 +63,8 @@ class Progress(NamedTuple):
 
 class Asked(NamedTuple):
     """What was asked of the store: the release that is to answer, the one that does, the rollout (None: there is nothing to
-    do), the store as it is shown and as it is opened, and the release that is taken ``back`` while it is on its way."""
+    do), the store as it is shown and as it is opened, the release that is taken ``back`` while it is on its way, and the one
+    of another service that it answers ``beside``."""
 
     release: Release
     current: Release | None
@@ -69,11 +72,13 @@ class Asked(NamedTuple):
     place: str
     url: str
     back: str = ""
+    beside: Release | None = None
 
 
 class Plan(NamedTuple):
     """What a deployment would do. ``gates`` is what they said last, ``foreseen`` what the cheap ones would say now, and
-    ``mend`` what can be done where one of these would refuse it."""
+    ``mend`` what can be done where one of these would refuse it. ``asked`` is what the release was pushed as: with
+    ``beside``, all of this is about a service of another name."""
 
     release: Release
     current: Release | None
@@ -84,40 +89,58 @@ class Plan(NamedTuple):
     gates: Sequence[Gate]
     foreseen: Mapping[str, Word]
     mend: str
+    asked: str
+    beside: Beside | None = None
 
 
-def plan(name: str, place: str = "", *, now: bool = False) -> Plan:
+def plan(name: str, place: str = "", *, now: bool = False, accept_breaking: bool = False, other_name: str = "") -> Plan:
     """Exactly what ``deploy`` would do."""
     with opened(place, name) as store:
         release = meant(store, name)
-        current = current_of(store, release.service)
+        current, asked = current_of(store, release.service), release.name
+        beside = besides.proposed(store, release, current, other_name) if accept_breaking else None
+        if beside is not None:
+            release, current = beside.release, current_of(store, beside.release.service)
+        service = release.service
         was = current.parts if current else {}
         changed = tuple(sorted(part for part in was | release.parts if was.get(part) != release.parts.get(part)))
-        under_way = store.rollouts.open(release.service)
-        said = store.gates.of(release.service, release.id)
-        policy, hold = policy_of(store, release, now), held(store, release.service)
+        under_way = store.rollouts.open(service)
+        said = store.gates.of(service, release.id)
+        policy, hold = policy_of(store, release, now), held(store, service)
         expected = gates.foreseen(store, release, current)
         held_up = "; ".join(f"{gate}: {word.because}" for gate, word in expected.items() if word.verdict == "failed")
-        fix = mend(release.service, release.name, held_up) if held_up else ""
-        return Plan(release, current, changed, policy, hold, under_way, said, expected, fix)
+        fix = mend(asked, held_up) if held_up else ""
+        return Plan(release, current, changed, policy, hold, under_way, said, expected, fix, asked, beside)
 
 
 def deploy(
-    name: str, place: str = "", *, now: bool = False, why: str = "", base: str = "", automatic: bool = False
+    name: str,
+    place: str = "",
+    *,
+    now: bool = False,
+    why: str = "",
+    base: str = "",
+    automatic: bool = False,
+    accept_breaking: bool = False,
+    other_name: str = "",
 ) -> Asked:
     """Let a release take over from what answers, as its service says; at once with ``now``.
 
     ``base`` is what has to answer at present: ``Conflict`` where something else does. ``automatic`` ones are refused after a
-    roll-back, until somebody says ``resume``. ``Conflict`` where another release is on its way.
+    roll-back, until somebody says ``resume``. ``Conflict`` where another release is on its way. With ``accept_breaking``, one
+    whose contract breaks those who ask takes over from nothing, and answers beside, as ``other_name`` or one that is free.
     """
     with opened(place, name) as store:
         release = meant(store, name)
         if release.collected:
             raise NotFound(f"the files of {release.name} were given up", "push the same folder again")
-        service, current = release.service, current_of(store, release.service)
+        service, current, stays = release.service, current_of(store, release.service), None
         if base and (current is None or resolve(store, base).id != current.id):
             answers = current.name if current else "nothing"
             raise Conflict(f"{answers} answers, and not {base}", f"look again: tenfold deploy {release.name} --plan")
+        if accept_breaking and (beside := besides.proposed(store, release, current, other_name)):
+            stays, release = beside.stays, besides.put(store, release, beside, why)
+            service, current = release.service, current_of(store, release.service)
         if automatic and (hold := held(store, service)):
             raise Conflict(
                 f"{service} is held since {hold.who} took a release back: {hold.why}", f"tenfold resume {service}"
@@ -130,14 +153,14 @@ def deploy(
                 )
             only_bakes = current is not None and current.id == release.id
             rollout = _ask(store, service, "promote", why) if now else None if only_bakes else under_way
-            return Asked(release, current, rollout, store.place, store.url)
+            return Asked(release, current, rollout, store.place, store.url, beside=stays)
         if under_way is not None:
             _make_room(store, under_way)
             current = current_of(store, service)
         if current is not None and current.id == release.id:
-            return Asked(release, current, None, store.place, store.url)
+            return Asked(release, current, None, store.place, store.url, beside=stays)
         rollout = _begin(store, release, current, Act(who(), "deploy", why), policy_of(store, release, now))
-        return Asked(release, current, rollout, store.place, store.url)
+        return Asked(release, current, rollout, store.place, store.url, beside=stays)
 
 
 def rollback(name: str, place: str = "", *, part: str = "", why: str = "") -> Asked:
@@ -225,12 +248,12 @@ def standings(place: str = "") -> dict[str, dict[str, Any]]:
         return found
 
 
-def mend(service: str, name: str, refusal: str) -> str:
+def mend(name: str, refusal: str) -> str:
     """What can be done about a release that its gates refuse. One that breaks others may answer beside the old one, as a
     service of another name."""
     if refusal.startswith("contract: "):
-        other = f"{service}-{name.partition('@')[2]}"
-        return f'tenfold diff {service}@current {name}; or let both answer: name = "{other}" in its class, and tenfold push'
+        current = f"{name.partition('@')[0]}@current"
+        return f"tenfold diff {current} {name}; or let both answer: tenfold deploy {name} --accept-breaking"
     return f"tenfold gates {name} --last says more; mend it, and push again"
 
 
@@ -274,7 +297,7 @@ def wait(asked: Asked, limit_s: float, told: Told = lambda _: None) -> Progress:
                 return at
             if rollout.ended is not None:
                 refused = at.rollout.state == REFUSED
-                fix = mend(at.service, at.release, said) if refused else f"tenfold releases {at.service} --events"
+                fix = mend(at.release, said) if refused else f"tenfold releases {at.service} --events"
                 raise GateFailed(f"{at.release} did not take over: {said}", fix)
             if time.monotonic() > until:
                 raise GateFailed(f"{at.release} is still on its way: {said}", at.fix or "wait longer with --wait")
@@ -405,7 +428,7 @@ def _refused(store: Store, service: str) -> dict[str, Any]:
         return {}
     at = _progress(store, last)
     when = (last.ended or last.changed).isoformat()
-    return {"refused": {"release": at.release, "at": when, "why": at.said, "fix": mend(service, at.release, at.said)}}
+    return {"refused": {"release": at.release, "at": when, "why": at.said, "fix": mend(at.release, at.said)}}
 
 
 def _why(store: Store, rollout: Rollout) -> str:

@@ -43,6 +43,10 @@ class Fleet(msgspec.Struct, frozen=True):
     routes: dict[str, Route | None] = {}
     compared: dict[str, list[Comparison]] = {}
 
+    def within(self, service: str) -> Fleet:
+        """What there is of one service: two may have the same release."""
+        return Fleet([one for one in self.crews if one.service == service], self.routes, self.compared)
+
     def of(self, release: str) -> Running | None:
         """The release with this id."""
         return next((one for one in self.crews if one.release == release), None)
@@ -86,9 +90,9 @@ class Orders:
         """Let these releases answer; none of them where the route names none."""
         self._channel.send(event="route", name=service, route=msgspec.to_builtins(route))
 
-    def expect(self, services: int) -> None:
-        """So many services there will be."""
-        self._channel.send(event="expect", services=services)
+    def expect(self, services: int, plain: str) -> None:
+        """So many services there will be, and where others answer beside one, that is what a path without a name means."""
+        self._channel.send(event="expect", services=services, plain=plain)
 
     def about(self, service: str, about: Mapping[str, Any]) -> None:
         """What is to be shown of the deployments of a service."""

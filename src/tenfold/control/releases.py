@@ -83,16 +83,19 @@ def push(
     key: Path | None = None,
     most_file: str = MOST_FILE,
     progress: Progress = lambda *_: None,
+    service: str = "",
 ) -> Pushed:
     """Put a service into the store as it is: its release, which is the same one if it is there already.
 
-    ``key`` is the private key to sign it with. Raises ``ServiceError`` or ``ModelError`` for what could not be served
-    elsewhere: a model that is missing, untrusted or outside of the folder, links that lead out of it, files that are
-    larger than ``most_file``.
+    ``key`` is the private key to sign it with, ``service`` another name than its class has. Raises ``ServiceError`` or
+    ``ModelError`` for what could not be served elsewhere: a model that is missing, untrusted or outside of the folder, links
+    that lead out of it, files that are larger than ``most_file``.
     """
     progress("reading the service")
     with tempfile.TemporaryDirectory(prefix="tenfold-push-") as work:
         contents = gather(as_written(target, Path(work)), Path(work), most_file)
+        if service:
+            contents = contents._replace(stated=msgspec.structs.replace(contents.stated, name=service))
         progress("copying what is new")
         with opened(place, target, create=True) as store:
             before = store.releases.latest(contents.stated.name)

@@ -21,6 +21,7 @@ from typing import Any
 
 import msgspec
 
+from tenfold.control.beside import origin
 from tenfold.control.deployments import standing
 from tenfold.control.fleet import Fleet, Orders, Route, fleet_of, requests_of, tallies
 from tenfold.control.workshop import Examined, Placed, Workshop
@@ -84,16 +85,17 @@ class Deployer:
         self._leases: dict[str, tuple[Lease, float]] = {}
         self._courses: dict[str, Course] = {}
         self._ordered: dict[str, tuple[object, float]] = {}
-        self._expected: int | None = None
+        self._expected: tuple[int, str] | None = None
         self._generation = -1
         self._pointers: dict[str, Pointer] = {}
         self._rollouts: dict[str, Rollout] = {}
+        self._origins: dict[str, str] = {}  # beside which service one answers
 
     def look(self, now: float) -> None:
         """Look at everything once, and do what is next. ``now`` is in seconds of Unix time. What goes wrong with one service
         keeps no other one waiting, and is raised at the end."""
         self._read()
-        services, wrong = sorted(set(self._names or [*self._pointers, *self._rollouts])), None
+        services, wrong = self._services(), None
         for service in services:
             try:
                 self._look_at(service, now)
@@ -105,6 +107,12 @@ class Deployer:
         self._expect(services)
         if wrong is not None:
             raise wrong
+
+    def _services(self) -> list[str]:
+        """Those that are served: all, or the named ones with what answers beside them."""
+        known = {*self._pointers, *self._rollouts}
+        named = {*self._names, *(one for one in known if self._origins.get(one) in self._names)}
+        return sorted(named if self._names else known)
 
     def _look_at(self, service: str, now: float) -> None:
         rollout = self._rollouts.get(service)
@@ -119,6 +127,7 @@ class Deployer:
         if generation != self._generation:
             self._pointers = {one.service: one for one in self._store.pointers.list() if one.name == "current"}
             self._rollouts = {one.service: one for one in self._store.rollouts.list() if one.ended is None}
+            self._origins = {one: origin(self._store, one) for one in {*self._pointers, *self._rollouts}}
             self._generation = generation
             for service in self._pointers:
                 self._show(service)
@@ -131,11 +140,16 @@ class Deployer:
 
     def _expect(self, services: Sequence[str]) -> None:
         """Once the releases of all pointers were ordered, say how many services there are."""
-        wanted = [self._pointers[service].release for service in services if service in self._pointers]
-        ordered = all(self.fleet.of(release) or self._workshop.failure(release) for release in wanted)
-        if ordered and self._expected != len(services):
-            self._expected = len(services)
-            self._orders.expect(len(services))
+        wanted = {service: self._pointers[service].release for service in services if service in self._pointers}
+        ordered = all(
+            self.fleet.within(service).of(release) or self._workshop.failure(service, release)
+            for service, release in wanted.items()
+        )
+        alone = [service for service in services if not self._origins.get(service)]
+        expected = len(services), alone[0] if len(alone) == 1 else ""
+        if ordered and self._expected != expected:
+            self._expected = expected
+            self._orders.expect(*expected)
 
     def _lease(self, service: str, now: float) -> Lease | None:
         """The right to move this service; None while another server has it. One that ran out while this process stood still
@@ -166,7 +180,7 @@ class Deployer:
             self._store.leases.release(lease[0])
         if pointer is None:
             return
-        running = self.fleet.of(pointer.release)
+        running = self.fleet.within(service).of(pointer.release)
         if running is None or running.presence is Presence.ABSENT:
             self._begin(service, pointer.release, now)
         elif running.presence is Presence.READY and self._routed(service, Route(running.label), now):
@@ -181,7 +195,7 @@ class Deployer:
             return f"the store has no release {release[:7]} of {service}"
         placed = self._workshop.placed(found, now)
         if isinstance(placed, Placed):
-            self._order(f"run {release}", placed, now)
+            self._order(f"run {placed.folder}", placed, now)
         return placed if isinstance(placed, str) else ""
 
     def _order(self, key: str, placed: Placed, now: float) -> None:
@@ -257,7 +271,7 @@ class Deployer:
     def _make_room(self, course: Course, release: Release, lease: Lease) -> None:
         """Where both do not fit into memory, the old release goes, and the new one begins like a first one. Should it fail,
         what the pointer means is started again."""
-        running = self.fleet.of(course.rollout.from_)
+        running = self.fleet.within(course.rollout.service).of(course.rollout.from_)
         if running is not None:
             self._orders.end(running.folder)
             return
@@ -271,10 +285,11 @@ class Deployer:
         pointer, route = self._pointers.get(service), self.fleet.routes.get(service, Route(""))
         if pointer is None or route is None or route.release:
             return
-        if self.fleet.presence(pointer.release) is Presence.ABSENT:
+        fleet = self.fleet.within(service)
+        if fleet.presence(pointer.release) is Presence.ABSENT:
             self._begin(service, pointer.release, now)
-        elif self.fleet.presence(pointer.release) is Presence.READY:
-            self._routed(service, Route(self.fleet.label(pointer.release)), now)
+        elif fleet.presence(pointer.release) is Presence.READY:
+            self._routed(service, Route(fleet.label(pointer.release)), now)
 
     def _move(self, course: Course, state: State, lease: Lease, now: float) -> None:
         rollout = course.rollout
@@ -293,7 +308,7 @@ class Deployer:
 
     def _seen(self, course: Course, now: float) -> Snapshot | None:
         """What one look shows; None while the fronts are about to do what they were told."""
-        rollout, fleet = course.rollout, self.fleet
+        rollout, fleet = course.rollout, self.fleet.within(course.rollout.service)
         route = fleet.routes.get(rollout.service, Route(""))
         pointer = self._pointers.get(rollout.service)
         if route is None or (pointer is None and rollout.from_):
@@ -302,7 +317,7 @@ class Deployer:
         answers = bool(new) and route.release == new
         shares = bool(new) and route.new == new
         counters = [totals.read(self._run, label) if label else Counter[str]() for label in (new, old)]
-        failed = self._workshop.failure(rollout.to)
+        failed = self._workshop.failure(rollout.service, rollout.to)
         running = fleet.of(rollout.to)
         return Snapshot(
             old=fleet.presence(rollout.from_) if rollout.from_ else Presence.ABSENT,
@@ -319,8 +334,8 @@ class Deployer:
 
     def _do(self, action: Action, rollout: Rollout, now: float) -> None:
         """What can be done without the store."""
-        service = rollout.service
-        old, new = self.fleet.label(rollout.from_), self.fleet.label(rollout.to)
+        service, fleet = rollout.service, self.fleet.within(rollout.service)
+        old, new = fleet.label(rollout.from_), fleet.label(rollout.to)
         match action:
             case Load(release=name) | Warm(release=name):
                 self._begin(service, self._id(rollout, name), now)
@@ -333,7 +348,7 @@ class Deployer:
             case RollBack():
                 self._routed(service, Route(old), now)
             case Drain(release=name) | Unload(release=name):
-                running = self.fleet.of(self._id(rollout, name))
+                running = fleet.of(self._id(rollout, name))
                 if running is not None:
                     self._orders.end(running.folder)
 
@@ -447,7 +462,7 @@ def main(channel: int, run: str, store: str, replicas: int, names: Sequence[str]
         try:
             if deployer is None:
                 opened = open_store(store)
-                deployer = Deployer(opened, Orders(line), Workshop(store, opened, replicas), Path(run), names)
+                deployer = Deployer(opened, Orders(line), Workshop(store, replicas), Path(run), names)
             deployer.fleet = fleet
             deployer.look(time.time())
         except (TenfoldError, OSError) as error:  # what answers goes on answering

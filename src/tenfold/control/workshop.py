@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tenfold.control import gates
+from tenfold.control.beside import origin
 from tenfold.environment import python_of
 from tenfold.errors import TenfoldError
 from tenfold.store import Store, open_store
@@ -36,13 +37,12 @@ class Examined(NamedTuple):
 class Workshop:
     """Makes releases ready on threads, each with a store of its own, since those are for one thread."""
 
-    def __init__(self, place: str, store: Store, replicas: int) -> None:
+    def __init__(self, place: str, replicas: int) -> None:
         self._place = place
-        self._folder = store.folder
         self._replicas = replicas
         self._threads = ThreadPoolExecutor(THREADS)
-        self._placed: dict[str, Future[Placed]] = {}
-        self._failed: dict[str, tuple[float, str]] = {}
+        self._placed: dict[tuple[str, str], Future[Placed]] = {}
+        self._failed: dict[tuple[str, str], tuple[float, str]] = {}
         self._examined: dict[str, Future[Examined]] = {}
 
     def placed(self, release: Release, now: float) -> Placed | str | None:
@@ -50,25 +50,26 @@ class Workshop:
 
         What could not be made ready is tried again after a while.
         """
-        when, why = self._failed.get(release.id, (0.0, ""))
+        key = release.service, release.id
+        when, why = self._failed.get(key, (0.0, ""))
         if why and now - when < RETRY_S:
             return why
-        future = self._placed.get(release.id)
+        future = self._placed.get(key)
         if future is None:
-            future = self._placed[release.id] = self._start(self._place_one, release)
+            future = self._placed[key] = self._start(self._place_one, release)
         if not future.done():
             return None
-        del self._placed[release.id]
-        self._failed.pop(release.id, None)
+        del self._placed[key]
+        self._failed.pop(key, None)
         try:
             return future.result()
         except (TenfoldError, OSError) as error:
-            self._failed[release.id] = now, str(error)
+            self._failed[key] = now, str(error)
             return str(error)
 
-    def failure(self, release: str) -> str:
+    def failure(self, service: str, release: str) -> str:
         """Why a release could not be made ready when that was last tried; "" otherwise."""
-        return self._failed.get(release, (0.0, ""))[1]
+        return self._failed.get((service, release), (0.0, ""))[1]
 
     def examined(self, rollout: str, release: Release, current: Release | None) -> Examined | None:
         """What the gates say for a rollout; None while they are asked."""
@@ -95,7 +96,7 @@ class Workshop:
 
     def _place_one(self, store: Store, release: Release) -> Placed:
         folder = store.materialise(release)
-        home = self.home(release.service)
+        home = home_of(store, release.service)
         home.mkdir(parents=True, exist_ok=True)
         deployed = {
             "service": release.service,
@@ -111,16 +112,15 @@ class Workshop:
         said: Sequence[Gate] = store.gates.of(release.service, release.id)
         against = current.id if current else ""
         if not said or any(gate.verdict == "failed" or gate.against not in ("", against) for gate in said):
-            replicas, home = self._replicas, self.home(release.service)
+            replicas, home = self._replicas, home_of(store, release.service)
             said = gates.run(store, release, current, replicas=replicas, journal=home if home.is_dir() else None)
         held = "; ".join(f"{gate.name}: {gate.because}" for gate in gates.held_up(said))
         return Examined(held, gates.swap(store, said) == "overlap")
 
-    def home(self, service: str) -> Path:
-        """Where the journal and the dead letters of a service are kept: in its own folder, where the store is within that."""
-        own = self._folder.parent
-        return (
-            own
-            if self._folder.name == EMBEDDED and (own / "service.py").is_file()
-            else self._folder / "services" / service
-        )
+
+def home_of(store: Store, service: str) -> Path:
+    """Where the journal and the dead letters of a service are kept that a store deploys: in the folder of its own that the
+    store is in, if it answers beside no other."""
+    folder = store.folder
+    is_own = folder.name == EMBEDDED and (folder.parent / "service.py").is_file() and not origin(store, service)
+    return folder.parent if is_own else folder / "services" / service

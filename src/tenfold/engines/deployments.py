@@ -35,6 +35,7 @@ class Deployments:
         self._compared: dict[int, dict[str, Message]] = {}
         self._about: dict[str, Message] = {}
         self._services: int | None = None
+        self._plain = ""  # the service that a path without a name means
         self._telling = False
 
     @property
@@ -62,8 +63,8 @@ class Deployments:
             case "route":
                 self._route(message["name"], message["route"])
             case "expect":
-                self._services = message["services"]
-                self._children.tell("front", do="expect", services=message["services"])
+                self._services, self._plain = message["services"], message["plain"]
+                self._children.tell("front", do="expect", services=self._services, plain=self._plain)
             case "about":
                 self._about[message["name"]] = message["about"]
             case "say":
@@ -97,7 +98,7 @@ class Deployments:
     def introduce(self, front: Child) -> None:
         """Let a new front know."""
         if self._services is not None:
-            front.channel.send(do="expect", services=self._services)
+            front.channel.send(do="expect", services=self._services, plain=self._plain)
         for name, route in self._wanted.items():
             front.channel.send(do="serve", name=name, **route)
 

@@ -86,7 +86,7 @@ class Front:
         self._number = number
         self._ready = True
         self._live = Live()
-        self._services = services
+        self._services, self._plain = services, ""
         self._deployed = deployed
         self._splits: dict[str, Split] = {}  # the further release of each service that has one, and its share
         self._links: dict[str, Link] = {}  # by the address of the replica
@@ -136,8 +136,8 @@ class Front:
                 return self._only(head, self._alive, "GET", "HEAD")
             case ["readyz"]:
                 return self._only(head, self._readiness, "GET", "HEAD")
-            case ["predict"] if self.sites and self._services == 1:
-                return next(iter(self.sites.values())).resolve(head, "predict")
+            case ["predict"] if site := self._meant():
+                return site.resolve(head, "predict")
             case [name] if name in self.sites:
                 return self.sites[name].resolve(head, "")
             case [name, "jobs", *_] if name in self.sites:
@@ -145,6 +145,10 @@ class Front:
             case [name, what] if name in self.sites:
                 return self.sites[name].resolve(head, what)
         return self._unknown
+
+    def _meant(self) -> Site | None:
+        """The service of a path without a name: where there are several, the one that the others were deployed beside."""
+        return next(iter(self.sites.values()), None) if self._services == 1 else self.sites.get(self._plain)
 
     def _only(self, head: Head, handler: Handler, *methods: str) -> Handler:
         return handler if head.method in methods else refuse_method(*methods)
@@ -357,7 +361,7 @@ class Front:
             case "serve":
                 self._serve(message["name"], message)
             case "expect":
-                self._services = message["services"]
+                self._services, self._plain = message["services"], message["plain"]
                 self.heads.clear()
             case "end":
                 self._end(message["name"])

@@ -11,7 +11,7 @@ from tenfold.errors import ServiceError
 from tenfold.model import Facts, Trusted
 from tenfold.service import overlay
 from tenfold.service.declare import Service
-from tenfold.service.manifest import manifest, release_id
+from tenfold.service.manifest import manifest, release_id, released
 from tenfold.service.meant import OPTIONS, require_fallback, require_meant
 from tenfold.service.source import place, places
 from tenfold.spec import Spec
@@ -24,7 +24,8 @@ _WORD_STARTS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 def spec(service: Service | type[Service]) -> Spec:
-    """What a service declares; of one that was started, with what its model says of itself.
+    """What a service declares; of one that was started, with what its model says of itself. Its name is its class's, unless
+    it was made from a release that answers under another one.
 
     Raises ``ServiceError``, naming file, line and mend, where it lacks an answer that only its author can give, or
     where an answer cannot be meant.
@@ -36,8 +37,10 @@ def spec(service: Service | type[Service]) -> Spec:
     stated = places(cls, Service)
     overridden = OPTIONS.keys() & vars(service).keys()
     parts = manifest(service.folder, cls.model, (service.input.form, cls.output.form))
+    release = release_id(parts)
+    made_of = released(service.folder)
     read = Spec(
-        name=service_name(cls),
+        name=made_of.service if made_of is not None and made_of.id == release else service_name(cls),
         title=cls.__name__,
         doc=inspect.cleandoc(vars(cls).get("__doc__") or ""),
         input=service.input.form,
@@ -55,7 +58,7 @@ def spec(service: Service | type[Service]) -> Spec:
         places=stated | dict.fromkeys(overridden, overlay.FILE),
         defaults=tuple(n for word, n in QUESTION.items() if not cls.states(word) and word not in overridden),
         parts=parts,
-        release=release_id(parts),
+        release=release,
     )
     require_fallback(cls, read)
     return read
@@ -64,7 +67,7 @@ def spec(service: Service | type[Service]) -> Spec:
 def service_name(cls: type[Service]) -> str:
     """The name of a service: what ``name`` says, else the class's in kebab case (``MNISTDigits`` is mnist-digits)."""
     name = cls.name or kebab(cls.__name__)
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
+    if not isinstance(name, str) or not is_name(name):
         raise ServiceError(
             f"{place(cls, 'name')}: {name!r} cannot be the name of a service",
             'state one of lower-case letters, digits and hyphens, at most 63: name = "tumour-check"',
@@ -75,6 +78,11 @@ def service_name(cls: type[Service]) -> str:
             f'rename the class, or state another name: name = "{name}-service"',
         )
     return name
+
+
+def is_name(name: str) -> bool:
+    """Whether a service could be called so."""
+    return _NAME.fullmatch(name) is not None
 
 
 def kebab(name: str) -> str:
