@@ -325,7 +325,7 @@ class Supervisor:
 
     def _see_whether_to_go_on(self, child: Child, code: int) -> None:
         """Before anything has answered, what cannot be started ends the command."""
-        may_go_on = child.ready or child.forked or (child.elsewhere and not code)
+        may_go_on = child.ready or child.forked or child.is_innocent
         if child.role == "replica" and not (may_go_on or self._plan.reload or self._plan.deployed):
             reason = f"{child.folder}: the model's process ended with {ended(code)} while it was loading"
             self._fail(ServiceError(reason))

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from tenfold.control import deployments
+from tests.releases.serving import Clients, deploy, push, served
 from tests.server.running import SERVICE, Reply, Running, serve, write_service
 
 ray = pytest.importorskip("ray", reason="Ray is not installed: uv pip install ray")
@@ -108,6 +110,21 @@ def test_whoever_does_not_know_the_secret_is_not_heard(server: Running) -> None:
     assert len(said) == 40
     until(lambda: "was not let in" in server.log.read_text(), server)
     assert server.ask("/predict", {"x": 3}).status == 200
+
+
+def test_a_release_takes_over_there(cluster: Any, tmp_path: Path) -> None:
+    """Deployments are those of any server: one release takes over from another and is taken back, and no request is lost."""
+    store = tmp_path / "multiply"
+    push(store, 2)
+    push(store, 3)
+    with served(store, "--on", f"ray://{cluster.address}") as server:
+        deploy("@1", store)
+        with Clients(server) as clients:
+            deploy("@2", store)
+            until(lambda: 3 in {times for _, times in list(clients.answers)}, server)
+            deployments.wait(deployments.rollback("multiply", str(store), why="it is wrong"), PATIENCE_S)
+            assert server.ask("/predict", {"x": 1}).json["output"]["times"] == 2
+        assert clients.wrong == []
 
 
 def test_a_machine_lost_under_load_costs_no_answer(server: Running, cluster: Any) -> None:

@@ -292,7 +292,8 @@ class Crew:
     def _waits_for_an_edit(self, child: Child) -> bool:
         """Where edits are watched, a new generation that cannot be loaded is not tried again."""
         is_current = self.current is not None and child.generation == self.current[0]
-        return self._plan.reload and not (is_current or child.ready or child.role == "template")
+        is_innocent = child.is_innocent or child.ready or child.role == "template"
+        return self._plan.reload and not (is_current or is_innocent)
 
     def _give_up(self, retry_s: float) -> None:
         said = {"name": self.name or self.folder, "because": self.trouble, "retry_s": retry_s}

@@ -63,6 +63,11 @@ class Child:
         return False
 
     @property
+    def is_innocent(self) -> bool:
+        """Whether it ended for a reason that lies not in what it runs."""
+        return False
+
+    @property
     def release(self) -> str:
         """What a ready replica serves."""
         return str(self.about.get("release", ""))

@@ -93,7 +93,7 @@ class Follower:
     @property
     def startup_s(self) -> float:
         """How long its replicas took from their order to being ready, the slowest of those that are there."""
-        took = [one.readied - one.started for one in self.crew.ready() if one.forked or one.secret]
+        took = [one.readied - one.started for one in self.crew.ready() if one.forked or one.elsewhere]
         if self.crew.size and took:
             return max(took)
         return max(float(self.crew.about.get("seconds", 0.0)), START_S if not self.crew.size else FORK_S)

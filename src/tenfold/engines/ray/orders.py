@@ -28,6 +28,11 @@ class Order(msgspec.Struct, frozen=True):
     secret: str
     python: str = ""
 
+    @property
+    def state(self) -> tuple[str, int]:
+        """Of which state of which folder."""
+        return self.folder, self.generation
+
 
 class Needs(msgspec.Struct, frozen=True):
     """What a replica takes of a machine, as its service declares it; 0 bytes where it does not."""

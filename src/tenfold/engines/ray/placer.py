@@ -32,6 +32,7 @@ REACH_S = 5.0  # for the head of a cluster to answer
 ROOM_S = 2.0  # between two looks at how much room there is
 START_S = 5.0  # an actor that has room has mostly started by then
 END_S = 5.0  # for an actor to end its process, before Ray ends both
+ORPHAN_S = 45.0  # longer than a replica stays that nobody needs
 CALLS = 16  # that an actor hears at once
 
 
@@ -76,10 +77,9 @@ class Placer:
 
     async def prepare(self, order: Order) -> Prepared:
         """Bring a folder to the cluster, once for each of its states, and see what its replicas need."""
-        key = order.folder, order.generation
-        if key not in self._prepared:
-            self._prepared[key] = asyncio.get_running_loop().create_task(self._prepare(order))
-        return await asyncio.shield(self._prepared[key])
+        if order.state not in self._prepared:
+            self._prepared[order.state] = asyncio.get_running_loop().create_task(self._prepare(order))
+        return await asyncio.shield(self._prepared[order.state])
 
     async def _prepare(self, order: Order) -> Prepared:
         packed, name = await asyncio.to_thread(pack_folder, order.folder)
@@ -88,12 +88,12 @@ class Placer:
         needs = await look.remote(folder, name, order.options["--env"], order.python)
         return Prepared(folder, name, msgspec.json.decode(needs, type=Needs))
 
-    def forget(self, order: Order) -> None:
-        """Nothing of this state of a folder is there any more."""
-        key = order.folder, order.generation
-        if all((one.order.folder, one.order.generation) != key for one in self.placed if one.order is not None):
-            self._prepared.pop(key, None)
-            self.releases.pop(key, None)
+    def forget(self, placed: Placed) -> None:
+        """A replica has ended; with the last one of a state of a folder, that is forgotten, too."""
+        self.placed.discard(placed)
+        if placed.order is not None and placed.order.state not in [one.order.state for one in self.placed if one.order]:
+            self._prepared.pop(placed.order.state, None)
+            self.releases.pop(placed.order.state, None)
 
     def room(self) -> Room:
         """What the cluster has, free or taken by us."""
@@ -148,12 +148,19 @@ class Placed:
                 case "place":
                     self.order = msgspec.convert(message["order"], Order)
                     self._ordered.set()
-                case "hang_up" if self.is_born:
-                    self._tell(self._actor.hang_up.remote())
+                case "hang_up":
+                    self._hang_up()
                 case "kill":
                     self._kill(message["because"])
-        if messages is None:
+        if messages is None:  # fronts finish what they have
             asyncio.get_running_loop().remove_reader(self._line.fileno())
+            asyncio.get_running_loop().call_later(ORPHAN_S, self.task.cancel)
+            self._hang_up()
+
+    def _hang_up(self) -> None:
+        if self.is_born:
+            self._tell(self._actor.hang_up.remote())
+        else:
             self.task.cancel()
 
     def _kill(self, because: str) -> None:
@@ -171,10 +178,10 @@ class Placed:
         task.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     async def _run(self) -> None:
-        await self._ordered.wait()
-        assert self.order is not None
         ended = Ended(-signal.SIGKILL)
         try:
+            await self._ordered.wait()
+            assert self.order is not None
             ended = await self._live(self.order)
         except TenfoldError as error:
             self._line.send(event="failed", message=error.message, hint=error.hint, code=error.exit_code)
@@ -185,14 +192,12 @@ class Placed:
         except self._ray.exceptions.RayError:
             ended = Ended(0, LOST)
         finally:
-            if self._actor is not None:
-                self._ray.kill(self._actor)
-            self._placer.placed.discard(self)
-            self._placer.forget(self.order)
-            fd = self._line.fileno()
-            asyncio.get_running_loop().remove_reader(fd)
+            self._placer.forget(self)
+            asyncio.get_running_loop().remove_reader(self._line.fileno())
             self._line.send(event="ended", code=ended.code, because=ended.because)
             self._line.close()
+            if self._actor is not None:
+                self._ray.kill(self._actor)
 
     async def _live(self, order: Order) -> Ended:
         prepared = await self._placer.prepare(order)
@@ -253,7 +258,7 @@ class Placed:
 
     def _require_same(self, order: Order, release: str) -> None:
         """All machines have to make the same release of the same folder: what they install is part of it."""
-        first = self._placer.releases.setdefault((order.folder, order.generation), release)
+        first = self._placer.releases.setdefault(order.state, release)
         if first != release:
             raise Conflict(
                 f"the machines of the cluster make {first} and {release} of the same folder",

@@ -33,6 +33,10 @@ class Far(Child):
     def elsewhere(self) -> bool:
         return True
 
+    @property
+    def is_innocent(self) -> bool:
+        return not self.code
+
     def take(self, message: Message) -> None:
         match message["event"]:
             case "born":
