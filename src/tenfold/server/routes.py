@@ -25,7 +25,8 @@ from tenfold.validation.scalar import Decoder, Outcomes, Slow
 MAX_ROWS = 10_000
 FEEDBACK_S = 60.0  # for labels to be joined
 JOBS_S = 60.0  # for rows to be kept, or a part of the answers to be read
-LABELS = ("application/json", "application/x-ndjson", "application/jsonl")  # none that a form of another site can send
+LINES = ("application/x-ndjson", "application/jsonl")
+LABELS = ("application/json", *LINES)  # none that a form of another site can send
 log = logging.getLogger("tenfold")
 _next_id = Ids().next
 _now = time.monotonic
@@ -106,9 +107,11 @@ class Site:
             if charset and charset not in ("utf-8", "utf8"):
                 return self._refuse("unsupported_media_type", "JSON is UTF-8 (RFC 8259)")
             return self._predict
+        if media_type in LINES:
+            return self._predict_lines
         if self._picture and (media_type.startswith("image/") or media_type == "application/octet-stream"):
             return self._predict_picture
-        accepted = "application/json" + (", or a picture as image/*" if self._picture else "")
+        accepted = f"application/json, {LINES[0]}" + (", or a picture as image/*" if self._picture else "")
         return self._refuse("unsupported_media_type", f"this service reads {accepted}")
 
     def _refuse(self, code: str, detail: str) -> Handler:
@@ -170,11 +173,18 @@ class Site:
         else:
             request.conclude(None)
 
-    def _predict_many(self, connection: Connection, head: Head, body: bytes, started: float) -> None:
+    def _predict_lines(self, connection: Connection, head: Head, body: bytes, started: float) -> None:
+        """NDJSON: each line is a row."""
+        self._predict_many(connection, head, body, started, by_line=True)
+
+    def _predict_many(
+        self, connection: Connection, head: Head, body: bytes, started: float, by_line: bool = False
+    ) -> None:
         """A JSON array. Valid rows are decoded in one go, some 10 ms for 10,000 of them. Where a row is refused, they are
         judged one by one, which takes long: in steps, between other requests."""
         lane = self.lane
-        steps = self._decoder.many_in_steps(body, MAX_ROWS)
+        read = self._decoder.lines_in_steps if by_line else self._decoder.many_in_steps
+        steps = read(body, MAX_ROWS)
         loop = asyncio.get_running_loop()
 
         def advance() -> None:
@@ -184,7 +194,7 @@ class Site:
                 if self.lane is lane:
                     self._proceed_many(end.value, connection, head, body, started)
                 else:  # another release took over meanwhile, and reads in its own way
-                    self._predict_many(connection, head, body, started)
+                    self._predict_many(connection, head, body, started, by_line)
             else:
                 loop.call_soon(loop.call_soon, step)
 

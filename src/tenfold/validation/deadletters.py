@@ -72,13 +72,16 @@ class DeadLetters:
 
 
 def rows_of(body: bytes) -> list[msgspec.Raw] | None:
-    """The rows of a JSON body, one or many, as they were sent; None where the body is no JSON."""
-    try:
-        return msgspec.json.decode(body, type=list[msgspec.Raw])
-    except msgspec.ValidationError:
-        return [msgspec.Raw(body)]
-    except (msgspec.DecodeError, RecursionError):
-        return None
+    """The rows of a body, one or many, as they were sent: of JSON, or of NDJSON, some of whose lines may be none. None where
+    the body is neither."""
+    for kind in (list[msgspec.Raw], msgspec.Raw):
+        try:
+            found: list[msgspec.Raw] | msgspec.Raw = msgspec.json.decode(body, type=kind)
+        except (msgspec.MsgspecError, RecursionError):
+            continue
+        return found if isinstance(found, list) else [found]
+    lines = [msgspec.Raw(line) for line in body.split(b"\n") if line and not line.isspace()]
+    return lines if any(bytes(line).lstrip().startswith(b"{") for line in lines) else None
 
 
 def _append(path: Path, lines: bytes) -> None:

@@ -20,7 +20,7 @@ from tenfold.contract.leaf import Group, Leaf, compile_form
 from tenfold.contract.reading import Unfit
 from tenfold.errors import Change, Flag, Violation
 from tenfold.validation.actions import Ledger, require_usable
-from tenfold.validation.packing import Parts, fixed_quotes, packer, quote_counter, row_checker, row_packer
+from tenfold.validation.packing import Parts, fixed_sign, packer, quote_counter, row_checker, row_packer
 from tenfold.validation.parsing import DEEP, Malformed, Repeated, has_repeated_key, parse
 from tenfold.validation.typed import struct_of
 
@@ -73,7 +73,7 @@ class Decoder:
 
     def _made_one(self) -> Callable[[bytes], Parts]:
         decode, pack, holds, quotes = self._decode, self._pack_row, self._holds, self._quotes
-        quotes_of_all = fixed_quotes(self._root)
+        sign, times = fixed_sign(self._root)
 
         def one(body: bytes) -> Parts:
             """The parts of one row; raises msgspec.MsgspecError or Slow where the second pass has to judge."""
@@ -84,7 +84,7 @@ class Decoder:
                 raise Slow from None
             if holds is not None and not holds(row):
                 raise Slow
-            if body.count(b'"') != (quotes_of_all or quotes(row)) and has_repeated_key(body):
+            if body.count(sign) != (times or quotes(row)) and has_repeated_key(body):
                 raise Slow
             return parts
 
@@ -119,14 +119,33 @@ class Decoder:
             rows = self._decode_many(body)
             if max_rows is not None and len(rows) > max_rows:
                 return Outcomes((), (), len(rows))
-            parts = [self._pack_row(row) for row in rows]
+            parts = self._packed(rows, body)
         except (msgspec.MsgspecError, UnicodeDecodeError, Unfit):
-            return (yield from self._many_slow(body, max_rows))
-        if self._holds is not None and not all(map(self._holds, rows)):
-            return (yield from self._many_slow(body, max_rows))
-        if body.count(b'"') != sum(map(self._quotes, rows)) and has_repeated_key(body):
+            parts = None
+        if parts is None:
             return (yield from self._many_slow(body, max_rows))
         return Outcomes(parts, range(len(parts)), len(parts))
+
+    def lines_in_steps(self, body: bytes, max_rows: int | None = None) -> Generator[None, None, Outcomes]:
+        """``many_in_steps`` for NDJSON: each line that is not blank is a row, and one that is no JSON a bad row."""
+        lines = [line for line in body.split(b"\n") if line and not line.isspace()]
+        if max_rows is not None and len(lines) > max_rows:
+            return Outcomes((), (), len(lines))
+        try:
+            parts = self._packed([self._decode(line) for line in lines], b"[%b]" % b",".join(lines))
+        except (msgspec.MsgspecError, UnicodeDecodeError, Unfit):
+            parts = None
+        if parts is None:
+            return (yield from self._each(lines))
+        return Outcomes(parts, range(len(parts)), len(parts))
+
+    def _packed(self, rows: Sequence[Any], array: bytes) -> list[Parts] | None:
+        """The parts of the rows of a JSON array; None where the second pass has to judge them."""
+        parts = [self._pack_row(row) for row in rows]
+        if self._holds is not None and not all(map(self._holds, rows)):
+            return None
+        is_suspect = array.count(b'"') != sum(map(self._quotes, rows))
+        return None if is_suspect and has_repeated_key(array) else parts
 
     def key_of(self, parts: Parts) -> Any:
         """The key of a packed row: text or an integer; None where the contract has no Key."""
@@ -150,9 +169,17 @@ class Decoder:
             return _malformed(Malformed(DEEP), 0)
         if max_rows is not None and len(pieces) > max_rows:
             return Outcomes((), (), len(pieces))
+        try:
+            return (yield from self._each([bytes(piece) for piece in pieces], alone=False))
+        except Malformed as malformed:
+            return _malformed(malformed, 0)
+
+    def _each(self, pieces: Sequence[bytes], *, alone: bool = True) -> Generator[None, None, Outcomes]:
+        """Texts of rows, judged one by one. One that is no JSON is a bad row where texts stand ``alone``; as a part of a
+        larger one it makes all of that malformed, which is raised."""
         ledger = Ledger()
         accepted: dict[int, Parts] = {}
-        for number, piece in enumerate(map(bytes, pieces)):
+        for number, piece in enumerate(pieces):
             if number % STEP_ROWS == STEP_ROWS - 1:
                 yield
             try:
@@ -161,7 +188,9 @@ class Decoder:
                 try:
                     stored = self._read(parse(piece), number, ledger)
                 except Malformed as malformed:
-                    return _malformed(malformed, 0)
+                    if not alone:
+                        raise
+                    ledger.refuse(number, "", "malformed", str(malformed))
                 if not ledger.refuses(number):
                     accepted[number] = self._pack(*stored)
         return _outcomes(accepted, len(pieces), ledger)

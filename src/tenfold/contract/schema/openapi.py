@@ -9,6 +9,7 @@ from tenfold.contract.schema.row import json_schema, may_be_absent
 from tenfold.errors import CODES
 
 JSON = "application/json"
+NDJSON = "application/x-ndjson"
 PROBLEM = "application/problem+json"
 REFUSALS = {  # status: the codes that it is refused with
     400: ("malformed", "bad_request"),
@@ -72,7 +73,7 @@ def openapi(service: Described) -> dict[str, Any]:
 def _predict(service: Described) -> dict[str, Any]:
     rows = {"oneOf": [_ref("Input"), {"type": "array", "items": _ref("Input")}]}
     answers = {"oneOf": [_ref("Answer"), _ref("Answers")]}
-    content: dict[str, Any] = {JSON: {"schema": rows}}
+    content: dict[str, Any] = {JSON: {"schema": rows}, NDJSON: {}}  # which is no single JSON text, and has no schema
     picture = picture_field(service.input)
     if picture is not None and picture.image is not None:
         # OpenAPI describes a binary body by its media type alone, without a schema.
