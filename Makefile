@@ -7,7 +7,7 @@ UV := $(BIN)/uv pip
 INTO := --python $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup debian demo test bench repeat chaos overload soak bench-batch crash-batch bench-drift bench-scaling scale-live ray-live swaps libraries kill-rollouts canaries format lock clean
+.PHONY: help setup debian demo test bench repeat chaos overload soak bench-batch crash-batch through bench-drift bench-scaling scale-live ray-live swaps libraries kill-rollouts canaries format lock clean
 
 DEBIAN := prometheus postgresql
 
@@ -49,6 +49,9 @@ soak: setup ## keep a steady load for ten minutes, and see whether memory grows
 
 bench-batch: setup ## measure jobs over files beside a bare loop
 	$(BIN)/python -m benchmarks.batch $(ARGS)
+
+through: setup ## send a file through a live service, and see whether its own requests notice
+	$(BIN)/python -m benchmarks.through $(ARGS)
 
 crash-batch: setup ## kill a job at 50 random points, and see whether a byte differs
 	$(BIN)/python -m benchmarks.batch_crashes $(ARGS)

@@ -85,6 +85,7 @@ class Bench:
 
     model: str
     rows: int
+    workers: Sequence[int] = (1, 2)
     found: dict[str, list[Timed]] = field(default_factory=dict)
 
     @property
@@ -130,7 +131,7 @@ class Bench:
         """Everybody once."""
         model = self.home / "model.joblib"
         self.measure("bare", lambda out: [sys.executable, "-c", BARE, str(model), str(self.input), str(out)], float)
-        for workers in (1, 2):
+        for workers in self.workers:
             ours = partial(job, self.home, self.input, workers)
             self.measure(f"tenfold-{workers}", ours, seconds)
             require_equal(self.home / "out-bare", self.home / f"out-tenfold-{workers}")
@@ -257,14 +258,15 @@ def install(peer: str) -> None:
 @click.option("--rows", default=1_000_000, show_default=True)
 @click.option("--rounds", default=3, show_default=True, help="How often each is measured.")
 @click.option("--model", "models", multiple=True, default=["linear", "forest"], help="linear or forest.")
+@click.option("--workers", multiple=True, default=[1, 2], show_default=True, help="Of jobs of ours.")
 @click.option("--peers", "peers", multiple=True, type=click.Choice(list(PACKAGES)), help="Install and measure it, too.")
-def main(rows: int, rounds: int, models: Sequence[str], peers: Sequence[str]) -> None:
+def main(rows: int, rounds: int, models: Sequence[str], workers: Sequence[int], peers: Sequence[str]) -> None:
     """Measure jobs over files beside a bare loop and, with --peers, beside its peers."""
     for peer in peers:
         install(peer)
     print(f"{machine()}\n")
     for model in models:
-        bench = Bench(model, rows)
+        bench = Bench(model, rows, workers)
         bench.prepare()
         for _ in range(rounds):
             bench.round(peers)
