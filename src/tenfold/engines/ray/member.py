@@ -112,6 +112,7 @@ class Member:
         """What there is to tell (``Heard``, encoded), at the latest after a while. ``profile`` is what rows are counted by
         from now on, if it is not empty."""
         if profile and (folder := self._counts()) is not None:
+            folder.mkdir(parents=True, exist_ok=True)
             replace(profile_in(folder), profile)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(SILENCE_S):
