@@ -188,8 +188,12 @@ class Pipeline:
         _aligned(scores, n, "the model")
         yield "model", scores
         produced = service.postprocess(scores, rows) if self._takes_rows else service.postprocess(scores)
-        _aligned(produced, n, "postprocess")
-        yield "postprocess", self._check(produced, n)
+        accepted = self._check.accept(produced, n)
+        if accepted is None:
+            _aligned(produced, n, "postprocess")
+            yield "postprocess", self._check(produced, n)
+        else:
+            yield "postprocess", (accepted, [])
 
     def _answer(self, rows: Rows, index: Array, tally: Tally) -> None:
         """Put the answers to these rows into the tally; where a stage raises, the halves are tried apart."""
@@ -246,8 +250,11 @@ class Pipeline:
 def _aligned(made: Any, n: int, stage: str) -> None:
     """Every array and table that a stage gave has a row for each row. Of lists, only postprocess can tell
     (``_check``): a model may take or give one array for each of its inputs or outputs."""
-    kind = type(made)  # of these two, nearly always, and asked much faster than whether it is a Mapping
-    is_mapping = kind is dict or (kind is not np.ndarray and isinstance(made, Mapping))
+    if type(made) is np.ndarray and made.shape[:1] == (
+        n,
+    ):  # nearly always; whether it is a Mapping is asked more slowly
+        return
+    is_mapping = isinstance(made, Mapping)
     for part in made.values() if is_mapping else (made,):
         shape = getattr(part, "shape", None)
         if shape is not None and (not shape or shape[0] != n):

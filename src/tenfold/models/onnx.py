@@ -99,6 +99,7 @@ def load(path: Path, trusted: bool, threads: int) -> Model:  # noqa: ARG001 -- n
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
+    options.enable_mem_pattern = False  # a plan of the memory for each number of rows, of which there are many
     options.log_severity_level = 3  # errors only, and these are raised
     try:
         check_paths(path)

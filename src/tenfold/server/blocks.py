@@ -67,7 +67,7 @@ def _read_one(column: Column, piece: memoryview) -> Any:
 def write_rows(rows: Rows) -> list[bytes]:
     """The parts of these rows, in the order of their layout."""
     blocks, bits, own = rows.parts()
-    parts = [blocks[block].tobytes() for block in BLOCKS if block in blocks]
+    parts = [blocks[block].tobytes() for block in rows.layout.blocks]
     if rows.layout.optional:
         parts.append(np.packbits(bits, axis=1, bitorder="little").tobytes())
     for column, values in zip(rows.layout.own, own, strict=True):

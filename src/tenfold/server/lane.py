@@ -26,7 +26,7 @@ from tenfold.server.logs import RequestLog
 from tenfold.server.metrics import FAILURES, ROWS_WITH, Counters
 from tenfold.server.outputs import Outputs
 from tenfold.server.replies import Replies, stages_of
-from tenfold.server.requests import Many, Outcome, Packed, Part, Remarks, Request, Single, by_row, cut
+from tenfold.server.requests import Many, Outcome, Packed, Part, Remarks, Request, Single, by_row, cut, give
 from tenfold.server.wire import encode_json
 from tenfold.spec import Spec
 from tenfold.validation.deadletters import DeadLetters
@@ -343,12 +343,9 @@ class Lane:
         loop, when the answers are on their way: what is written in this turn leaves at its end."""
         now = time.monotonic()
         names = None if self._journal is None or self._copying else names_of(batch.items)
+        came: Sequence[float] = ()
         try:
-            outcome = self._outcome(batch, frame)
-            at = 0
-            for item in batch.items:
-                item.answer(outcome, at, now)
-                at += item.rows
+            came = give(batch.items, self._outcome(batch, frame), now, self)
         except Exception:
             logging.getLogger("tenfold").exception("the answers of a batch could not be given")
             for item in batch.items:
@@ -356,15 +353,18 @@ class Lane:
         if self._retired:
             self._let_go()
         self._stuck.discard(link)
-        self._call_soon(self._remember, batch, frame, now, now - link.began, names)
+        self._call_soon(self._remember, batch, frame, now, now - link.began, names, came)
         link.began = now
         if self._suspects or self._line.rows >= self.cost.max_rows:
             self._dispatch()
         elif self._line and not self._dispatching:
             self._begin_turn()
 
-    def _remember(self, batch: Batch, frame: Frame, now: float, took_s: float, names: Names | None) -> None:
+    def _remember(
+        self, batch: Batch, frame: Frame, now: float, took_s: float, names: Names | None, came: Sequence[float]
+    ) -> None:
         """Count a batch that was answered, learn from it what batches cost, and keep its predictions."""
+        self.counters.answered_well(now, came)
         *spent_ns, waited_ns = frames.TIMES.unpack(frame.parts[0])
         self.counters.batch(batch.rows, (*batch.waited_ns(), *spent_ns))
         if waited_ns:

@@ -139,6 +139,14 @@ class Counters:
             slots[self._latency + bucket_of(us)] += 1
         slots[self._good if left_s >= 0 else self._overdue] += 1
 
+    def answered_well(self, now: float, came: Sequence[float]) -> None:
+        """Count rows that the model answered at ``now``, before their deadlines. ``came`` is when each of them did."""
+        slots, first, place = self.slots, self._latency, _PLACE
+        for started in came:
+            us = int((now - started) * 1e6)
+            slots[first + (place[us] if us < 10_000 else bucket_of(us))] += 1
+        slots[self._good] += len(came)
+
     def answered_many(self, rows: int, left_s: float) -> None:
         """Count a request of which the model answered so many rows."""
         word = "good" if left_s >= 0 else "overdue"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from random import getrandbits
 from typing import Any
 
@@ -58,21 +58,28 @@ class Replies:
         self._middle = b'","release":' + encode_json(release) + b',"output":'
         self._constant_bytes = len(b'{"id":"') + 36 + len(self._middle) + len(b"}")
 
-    def plain(
-        self, request_id: bytes, trace_id: bytes, decode_s: float, queue_s: float, stages: bytes, output: bytes
-    ) -> bytes:
-        """One row, answered as it came: what nearly every request gets, so it is put together by hand."""
-        try:
-            length = _DECIMAL[self._constant_bytes + len(output)]
-            decode, queue = _MILLISECONDS[int(decode_s * 1e6)], _MILLISECONDS[int(queue_s * 1e6)]
-        except IndexError:
-            length = b"%d" % (self._constant_bytes + len(output))
-            decode, queue = milliseconds(decode_s), milliseconds(queue_s)
-        return b"".join((
-            b"HTTP/1.1 200 OK\r\n", Date.line, b"content-type: application/json\r\ncontent-length: ", length,
-            b"\r\nx-request-id: ", trace_id, b"\r\nserver-timing: decode;dur=", decode, b", queue;dur=", queue, stages,
-            b'\r\n\r\n{"id":"', request_id, self._middle, output, b"}",
-        ))  # fmt: skip
+    def plain(self, stages: bytes) -> Callable[[bytes, bytes, float, float, bytes], bytes]:
+        """What puts together the answer to one row as it came, of a batch with these stages: what nearly every request gets.
+
+        It takes the ids of the request and of its trace, how long it was decoded and waited, and its output.
+        """
+        first = b"HTTP/1.1 200 OK\r\n" + Date.line + b"content-type: application/json\r\ncontent-length: "
+        last, middle, constant = stages + b'\r\n\r\n{"id":"', self._middle, self._constant_bytes
+        decimal, duration = _DECIMAL, _MILLISECONDS
+
+        def plain(request_id: bytes, trace_id: bytes, decode_s: float, queue_s: float, output: bytes) -> bytes:
+            try:
+                length = decimal[constant + len(output)]
+                decode, queue = duration[int(decode_s * 1e6)], duration[int(queue_s * 1e6)]
+            except IndexError:
+                length = b"%d" % (constant + len(output))
+                decode, queue = milliseconds(decode_s), milliseconds(queue_s)
+            return b"".join((
+                first, length, b"\r\nx-request-id: ", trace_id, b"\r\nserver-timing: decode;dur=", decode,
+                b", queue;dur=", queue, last, request_id, middle, output, b"}",
+            ))  # fmt: skip
+
+        return plain
 
     def one(
         self,

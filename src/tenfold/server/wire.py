@@ -354,12 +354,11 @@ class Connection(asyncio.Protocol):
             except Rejected as rejected:
                 self.reject(rejected.code, rejected.detail)
                 return
-        body = data[end:]
-        if len(body) == head.length:
+        if len(data) - end == head.length:
             self._buffer = b""
-            self._handle(head, body)
+            self._handle(head, data[end:])
         else:
-            self._begin_body(head, body)
+            self._begin_body(head, data[end:])
 
     def _unfinished_head(self, data: bytes) -> None:
         if len(data) >= MAX_HEAD_BYTES:

@@ -45,7 +45,7 @@ class OutputCheck:
         self._nested = any(field.kind == "object" for field in form.fields)
         self._readers = [(leaf, _names(leaf), column_reader(form, leaf)) for leaf in self._leaves]
         self._acceptors = {
-            name: (1 << k, leaf.column, acceptor(leaf))
+            name: (1 << k, acceptor(leaf), leaf.column.block, leaf.column.index, self.layout.widths[leaf.column.block])
             for k, leaf in enumerate(self._leaves)
             if leaf.column is not None and leaf.column.block
             for name in _names(leaf)
@@ -54,26 +54,30 @@ class OutputCheck:
 
     def __call__(self, produced: Any, n: int) -> tuple[Rows, list[Violation]]:
         """Rows of the output contract, and a violation ``output_invalid`` for each row and field that breaks it."""
-        rows = self._accept(produced, n) if type(produced) is dict else None
+        rows = self.accept(produced, n)
         return (rows, []) if rows is not None else self._examine(produced, n)
 
-    def _accept(self, produced: Mapping[str, Any], n: int) -> Rows | None:
-        """What nearly every batch is: an array of valid numbers or labels for each field."""
+    def accept(self, produced: Any, n: int) -> Rows | None:
+        """What nearly every batch is: an array of n valid numbers or labels for each field. None for anything else."""
+        if type(produced) is not dict:
+            return None
         blocks: dict[str, Array] = {}
         found = 0
         for name, values in produced.items():
             known = self._acceptors.get(name)
             if known is None or type(values) is not np.ndarray or values.shape != (n,):
                 return None
-            bit, column, accept = known
+            bit, accept, block, index, width = known
             accepted = accept(values)
             if accepted is None:
                 return None
             found |= bit
-            block = blocks.get(column.block)
-            if block is None:
-                block = blocks[column.block] = np.empty((n, self.layout.widths[column.block]), DTYPES[column.block])
-            block[:, column.index] = accepted
+            if width == 1 and accepted is not values:
+                blocks[block] = accepted.reshape(n, 1)
+                continue
+            if block not in blocks:
+                blocks[block] = np.empty((n, width), DTYPES[block])
+            blocks[block][:, index] = accepted
         if found != self._all or len(produced) != len(self._leaves):
             return None
         bits = np.zeros((n, self.layout.optional), dtype=bool) if self.layout.optional else NO_BITS

@@ -63,10 +63,15 @@ def quote_counter(root: Group) -> Function:
     return _lambda(_quotes(root, "row"), {"UNSET": UNSET})
 
 
-def fixed_quotes(root: Group) -> int:
-    """How many quotation marks every row needs; 0 where that depends on the row."""
+def fixed_sign(root: Group) -> tuple[bytes, int]:
+    """A character that is quickly counted, and how often every row needs it, as ``quote_counter`` tells of quotation marks;
+    0 where that depends on the row. Where no value is a text there is one colon for each key."""
     count = _quotes(root, "row")
-    return int(count) if count.isdigit() else 0
+    if not count.isdigit():
+        return b'"', 0
+    if any(_quotes_of_value(leaf, "") != "0" or ":" in leaf.pointer for leaf in root.leaves):
+        return b'"', int(count)
+    return b":", int(count) // 2
 
 
 def _lambda(expression: str, names: dict[str, Any]) -> Function:

@@ -19,6 +19,7 @@ from tenfold.errors import Flag
 from tenfold.rows import Array, Checked, Rows
 from tenfold.validation.actions import Ledger
 
+_BOOL = np.dtype(bool)
 Function = Callable[[Any], Any]
 Report = Callable[[str, Exception, Sequence[int]], None]
 
@@ -133,7 +134,7 @@ def _ask(function: Function, rows: Rows, n: int) -> tuple[Array, dict[int, Excep
     """For which of n rows a rule holds, and for which it raises; of a batch that raises, the halves are asked apart."""
     try:
         held = np.asarray(function(rows))
-        if held.shape != (n,) or held.dtype != bool:
+        if held.dtype is not _BOOL or held.shape != (n,):
             raise Misshapen(f"gave {held.dtype} of shape {held.shape} for {n} rows; it has to give one bool a row")
     except Exception as error:
         if n == 1 or isinstance(error, Misshapen):
