@@ -1,12 +1,14 @@
 """When river's detectors first alarm on the benchmark's streams, as JSON; run in an environment of its own.
 
-python drift_river.py KIND RUNS CHANGE_AT -- CHANGE_AT is "none" where nothing changes.
+python drift_river.py KIND FIRST LAST CHANGE_AT SECONDS [DETECTOR] -- streams FIRST to LAST - 1; CHANGE_AT is "none" where
+nothing changes. A detector that is not through with them after so many seconds has fewer alarms to tell of; None is no alarm.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+import time
 
 from river import drift
 from streams import BEFORE, made
@@ -27,18 +29,21 @@ def first_alarm(detector, stream):
     return None
 
 
-def main(kind, runs, change_at):
+def main(kind, first, last, change_at, seconds, only=None):
     found = {}
     for name, make in DETECTORS.items():
-        if name == "DDM" and kind != "errors":
-            continue  # it is for errors alone
-        alarms = []
-        for seed in range(runs):
+        if (name == "DDM" and kind != "errors") or only not in (None, name):
+            continue  # DDM is for errors alone
+        alarms = found[name] = []
+        began = time.monotonic()
+        for seed in range(first, last):
+            if time.monotonic() - began > seconds:
+                break
             stream = made(kind, seed, change_at)[BEFORE:].tolist()
             alarms.append(first_alarm(make(), [bool(value) for value in stream] if name == "DDM" else stream))
-        found[name] = alarms
     print(json.dumps(found))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), None if sys.argv[3] == "none" else int(sys.argv[3]))
+    kind, first, last, change_at, seconds, *only = sys.argv[1:]
+    main(kind, int(first), int(last), None if change_at == "none" else int(change_at), float(seconds), *only)

@@ -110,6 +110,24 @@ def test_the_json_has_what_others_read(judge: Judge) -> None:
     assert document["replay"].startswith("tenfold drift --reference")
 
 
+def test_a_challenger_stands_beside_the_model(judge: Judge) -> None:
+    """A column of today's rows with another model's answers: whether that loses less is said, with the numbers."""
+    current = served(2, 5000)
+    turned = current.assign(truth=np.where(current["truth"] == "repaid", "default", "repaid"))
+    better = judged(judge(turned.assign(rival=1 - current["score"]), "--challenger", "rival", "--json"))
+    assert better["verdict"] == "UPDATE_RECOMMENDED"
+    assert better["challenge"]["name"] == "rival"
+    assert "rival is better by 0." in better["because"], better["because"]
+    assert better["next"] == "let rival answer"
+    assert "--challenger rival" in better["replay"]
+    same = judge(turned.assign(rival=current["score"] / 2), "--challenger", "rival")
+    assert same.out.startswith("UPDATE_WONT_HELP since ")
+    assert "challenger rival saves at most" in same.out or "challenger rival saves nothing" in same.out
+    without = judge(current.drop(columns="truth").assign(rival=0.5), "--challenger", "rival")
+    assert "rival cannot be compared with the model" in without.out
+    assert judge(current, "--challenger", "rival").code == 2
+
+
 def test_a_verdict_can_fail_a_build(judge: Judge) -> None:
     """--fail-on exits with 6 on its verdict or a graver one, and with 0 on a milder one."""
     broken = moved(served(2, 4000), age=np.nan)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tenfold.cli import main
-from tenfold.control.driftwatch import kept
+from tenfold.control.driftkept import kept
 from tenfold.control.servers import ask, serving
 
 SERVICE = '''

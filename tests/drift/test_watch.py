@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from tenfold.control import driftpages, driftwatch, labelfiles
-from tenfold.control.driftwatch import KEEP_S, SETTLED_S, Monitor, Watch, kept
+from tenfold.control.driftkept import kept
+from tenfold.control.driftwatch import KEEP_S, SETTLED_S, Monitor, Watch
 from tenfold.control.labelfiles import Label
 from tenfold.drift.folder import PROFILE, folder_of, replace, spool_in
 from tenfold.drift.options import Drift

@@ -45,25 +45,33 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--loss-tolerance", metavar="SHARE", help='How much worse is harm, of the loss on the reference; "10 %".')
 @click.option("--drift-tolerance", metavar="SHARE", help='How many rows have to move, for that to be drift; "10 %".')
 @click.option("--false-alarm-probability", metavar="P", type=float, help="Of ever raising a false alarm; 0.01.")
+@click.option(
+    "--challenger",
+    metavar="RELEASE",
+    help="Another release, to be tried on rows that have labels by now; of two tables, the column with its answers.",
+)
+@click.option("--since", default="", metavar="TIME", help="It has learnt from no row since then; when it was pushed.")
+@click.option("--store", default="", metavar="PLACE", help="The store that it is in; that of the folder.")
 @click.option("--html", metavar="FILE", type=FILE, help="Write a page with plots, which needs nothing else.")
 @click.option("--fail-on", metavar="VERDICT", help="Exit with 6 on this verdict, or a graver one.")
 @screen.json_option
-def drift(
-    name: str | None, server: str, access: str, as_json: bool, html: Path | None, fail_on: str | None, **given: Any
-) -> None:
+def drift(name: str | None, as_json: bool, html: Path | None, fail_on: str | None, **given: Any) -> None:
     """Does the model need an update? Compare the rows of today with those it was trained on, window by window.
 
     NAME is a service that runs, or the folder of one that ran. With --reference and --current, two tables are compared,
     whatever system served them: .parquet or .csv, of any size. What needs no --label: whether rows and answers moved, and
     how well the model is to be expected to do on them. Verdicts, from the mildest to the gravest: HEALTHY, WATCH,
     NEED_LABELS, UPDATE_WONT_HELP, UPDATE_RECOMMENDED, FIX_DATA, ROLLBACK. There is none (null) until a window was judged.
+
+    Would an update help? A --challenger answers the labelled rows once more, and has to lose less than what serves. NAME is
+    a folder then, or a service that the --store deploys.
     """
     with screen.Progress() as progress:
         progress("starting")
         from tenfold.control import driftlive, driftpages, drifts
 
         failing = drifts.verdict_named(fail_on) if fail_on else None
-        report = drifts.judge_files(given, progress) if name is None else driftlive.judge(name, server, access, given)
+        report = drifts.judge_files(given, progress) if name is None else driftlive.judge(name, given, progress)
     if html:
         html.write_text(driftpages.render(report), "utf-8")
     if as_json:
@@ -87,6 +95,7 @@ def print_report(report: Report) -> None:
     facts += [("moved", line) for line in map(_field, report.features[:MOST_FIELDS]) if line]
     facts += [("where", _segment(segment)) for segment in report.segments[:MOST_SEGMENTS]]
     facts += _performance(report)
+    facts += [("challenger", report.challenge.said)] if report.challenge is not None else []
     facts += [("windows", line) for line in _windows(report)]
     facts += [("ruled out", line) for line in report.ruled_out]
     facts += [("besides", line) for line in report.reasons]
@@ -126,12 +135,7 @@ def _performance(report: Report) -> list[tuple[str, str]]:
     for kind, bounds in (("realised", known.realised), ("estimated", known.estimated)):
         if bounds is not None:
             words.append(("", f"{bounds[0]:.4f} {kind} ({bounds[1]:.4f} to {bounds[2]:.4f})"))
-    words += [("", f"the estimate is in doubt: {doubt}") for doubt in known.doubts]
-    if report.challenge is not None:
-        words.append(
-            ("", f"what recent labels teach is {report.challenge.outcome} on {report.challenge.rows:,} later rows")
-        )
-    return words
+    return words + [("", f"the estimate is in doubt: {doubt}") for doubt in known.doubts]
 
 
 def _windows(report: Report) -> list[str]:

@@ -2,7 +2,8 @@
 
 Each verdict is told once, when it is new, and again until it is taken; the same one not more often than once a day. Training
 runs in a copy of the service's folder, never twice at a time, never while data is broken, and not without labels. What it
-made is pushed as a release, which has to pass the same gates and the same canary as any other.
+made is pushed as a release, which has to pass the same gates and the same canary as any other. Where inputs are kept, a part
+of the latest labels is kept back from it, and it has to be of use on those before it is deployed (see ``driftchallenge``).
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from typing import Any
 import msgspec
 
 from tenfold.config import single_threaded
-from tenfold.control import journals, labelfiles
+from tenfold.control import driftchallenge, journals, labelfiles
+from tenfold.control.driftchallenge import Contest
 from tenfold.drift.folder import replace
 from tenfold.drift.options import Drift
 from tenfold.drift.verdicts import Report, Verdict
@@ -38,6 +40,8 @@ RETRIES_S = (5.0, 15.0, 60.0, 300.0, 1800.0)
 FEWEST_LABELS = 200  # of recent rows, to train on
 LONGEST_S = 86_400.0  # that a training may take
 RECENT_DAYS = 90
+KEPT_BACK = 0.2  # of the labels, the latest: what was trained is tried on them
+ENOUGH_LABELS = 500  # for that
 LEFT_BEHIND = (".tenfold", ".venv", ".git", "__pycache__")  # by the copy that is trained in
 RECENT = "TENFOLD_RECENT"  # the variable that says where the recent data is
 
@@ -63,6 +67,9 @@ class Actions:
         self._folder = home / ".tenfold" / "drift"
         self._busy: threading.Thread | None = None
         self._training: threading.Thread | None = None
+        self._challenging: threading.Thread | None = None
+        self._contest: Contest | None = None
+        self._contest_of = 0.0
         self._tries = 0
         self._next_try = 0.0
         try:
@@ -80,13 +87,32 @@ class Actions:
         if policy.retrain and self._may_train(report, policy, labelled, now):
             self._done.trained = now
             self._keep()
-            self._training = _start("training", self._train, report, policy.retrain)
+            self._training = _start("training", self._train, report, policy)
 
     def wait(self, limit_s: float) -> None:
         """Until what was begun is done."""
-        for thread in (self._busy, self._training):
+        for thread in (self._busy, self._training, self._challenging):
             if thread is not None:
                 thread.join(limit_s)
+
+    # Challenging
+
+    @property
+    def contest(self) -> Contest | None:
+        """Which release challenges the one that serves, and what came of it; None where none does."""
+        touched = driftchallenge.touched(self._home, self._release)
+        if touched != self._contest_of:
+            self._contest, self._contest_of = driftchallenge.read(self._home, self._release), touched
+        return self._contest
+
+    def challenge(self, policy: Drift) -> None:
+        """Have the challenger answer rows whose labels have come, aside, once in a while."""
+        contest, now = self.contest, self._clock()
+        if contest is None or contest.is_over or now - contest.at < driftchallenge.ROUND_S:
+            return
+        if not _runs(self._challenging) and not _runs(self._training):
+            given = self._home, self._release, policy, now
+            self._challenging = _start("challenger", driftchallenge.go_on, *given)
 
     # Telling
 
@@ -152,13 +178,15 @@ class Actions:
             and not _runs(self._training)
         )
 
-    def _train(self, report: Report, command: str) -> None:
-        """Train in a copy of the service's folder, and push what that made."""
+    def _train(self, report: Report, policy: Drift) -> None:
+        """Train in a copy of the service's folder, push what that made, and deploy it unless it is of no use."""
+        command = policy.retrain or ""
         work = self._folder / "training"
         shutil.rmtree(work, ignore_errors=True)
         shutil.copytree(self._home, work, ignore=shutil.ignore_patterns(*LEFT_BEHIND))
         recent = self._folder / "recent"
-        self._write_recent(recent, report)
+        since = self._kept_back_from(policy)
+        self._write_recent(recent, report, since)
         log.info("%s: %s; trained by %s", self._name, report.because, command)
         if not self._run(shlex.split(command), work, recent):
             return
@@ -172,23 +200,40 @@ class Actions:
         name = f"{pushed.get('service')}@{pushed.get('number')}"
         if not pushed.get("new"):
             log.warning("%s: the training made what was there already, %s", self._name, name)
+            return
+        contest = Contest(name=name, id=str(pushed.get("id")), place=place, since=since)
+        driftchallenge.begin(self._home, self._release, contest)
+        tried = driftchallenge.go_on(self._home, self._release, policy, self._clock())
+        if tried and tried.result and tried.result.outcome == "futile":
+            log.warning("%s is not deployed: %s", name, tried.result.said)
         elif self._store:
             self._run([*words, "deploy", name, "--store", place], work, recent)
         else:
             log.info("%s was trained and pushed; next: tenfold deploy %s --store %s", name, name, place)
 
-    def _write_recent(self, recent: Path, report: Report) -> None:
+    def _kept_back_from(self, policy: Drift) -> float:
+        """The time from which on training gets to know nothing; now, where what it makes could not be tried on that."""
+        now = self._clock()
+        if policy.journal != "inputs":
+            return now
+        times = sorted(label.time for label in self._labels(now).values())
+        return times[int(len(times) * (1 - KEPT_BACK))] if len(times) >= ENOUGH_LABELS else now
+
+    def _labels(self, before: float) -> Mapping[str, labelfiles.Label]:
+        now = self._clock()
+        return labelfiles.between(self._home, now - RECENT_DAYS * 86_400.0, before, self._release)
+
+    def _write_recent(self, recent: Path, report: Report, before: float) -> None:
         """What happened of late, for whoever trains: predictions, labels, and the verdict."""
         shutil.rmtree(recent, ignore_errors=True)
         recent.mkdir(parents=True)
         (recent / "verdict.json").write_bytes(msgspec.json.encode(report.to_dict()))
         with (recent / "predictions.ndjson").open("wb") as file:
             for prediction in journals.predictions(str(self._home), journals.Wish(f"{RECENT_DAYS} days")):
-                file.write(prediction.json() + b"\n")
-        now = self._clock()
-        labels = labelfiles.between(self._home, now - RECENT_DAYS * 86_400.0, now, self._release)
+                if datetime.fromisoformat(prediction.time).timestamp() < before:
+                    file.write(prediction.json() + b"\n")
         with (recent / "labels.ndjson").open("wb") as file:
-            for label in labels.values():
+            for label in self._labels(before).values():
                 file.write(msgspec.json.encode(label) + b"\n")
 
     def _run(self, words: list[str], work: Path, recent: Path) -> bool:
@@ -221,7 +266,7 @@ def _runs(thread: threading.Thread | None) -> bool:
     return thread is not None and thread.is_alive()
 
 
-def _start(what: str, work: Callable[..., None], *given: Any) -> threading.Thread:
+def _start(what: str, work: Callable[..., object], *given: Any) -> threading.Thread:
     def run() -> None:
         try:
             work(*given)

@@ -4,41 +4,97 @@ from __future__ import annotations
 
 import csv
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tenfold.control import driftwatch, servers
+from tenfold.control import driftchallenge, driftkept, servers, stores
+from tenfold.control.driftchallenge import Contest
+from tenfold.control.workshop import home_of
 from tenfold.drift.verdicts import Report
-from tenfold.errors import NotFound, TenfoldError, UsageError
+from tenfold.errors import Conflict, NotFound, TenfoldError, UsageError
+from tenfold.store import resolve
 
 AT_ONCE = 5000  # labels in a request
 TIMEOUT_S = 90.0
+OPTIONS = ("server", "access", "challenger", "store", "since")  # that go with the name of a service
 
 Row = Mapping[str, Any]
 
 
-def judge(name: str, server: str, key: str, given: Mapping[str, Any]) -> Report:
-    """The verdict on the service ``name`` of the server with that admin address, which may ask for a ``key``; or, where no
-    ``server`` is named, the last one on a service's folder of that name.
+def judge(name: str, given: Mapping[str, Any], say: Callable[..., object] = lambda *_: None) -> Report:
+    """The verdict on the service ``name`` of a server; or, where no server is named, the last one on a service's folder of
+    that name.
 
-    ``given`` are the options that are about two tables, which go with no name. Raises ``UsageError`` and ``NotFound``.
+    ``given`` are the options by name: ``server``, its admin address, and ``access``, a key for it; ``challenger`` with
+    ``store`` and ``since`` (see ``challenge``). The others are about two tables, which go with no name. Raises
+    ``UsageError`` and ``NotFound``.
     """
     for option, value in given.items():
-        if value:
+        if value and option not in OPTIONS:
             raise UsageError(
                 f"--{option.replace('_', '-')} is about two tables, and {name} is a service", "leave one out"
             )
+    server, challenger = given.get("server") or "", given.get("challenger")
+    if challenger:
+        if server:
+            raise UsageError(
+                "a challenger is asked where its store is, not by a server", f"tenfold drift {name} --store"
+            )
+        return challenge(name, challenger, given.get("store") or "", given.get("since") or "", say)
+    if given.get("since") or given.get("store"):
+        raise UsageError("--since and --store go with a challenger", f"tenfold drift {name} --challenger RELEASE")
     path = Path(name)
     if not server and path.exists():
-        return driftwatch.kept((path if path.is_dir() else path.parent).resolve(), name)
-    reply = servers.ask(f"{(server or servers.ADMIN).rstrip('/')}/api/drift/{name}", key=key)
+        return driftkept.kept((path if path.is_dir() else path.parent).resolve(), name)
+    asked = f"{(server or servers.ADMIN).rstrip('/')}/api/drift/{name}"
+    reply = servers.ask(asked, key=given.get("access") or "")
     if reply.status != 200:
         raise NotFound(
             _said(reply), f"tenfold status {server} lists its services; a folder's own verdict: tenfold drift FOLDER"
         )
     return Report.of(reply.json())
+
+
+def challenge(
+    name: str, challenger: str, place: str, since: str, say: Callable[..., object] = lambda *_: None
+) -> Report:
+    """Have a release answer the labelled rows of the one that serves, and give the verdict with what came of that.
+
+    ``name`` is a service's folder, or a service that the store ``place`` deploys. Rows count that were answered ``since``
+    then (ISO 8601), or since the challenger was pushed: it must not have learnt from them. A server that runs goes on with
+    it as labels come. Raises ``NotFound``, and ``Conflict`` where there is nothing that the two could be compared on.
+    """
+    with stores.opened(place, name) as store:
+        release = resolve(store, stores.within(store, challenger))
+        path, place = Path(name), store.place
+        home = home_of(store, release.service)
+    if path.exists():
+        home = (path if path.is_dir() else path.parent).resolve()
+    serving, known = driftkept.latest(home)
+    if serving.endswith(f"@{release.id[:7]}"):
+        raise UsageError(
+            f"{release.name} is the one that serves", f"tenfold releases {release.service} lists the others"
+        )
+    first = _moment(since) if since else release.at.timestamp()
+    say("asking the challenger")
+    driftchallenge.begin(home, serving, Contest(name=release.name, id=release.id, place=place, since=first))
+    found = driftchallenge.go_on(home, serving, known.policy, time.time())
+    if found is None or found.result is None:
+        hint = "--since TIME, if it has learnt from none of the rows since then" if not since else "tenfold feedback"
+        raise Conflict(found.trouble if found else "nothing was compared", hint)
+    return driftkept.kept(home, name)
+
+
+def _moment(text: str) -> float:
+    try:
+        found = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise UsageError(f"--since {text}: that is no time", "2026-02-14 or 2026-02-14T21:20:00Z") from None
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
 
 
 class Sent(NamedTuple):

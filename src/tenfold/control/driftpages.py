@@ -33,6 +33,7 @@ def render(report: Report) -> str:
         _section("Over time", _timeline(report)),
         _section("What moved", _features(report.features)),
         _section("Where the loss arises", _segments(report.segments)),
+        _section("Would an update help", _list([report.challenge.said] if report.challenge is not None else [])),
         _section("Ruled out", _list(report.ruled_out)),
         _section("Besides", _list(report.reasons)),
         _section("Windows", _windows(report.windows)),

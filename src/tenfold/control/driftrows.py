@@ -34,6 +34,7 @@ class Roles(NamedTuple):
     time: str | None = None
     key: str | None = None
     ignore: tuple[str, ...] = ()
+    challenger: str | None = None
 
 
 class Target:
@@ -119,8 +120,11 @@ class Collector:
                 self._meet(part, encoder, raw, values)
         predicted, actual = self._truth(block, known, labels)
         self._judge(block, parts, predicted, actual)
+        rival = self._challenger(block, known)
         for part, values in zip(parts, sampled, strict=True):
             arrays = {"values": values, "predicted": predicted[part.sampled], "actual": actual[part.sampled]}
+            if rival is not None:
+                arrays["challenger"] = rival[part.sampled]
             self._samplers[part.window].add(hashes[part.sampled], {**arrays, "row": block.first + part.sampled})
 
     def windows(self) -> list[Window]:
@@ -174,6 +178,16 @@ class Collector:
         if labels is not None:
             return predicted, labels
         return predicted, self._target.labels(block.column(label)) if label and label in known else unknown
+
+    def _challenger(self, block: Block, known: Collection[str]) -> Floats | None:
+        """What the challenger answered (n,): scores where rows are ranked, else answers. None in the reference."""
+        name, task = self._roles.challenger, self._task
+        if name is None or name not in known or task is None or self._target is None:
+            return None
+        raw = block.column(name)
+        return (
+            (raw.numbers if raw.kind != "text" else parsed(raw)) if task.metric == "auc" else self._target.answers(raw)
+        )
 
     def _judge(self, block: Block, parts: Sequence[Part], predicted: Floats, actual: Floats) -> None:
         """Count the outcomes of labelled rows."""

@@ -21,8 +21,10 @@ from tenfold.drift.columns import Floats
 from tenfold.drift.judge import Circumstances, find, step
 from tenfold.drift.monitor import FEWEST_ROWS, State
 from tenfold.drift.options import Drift
+from tenfold.drift.paired import compare
 from tenfold.drift.profile import Profile, Window
 from tenfold.drift.reporting import report
+from tenfold.drift.truth import Told
 from tenfold.drift.verdicts import Challenge, Report, Verdict
 from tenfold.drift.windows import Plan, by_rows, by_time
 from tenfold.errors import UsageError
@@ -58,7 +60,7 @@ def judge(
     asked, policy = roles or Roles(), policy or Drift()
     before, now = TableFile(reference), TableFile(current)
     before.require(asked.prediction, asked.score, *policy.segments)
-    now.require(asked.prediction, asked.score, asked.time)
+    now.require(asked.prediction, asked.score, asked.time, asked.challenger)
     say("reading the reference")
     surveyed = driftreference.survey(before, asked)
     known = driftreference.understand(surveyed, asked)
@@ -71,8 +73,11 @@ def judge(
     for window in windows:
         state = step(profile, policy, state, window)
     at = _time if plan.timed else int
-    around = Circumstances(challenge=_challenge(profile, policy, state, windows))
+    challenge = _paired(profile, policy, windows, asked.challenger) if asked.challenger else None
+    around = Circumstances(challenge=challenge or _challenge(profile, policy, state, windows))
     final = report(profile, policy, state, around, at)
+    if asked.challenger and challenge is None:
+        more.append(f"{asked.challenger} cannot be compared with the model: no row has a label and answers of both")
     reasons = [*_differences(before, now, known), *known.remarks, *remarks, *plan.remarks, *more, *_few(windows)]
     replay = _replay(reference, current, labels, asked, policy)
     return Judged(msgspec.structs.replace(final, reasons=(*final.reasons, *reasons), replay=replay), profile, state)
@@ -130,7 +135,22 @@ def _collect(now: TableFile, labels: Path | None, known: Known, plan: Plan) -> t
 
 
 def _special(roles: Roles) -> list[str]:
-    return [name for name in (roles.prediction, roles.label, roles.time) if name is not None]
+    return [name for name in (roles.prediction, roles.label, roles.time, roles.challenger) if name is not None]
+
+
+def _paired(profile: Profile, policy: Drift, windows: list[Window], name: str) -> Challenge | None:
+    """What the challenger saves, whose answers stand beside the model's in sampled rows of all windows."""
+    samples = [window.sample for window in windows if window.sample is not None]
+    if profile.task is None or not samples:
+        return None
+    place = profile.place("score")
+    both = [
+        Told(sample["predicted"], sample["predicted"] if place is None else sample["values"][:, place])
+        for sample in samples
+    ]
+    champion = Told(*(np.concatenate(some) for some in zip(*both, strict=True)))
+    rival, actual = (np.concatenate([sample[field] for sample in samples]) for field in ("challenger", "actual"))
+    return compare(profile.task, policy, champion, Told(rival, rival), actual, name)
 
 
 def _challenge(profile: Profile, policy: Drift, state: State, windows: list[Window]) -> Challenge | None:

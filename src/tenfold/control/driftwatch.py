@@ -11,7 +11,6 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +18,20 @@ import msgspec
 
 from tenfold.control import labelfiles
 from tenfold.control.driftactions import Actions
-from tenfold.drift import following, labelling
+from tenfold.control.driftkept import Kept, challenged, moment, read, report_of
+from tenfold.drift import cycles, following, labelling
+from tenfold.drift.cycles import History
 from tenfold.drift.deltas import Delta
-from tenfold.drift.folder import PROFILE, folder_of, profile_in, replace, spool_in
+from tenfold.drift.folder import PROFILE, folder_of, history_in, profile_in, replace, spool_in
 from tenfold.drift.following import Following, Release, Waiting
 from tenfold.drift.judge import Circumstances, Deployment
 from tenfold.drift.live import watched
-from tenfold.drift.monitor import CHANNELS, FEWEST_ROWS
+from tenfold.drift.monitor import CHANNELS
 from tenfold.drift.options import Drift
-from tenfold.drift.profile import ESTIMATED, REALISED, Profile, pack, unpack
-from tenfold.drift.reporting import report
+from tenfold.drift.profile import ESTIMATED, REALISED, Profile, pack
 from tenfold.drift.rules import rates_of
+from tenfold.drift.season import CYCLES
 from tenfold.drift.verdicts import Report
-from tenfold.errors import NotFound
 from tenfold.server.metrics import FAILURES
 from tenfold.spec import Spec
 
@@ -39,18 +39,10 @@ KEEP_S = 30.0  # pieces stay where replicas left them for so long; then they are
 MOST_PIECES = 256
 LOOK_S, SETTLED_S, LONGEST_WAIT_S = 60.0, 3600.0, 30 * 86_400.0  # for labels, where nobody says when they come
 MOST_EVIDENCE = 1e9
+HOURS_OF_WEEK = "hour of the week"  # there is nothing finer
 MOST_FORMER = 10  # releases whose windows are still known
 
 log = logging.getLogger("tenfold")
-
-
-class Kept(msgspec.Struct):
-    """What is written down: what is known, under which policy, and the pieces that are in it and may still lie in the
-    spool."""
-
-    now: Following
-    policy: Drift
-    taken: list[str] = []
 
 
 class Monitor:
@@ -63,16 +55,17 @@ class Monitor:
         self.home, self.name, self.release = home, spec.name, release
         self._clock = clock
         self._folder = folder_of(home, release)
-        kept = _read(self._folder / "state", Kept)
+        kept = read(self._folder / "state", Kept)
         self._now = kept.now if kept else Following(began=clock())
         self._taken: list[str] = kept.taken if kept else []
         self._written = clock()
         self._figures: dict[str, Any] | None = None
         self._looked = 0.0
+        self._history: History | None = None
         self._owes_state = self._owes_profile = False  # that it is not on the disk, as it could not be written
         self.trouble = ""
-        self.profile: Profile | None = _read(profile_in(self._folder), Profile)
-        training = _read(home / PROFILE, Profile)
+        self.profile: Profile | None = read(profile_in(self._folder), Profile)
+        training = read(home / PROFILE, Profile)
         around = Circumstances((Deployment(self._now.began, release),) if self._forget_former() else ())
         self._about = Release(spec.drift, watched(spec.input, spec.output), training, around)
         if self.profile is None and training is not None and any(column.role != "input" for column in training.columns):
@@ -116,7 +109,7 @@ class Monitor:
     def _look(self, counters: Mapping[str, int] | None) -> None:
         now, time_s = self._now, self._clock()
         for path in self._pieces():
-            delta = _read(path, Delta)
+            delta = read(path, Delta)
             self._taken.append(path.name)
             if delta is not None:
                 following.add(now, self.profile, self._about, delta, time_s)
@@ -128,6 +121,7 @@ class Monitor:
             rates = rates_of(counters, FAILURES) if counters else None
             changed |= following.close(now, self.profile, self._about, time_s, rates)
             changed |= self._label(self.profile, time_s)
+            changed |= self._come_round(self.profile)
         if changed:
             self._owes_state = True
             labelfiles.forget(
@@ -135,6 +129,8 @@ class Monitor:
             )
         if changed or (self._taken and (time_s - self._written > KEEP_S or len(self._taken) >= MOST_PIECES)):
             self._write()
+        self.actions.challenge(self._about.policy)
+        self._about = challenged(self._about, self.actions.contest, time_s)
         if now.state.seen and (self._about.policy.webhook or self._about.policy.retrain):
             self.actions.consider(self.report(), self._about.policy, now.labelled)
 
@@ -143,6 +139,35 @@ class Monitor:
         taken = set(self._taken)
         found = sorted(spool.iterdir()) if spool.is_dir() else []
         return (path for path in found if path.name not in taken and not path.name.startswith("."))
+
+    def _come_round(self, profile: Profile) -> bool:
+        """Remember the hours that are over, and look once a day for what comes round; whether there is something new."""
+        if profile.season is not None and profile.season.cycle == HOURS_OF_WEEK:
+            self._now.hours.clear()
+            return False
+        path = history_in(self._folder)
+        if self._history is None:
+            kept: History | None = read(path, History)
+            is_ours = kept is not None and kept.cells.shape[1] == len(profile.counts.cells)
+            self._history = kept if kept is not None and is_ours else History.none(len(profile.counts.cells))
+        history = self._history
+        if not following.remember(self._now, history):
+            return False
+        day = int(history.hours[-1] // 24)
+        learnt = None
+        if day > history.tried and day - history.hours[0] // 24 >= CYCLES:
+            history.tried = day
+            trained = self._about.training
+            anchored = [column.name for column in trained.columns] if trained is not None else []
+            learnt = cycles.learn(profile, self._about.policy, self._now.state, history, anchored)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        replace(path, pack(history))
+        if learnt is not None:
+            said = f"since {moment(self._now.until)} {learnt.remark}"
+            log.info("drift of %s: %s", self.release, said)
+            self._now.state, self._now.remarks = learnt.state, [*self._now.remarks, said]
+            self._adopt(learnt.profile)
+        return True
 
     def _label(self, profile: Profile, time_s: float) -> bool:
         done = False
@@ -191,7 +216,9 @@ class Monitor:
 
     def report(self) -> Report:
         """The verdict as it is now."""
-        found = report_of(self._now, self.profile, self._about, self.name, self._clock())
+        time_s = self._clock()
+        about = challenged(self._about, self.actions.contest, time_s)
+        found = report_of(self._now, self.profile, about, self.name, time_s, self.actions.contest)
         if not self.trouble:
             return found
         return msgspec.structs.replace(found, because=f"{found.because}; {self.trouble}")
@@ -246,73 +273,6 @@ def _channels(now: Following, profile: Profile | None, policy: Drift) -> dict[st
     return found
 
 
-def report_of(now: Following, profile: Profile | None, about: Release, name: str, time_s: float) -> Report:
-    """The verdict on a release that is watched, and what is to be said besides."""
-    if profile is None or not any(seen.rows >= FEWEST_ROWS or seen.rules for seen in now.state.seen):
-        waiting = sum(some.answered for some in now.opened)
-        because = (
-            f"{waiting:,} rows in the first window"
-            if profile is None
-            else f"no window of {FEWEST_ROWS} rows or more is over yet"
-        )
-        found = Report(
-            verdict=None,
-            since=None,
-            because=because,
-            next="wait for a window to be over",
-            windows=(),
-            source=_source(profile, about.training),
-        )
-    else:
-        found = report(profile, about.policy, now.state, about.around, moment)
-    reasons = [*found.reasons, *_besides(now, profile, about, time_s)]
-    return msgspec.structs.replace(found, reasons=tuple(reasons), replay=f"tenfold drift {name}")
-
-
-def _source(profile: Profile | None, training: Profile | None) -> str:
-    """What rows will be compared with, as far as it is there."""
-    if profile is not None:
-        return profile.source
-    if training is not None:
-        return f"{training.source}; answers with the first live window, once it is over"
-    return "nothing yet: the first live window becomes the reference"
-
-
-def _besides(now: Following, profile: Profile | None, about: Release, time_s: float) -> Iterator[str]:
-    yield from now.remarks
-    if now.counted < now.answered:
-        yield f"{now.counted:,} of {now.answered:,} rows were counted, chosen by a hash: they came too fast for all"
-    if now.late:
-        yield f"{now.late:,} rows are of windows that were over: a clock went back, or a piece came late"
-    if now.strange:
-        yield f"{now.strange:,} rows are dated in the future: a clock jumped"
-    if now.judged:
-        yield f"{now.labelled:,} of {now.judged:,} rows whose label is due have one"
-    if about.policy.labels_after is None and not now.labelled:
-        yield "no label has come, and nobody says when one does: Drift(labels_after=…)"
-    if profile is not None and now.last_row and time_s - now.last_row > 3 * (about.policy.window_s or 3600.0):
-        yield f"no row since {moment(now.last_row)}"
-
-
-def moment(time_s: float) -> str:
-    """A time as ISO 8601 has it."""
-    return datetime.fromtimestamp(time_s, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def _read(path: Path, kind: type[Any]) -> Any:
-    """What ``pack`` wrote to a file; None where there is none, or one that this version cannot read."""
-    try:
-        return unpack(path.read_bytes(), kind)
-    except (
-        FileNotFoundError,
-        NotADirectoryError,
-    ):  # any other trouble passes, and what is there must not be overwritten
-        return None
-    except (msgspec.MsgspecError, ValueError) as error:
-        log.warning("%s cannot be read, and is begun anew: %s", path, error)
-        return None
-
-
 class Watch:
     """All releases that answer, each with its monitor."""
 
@@ -346,13 +306,3 @@ class Watch:
     def of(self, release: str) -> Monitor | None:
         """The monitor of a release; None where it is not watched."""
         return self._monitors.get(release)
-
-
-def kept(home: Path, name: str) -> Report:
-    """The verdict that was reached last in a service's folder, whether a server runs or not. Raises ``NotFound``."""
-    folders = sorted((home / ".tenfold" / "drift").glob("*/state"), key=lambda path: path.stat().st_mtime)
-    found = _read(folders[-1], Kept) if folders else None
-    if found is None:
-        raise NotFound(f"{home} has not been watched", f"tenfold serve {home} counts the rows that it answers")
-    profile, training = _read(profile_in(folders[-1].parent), Profile), _read(home / PROFILE, Profile)
-    return report_of(found.now, profile, Release(found.policy, (), training), name, time.time())

@@ -10,7 +10,7 @@ import numpy as np
 
 from tenfold.drift.columns import Column, Floats, Ints, cells_of, grouped
 from tenfold.drift.counting import Counts
-from tenfold.drift.effects import GROUPS, Baseline, Moved, baseline, moved, regroup
+from tenfold.drift.effects import GROUPS, Baseline, Moved, baseline, baseline_of, left_out, regroup
 from tenfold.drift.estimated import Answers, learn
 from tenfold.drift.joint import project
 from tenfold.drift.performance import NOTHING, Measured, Outcomes, Task, measure
@@ -28,7 +28,7 @@ from tenfold.drift.profile import (
     split,
 )
 from tenfold.drift.sampling import Sample
-from tenfold.drift.season import Season, possible
+from tenfold.drift.season import Season, Traffic, restless, season_of
 from tenfold.drift.segments import moved_by_segment, segmentation
 
 FINE = 16  # groups of a field that performance is estimated by
@@ -91,7 +91,7 @@ def _column_baselines(reference: Reference, groups: Sequence[Ints]) -> dict[str,
     cells = np.stack([window.counts.cells for window in reference.windows])
     found = {}
     for column, held, group in zip(reference.columns, split(reference.columns, cells), groups, strict=True):
-        found[column.name] = _left_out(regroup(held, group))
+        found[column.name] = left_out(regroup(held, group))
     return found
 
 
@@ -101,18 +101,6 @@ def _volume_baseline(reference: Reference) -> dict[str, Baseline]:
         return {}
     rows = np.array([window.counts.rows for window in reference.windows if window.whole], dtype=np.float64)
     return {ROWS: baseline(np.log(np.maximum(rows, 1)), np.sqrt(1 / np.maximum(rows, 1)))}
-
-
-def _left_out(counts: Ints) -> Baseline:
-    """The baseline of windows (w, g), each compared with the sum of the others."""
-    total = counts.sum(axis=0)
-    return _baseline_of([moved(total - window, window) for window in counts])
-
-
-def _baseline_of(statistics: Sequence[Moved]) -> Baseline:
-    shares, errors = np.array(statistics, dtype=np.float64).reshape(-1, 2).T
-    # where nothing moved, the share varies by 0.3/sqrt(n) rather than by Hoeffding's bound of 0.5/sqrt(n)
-    return baseline(shares, errors * 0.6)
 
 
 def _add_joint(profile: Profile, reference: Reference) -> None:
@@ -128,7 +116,7 @@ def _add_joint(profile: Profile, reference: Reference) -> None:
     window = reference.sample["window"]
     by_window = [projection.count(cells[window == w]) for w in range(profile.windows)]
     for k, column in enumerate(projection.columns):
-        profile.baselines[column.name] = _left_out(np.stack([counts[k] for counts in by_window]))
+        profile.baselines[column.name] = left_out(np.stack([counts[k] for counts in by_window]))
 
 
 def _add_segments(profile: Profile, reference: Reference) -> None:
@@ -141,7 +129,7 @@ def _add_segments(profile: Profile, reference: Reference) -> None:
         for w in range(profile.windows):
             for name, some in moved_by_segment(segments, columns, groups, sample.take(sample["window"] == w)):
                 found.setdefault(name, []).append(some)
-        profile.baselines |= {name: _baseline_of(moves) for name, moves in found.items()}
+        profile.baselines |= {name: baseline_of(moves) for name, moves in found.items()}
 
 
 def _add_performance(profile: Profile, reference: Reference, answers: Answers) -> None:
@@ -219,37 +207,13 @@ def _importance(columns: Sequence[Column], answers: Answers, actual: Floats) -> 
     return weights / max(float(weights.sum()), 1e-300)
 
 
-# -- seasons --------------------------------------------------------------------------------------------------
-
-
 def _season(profile: Profile, reference: Reference) -> Season | None:
-    """The finest season in which the columns move less within a slot than they do without one; None where none does."""
+    """The season of the reference's windows."""
     if reference.window_s is None:
         return None
-    first, last = reference.windows[0].start, reference.windows[-1].end
-    middle = np.array([(window.start + window.end) / 2 for window in reference.windows])
     cells = np.stack([window.counts.cells for window in reference.windows])
-    without = _restless(profile.baselines, profile.columns)
-    for cycle in possible(first, last, reference.window_s):
-        slots = cycle.slot(middle)
-        summed = np.zeros((cycle.slots, cells.shape[1]), dtype=np.int64)
-        np.add.at(summed, slots, cells)
-        found = {
-            column.name: _within(regroup(held, group), slots)
-            for column, held, group in zip(profile.columns, split(profile.columns, cells), profile.groups, strict=True)
-        }
-        if _restless(found, profile.columns) < without / 2:
-            return Season(cycle.name, summed, found)
-    return None
-
-
-def _within(counts: Ints, slots: Ints) -> Baseline:
-    """The baseline of windows (w, g), each compared with the others of its slot."""
-    total = np.zeros((int(slots.max()) + 1, counts.shape[1]), dtype=np.int64)
-    np.add.at(total, slots, counts)
-    return _baseline_of([moved(total[slot] - window, window) for window, slot in zip(counts, slots, strict=True)])
-
-
-def _restless(baselines: dict[str, Baseline], columns: Sequence[Column]) -> float:
-    """How much the columns move from window to window on the reference, in the square."""
-    return sum(max(baselines[column.name].mean, 0.0) ** 2 + baselines[column.name].spread ** 2 for column in columns)
+    pairs = zip(profile.columns, split(profile.columns, cells), profile.groups, strict=True)
+    grouped_ = {column.name: regroup(held, group) for column, held, group in pairs}
+    starts = np.array([window.start for window in reference.windows])
+    seen = Traffic(starts, reference.windows[-1].end, reference.window_s, cells, grouped_)
+    return season_of(seen, restless(profile.baselines, grouped_))

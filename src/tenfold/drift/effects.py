@@ -7,6 +7,7 @@ neither a small sample's noise nor a large sample's trivia is drift.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -74,6 +75,19 @@ def baseline(values: Floats, errors: Floats) -> Baseline:
     lag = float(around[1:] @ around[:-1]) / energy if energy > ROUNDING * w * mean**2 else 0.0
     persistence = min(max(lag + 1 / w, 0.0), 0.95)  # a sample's own autocorrelation is about 1/w too low
     return Baseline(mean, float(np.sqrt(max(beyond, 0.0))), w, persistence)
+
+
+def baseline_of(statistics: Sequence[Moved]) -> Baseline:
+    """The baseline of how far windows moved, in their order."""
+    shares, errors = np.array(statistics, dtype=np.float64).reshape(-1, 2).T
+    # where nothing moved, the share varies by 0.3/sqrt(n) rather than by Hoeffding's bound of 0.5/sqrt(n)
+    return baseline(shares, errors * 0.6)
+
+
+def left_out(counts: Ints) -> Baseline:
+    """The baseline of windows (w, g), each compared with the sum of the others."""
+    total = counts.sum(axis=0)
+    return baseline_of([moved(total - window, window) for window in counts])
 
 
 def score(excess: float, error: float, spread: float, windows: int, persistence: float = 0.0) -> float:

@@ -3,6 +3,7 @@
 profile   what live rows are compared with; replicas count by it from then on
 state     what the windows so far prove
 open      the windows that are not over, and which pieces are in them
+history   what was counted hour by hour, until it shows what comes round every week
 spool     pieces that replicas left, each written as a whole: ``Delta``
 """
 
@@ -21,6 +22,11 @@ def folder_of(home: Path, release: str) -> Path:
 def profile_in(folder: Path) -> Path:
     """What live rows of a release are compared with."""
     return folder / "profile"
+
+
+def history_in(folder: Path) -> Path:
+    """What was counted of a release hour by hour."""
+    return folder / "history"
 
 
 def spool_in(folder: Path) -> Path:

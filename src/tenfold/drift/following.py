@@ -11,8 +11,9 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from tenfold.drift.columns import Column, Floats
+from tenfold.drift.columns import Column, Floats, Ints
 from tenfold.drift.counting import Counts
+from tenfold.drift.cycles import History
 from tenfold.drift.deltas import COLLECTED, SAMPLED, WINDOW_S, Delta
 from tenfold.drift.judge import Circumstances, find, step
 from tenfold.drift.making import Known, as_trained, counts_of, profile_of, with_fields_of
@@ -22,6 +23,7 @@ from tenfold.drift.performance import Outcomes
 from tenfold.drift.profile import Profile, Window
 from tenfold.drift.rules import Rates, watch
 from tenfold.drift.sampling import Sample
+from tenfold.drift.season import HOUR_S
 
 GRACE_S = 5.0  # after the end of a window, for pieces that are on their way
 FEWEST_ROWS = 500  # in a window, where nobody says how long one is
@@ -55,7 +57,8 @@ class Following(msgspec.Struct, kw_only=True):
     """What is known of a release besides its profile. ``until`` is when the last closed window ended, ``late`` counts rows
     of windows that are closed, ``strange`` those of times that have not come; ``first`` are the outcomes of the first
     labelled windows, until they tell how good the model is. ``usual`` are the rates of rules in the first windows,
-    ``told`` the server's counters when the last one closed, since which ``fresh`` rows came."""
+    ``told`` the server's counters when the last one closed, since which ``fresh`` rows came. ``hours`` are the counters of
+    hours since 1970 that are not over, or not yet in the history (see ``cycles``)."""
 
     began: float
     state: State = msgspec.field(default_factory=State)
@@ -74,6 +77,7 @@ class Following(msgspec.Struct, kw_only=True):
     told: Rates | None = None
     fresh: int = 0
     remarks: list[str] = []
+    hours: dict[str, Ints] = {}
 
 
 class Release(NamedTuple):
@@ -108,6 +112,9 @@ def add(now: Following, profile: Profile | None, release: Release, delta: Delta,
     if len(delta.times):
         now.last_row = max(now.last_row, float(delta.times.max()))
     found.answered += delta.answered
+    if counts is not None and length <= HOUR_S * 1.01:
+        hour = str(int(delta.start // HOUR_S))
+        now.hours[hour] = now.hours[hour] + counts.cells if hour in now.hours else counts.cells
     _merge(found, counts, Sample(delta.keys, {"values": values, "time": delta.times}))
 
 
@@ -117,6 +124,14 @@ def _merge(found: Open, counts: Counts | None, sample: Sample) -> None:
     if len(sample):
         both = [sample] if found.sample is None else [found.sample, sample]
         found.sample = Sample.merge(both, SAMPLED if counts is not None else COLLECTED)
+
+
+def remember(now: Following, history: History) -> bool:
+    """Put the hours that are over into the history; whether there was one."""
+    over = sorted(hour for hour in map(int, now.hours) if (hour + 1) * HOUR_S <= now.until)
+    for hour in over:
+        history.add(hour, now.hours.pop(str(hour)))
+    return bool(over)
 
 
 def arranged(values: Floats, given: Sequence[Column], wanted: Sequence[Column]) -> Floats:

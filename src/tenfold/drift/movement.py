@@ -46,14 +46,15 @@ def along(profile: Profile, sample: Sample | None) -> dict[str, Ints]:
 
 
 def _columns(profile: Profile, window: Window) -> dict[str, Moved]:
-    """How far each column is from the reference, or from that of its slot where there is a season."""
-    reference = profile.counts.cells
+    """How far each column is from the reference, or from that of its slot where it has a season."""
+    before, now = split(profile.columns, profile.counts.cells), split(profile.columns, window.counts.cells)
     if profile.season is not None:
-        slot = profile.season.counts[profile.season.slot(window.start, window.end)]
-        reference = slot if slot.any() else reference
-    before, now = split(profile.columns, reference), split(profile.columns, window.counts.cells)
-    pairs = zip(profile.columns, before, now, profile.groups, strict=True)
-    return {column.name: moved(regroup(was, group), regroup(is_, group)) for column, was, is_, group in pairs}
+        slot = profile.season.of(window.start, window.end)
+        seasonal = profile.season.baselines if slot.any() else {}
+        pairs = zip(profile.columns, before, split(profile.columns, slot), strict=True)
+        before = [at if column.name in seasonal else whole for column, whole, at in pairs]
+    moves = zip(profile.columns, before, now, profile.groups, strict=True)
+    return {column.name: moved(regroup(was, group), regroup(is_, group)) for column, was, is_, group in moves}
 
 
 def unfamiliar(profile: Profile, sample: Sample | None) -> float:

@@ -207,9 +207,10 @@ def _segments(profile: Profile, since: Sequence[Seen]) -> list[Segment]:
 
 
 def _next(verdict: Verdict, challenge: Challenge | None) -> str:
-    """What to do: where a release has proven better, to deploy it."""
-    proven = verdict is Verdict.UPDATE_RECOMMENDED and challenge is not None and challenge.convinces
-    return f"tenfold deploy {challenge.name}" if proven and challenge is not None else NEXT[verdict]
+    """What to do: where a challenger has proven better, to let that answer."""
+    if verdict is not Verdict.UPDATE_RECOMMENDED or challenge is None or not challenge.convinces:
+        return NEXT[verdict]
+    return f"tenfold deploy {challenge.name}" if "@" in challenge.name else f"let {challenge.name} answer"
 
 
 def _because(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import msgspec
 import numpy as np
 
 from tenfold.drift.columns import Floats, Ints
-from tenfold.drift.effects import Baseline
+from tenfold.drift.effects import Baseline, baseline_of, moved
 
 CYCLES = 4  # that the reference has to hold of a season, so that a Monday is not told from one Monday
 HOUR_S, DAY_S, WEEK_S = 3600.0, 86400.0, 604800.0
@@ -34,15 +35,21 @@ CYCLE = {
 
 
 class Season(msgspec.Struct, frozen=True):
-    """The reference by slot of a cycle: counters (slots, c), and the baselines of each column within its slot."""
+    """The reference by slot of a cycle: counters (slots, c), and the baselines within its slot of each column that has a
+    season. The others are compared with the whole reference."""
 
     cycle: str
     counts: Ints
     baselines: dict[str, Baseline]
 
-    def slot(self, start_s: float, end_s: float) -> int:
-        """The slot that the middle of a window lies in."""
-        return int(CYCLE[self.cycle].slot(np.array([(start_s + end_s) / 2]))[0])
+    def of(self, start_s: float, end_s: float) -> Ints:
+        """The counters (c,) of the slot that the middle of a window lies in; of all slots that a longer one takes in."""
+        cycle = CYCLE[self.cycle]
+        each = cycle.length_s / cycle.slots
+        parts = max(round((end_s - start_s) / each), 1)
+        middles = start_s + (end_s - start_s) * (np.arange(parts) + 0.5) / parts
+        found: Ints = self.counts[np.unique(cycle.slot(middles))].sum(axis=0)
+        return found
 
 
 def possible(first_s: float, last_s: float, window_s: float) -> list[Cycle]:
@@ -52,3 +59,40 @@ def possible(first_s: float, last_s: float, window_s: float) -> list[Cycle]:
         for cycle in CYCLE.values()
         if (last_s - first_s) >= CYCLES * cycle.length_s * 0.99 and window_s <= cycle.length_s / cycle.slots * 1.01
     ]
+
+
+class Traffic(NamedTuple):
+    """Windows of a length of time in their order: when each starts (w,), when the last one ends, how long they are, their
+    counters (w, c), and those of each column by group (w, g)."""
+
+    starts: Floats
+    end: float
+    window_s: float
+    cells: Ints
+    grouped: Mapping[str, Ints]
+
+
+def season_of(traffic: Traffic, without: float, cycles: Iterable[Cycle] | None = None) -> Season | None:
+    """The finest season in which the columns move less within a slot than they do ``without`` one (see ``restless``); None
+    where none does."""
+    known = possible(float(traffic.starts[0]), traffic.end, traffic.window_s) if cycles is None else cycles
+    for cycle in known:
+        slots = cycle.slot(traffic.starts + traffic.window_s / 2)
+        found = {name: within(counts, slots) for name, counts in traffic.grouped.items()}
+        if restless(found, traffic.grouped) < without / 2:
+            summed = np.zeros((cycle.slots, traffic.cells.shape[1]), dtype=np.int64)
+            np.add.at(summed, slots, traffic.cells)
+            return Season(cycle.name, summed, found)
+    return None
+
+
+def within(counts: Ints, slots: Ints) -> Baseline:
+    """The baseline of windows (w, g), each compared with the others of its slot."""
+    total = np.zeros((int(slots.max()) + 1, counts.shape[1]), dtype=np.int64)
+    np.add.at(total, slots, counts)
+    return baseline_of([moved(total[slot] - window, window) for window, slot in zip(counts, slots, strict=True)])
+
+
+def restless(baselines: Mapping[str, Baseline], names: Iterable[str]) -> float:
+    """How much columns move from window to window, in the square."""
+    return sum(max(baselines[name].mean, 0.0) ** 2 + baselines[name].spread ** 2 for name in names)
