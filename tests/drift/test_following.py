@@ -23,7 +23,6 @@ from tenfold.drift.performance import Task
 from tenfold.drift.profile import Profile, pack, unpack
 from tenfold.drift.reporting import report
 from tenfold.drift.rules import Rates, rates_of
-from tenfold.drift.sampling import Sample
 from tenfold.drift.verdicts import Report, Verdict
 from tenfold.rows import Answer, Rows
 
@@ -174,8 +173,8 @@ def test_every_row_is_counted_once_by_whichever_replica() -> None:
 
 
 def test_a_flood_is_sampled_and_its_size_is_known() -> None:
-    """Where more comes than can be counted beside answering, rows are chosen by a hash, alone or among many; how many came
-    is counted all the same."""
+    """Where more comes than can be counted beside answering, rows are chosen by a hash, in small batches and in large ones;
+    how many came is counted all the same."""
     replica = Replica()
     replica.tally.know(training_rows(500).columns)
     random = np.random.default_rng(3)
@@ -189,33 +188,32 @@ def test_a_flood_is_sampled_and_its_size_is_known() -> None:
     assert replica.tally.pending < MOST_PENDING
     counted = sum(delta.counts.rows for delta in replica.sent if delta.counts)
     later = 490_000 / 8  # of three fields each; all of the first second were counted
-    assert abs(counted - (200_000 + later)) < 6 * np.sqrt(later)
+    assert abs(counted - (200_000 + later)) < 6 * np.sqrt(64 * later)  # 64 neighbours are chosen together
 
 
-def test_the_sample_of_a_window_is_one_of_all_its_rows() -> None:
-    """Those with the smallest hash, whether or not rows were chosen by then, and in whatever batches they came."""
+def test_which_rows_of_a_flood_are_counted_does_not_depend_on_batches() -> None:
+    """The same rows in other batches, or told in other pieces, give the same counts to the bit."""
     columns = training_rows(500).columns
-    slow, fast = Replica(7), Replica(7)
-    slow.tally.know(columns)
-    fast.tally.know(columns)
+    one, other = Replica(7), Replica(7)
     random = np.random.default_rng(3)
+    for some in (one, other):
+        some.tally.know(columns)
+        some.tally._shift = 2
     for _ in range(400):
         rows, answer = answered(random, 40)
-        slow.tally.saw(rows, answer)
-        fast.tally._shift = 2
-        for part in (slice(0, 1), slice(1, 40)):
-            index = np.arange(40)[part]
-            fast.tally.saw(rows.take(index), Answer(answer.outputs.take(index), np.arange(len(index)), len(index)))
-    for one in (slow, fast):
-        one.tally.flush()
-    (a,), (b,) = slow.sent, fast.sent
+        one.tally.saw(rows, answer)
+        for index in (np.arange(1), np.arange(1, 40)):
+            other.tally.saw(rows.take(index), Answer(answer.outputs.take(index), np.arange(len(index)), len(index)))
+        other.tally.count()
+    for some in (one, other):
+        some.tally.flush()
+    (a,), (b,) = one.sent, other.sent
     assert a.counts is not None
     assert b.counts is not None
-    assert a.counts.rows == 16_000
-    assert abs(b.counts.rows - 4000) < 6 * np.sqrt(4000)
-    first, other = (Sample.merge([Sample(one.keys, {"values": one.values})], 1000) for one in (a, b))
-    assert (first.keys == other.keys).all()
-    assert (first["values"] == other["values"]).all()
+    assert a.answered == b.answered == 16_000
+    assert abs(a.counts.rows - 4000) < 6 * np.sqrt(64 * 4000)  # 64 neighbours are chosen together
+    assert (a.counts.cells == b.counts.cells).all()
+    assert (np.sort(a.keys)[:1000] == np.sort(b.keys)[:1000]).all()
 
 
 def test_only_rows_that_were_answered_count() -> None:

@@ -1,9 +1,9 @@
 """What replicas count while they answer, in pieces that add up: windows by the time of the answer, and a sample of rows.
 
 A replica puts aside what it answered, which costs next to nothing, and counts when nobody waits, or once much has come
-together. Where rows come faster than they can be counted beside answering, some are chosen by a hash: of the number that a
-row has at its replica and of that replica's salt, since ids of predictions stay with the fronts. The same hash says which
-rows are in the sample of the window, so that this is one of all rows, however fast they came.
+together. Where rows come faster than they can be counted beside answering, some are chosen by a hash of their number at the
+replica and of its salt, 64 neighbours together, in whatever batches they came: ids of predictions stay with the fronts,
+and to choose single rows would cost as much as to count them.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ SAMPLED = 2048  # rows of a window whose values are kept
 COLLECTED = 8192  # where there is no reference yet: the first window becomes it
 VALUES_PER_S = 120_000  # that are counted, such as all of 4,000 rows of 30 fields a second
 MOST_PENDING = 1024  # rows that were answered and are not counted yet
+RUN = 64  # neighbours that are chosen together
+GOLDEN = 0x9E3779B97F4A7C15  # 2**64 over the golden ratio: its multiples are spread evenly
 
 
 class Delta(msgspec.Struct):
@@ -54,8 +56,8 @@ class Tally:
         seed: int,
         send: Callable[[Delta], None],
     ) -> None:
-        """``columns`` are those that rows are collected by until ``know`` gives them bins; ``seed`` are 64 random bits, which
-        no other replica has. ``send`` takes what is to be kept."""
+        """``columns`` are those that rows are collected by until ``know`` gives them bins; ``seed`` are 64 random bits.
+        ``send`` takes what is to be kept."""
         self.pending = 0
         self._read = read
         self._reader = read(columns)
@@ -63,11 +65,13 @@ class Tally:
         self._counter: Counter | None = None
         self._window_s = window_s
         self._clock = clock
-        self._number = seed  # of the first row that waits, modulo 2**64
+        self._seed = np.uint64(seed)
         self._send = send
         self._waiting: list[tuple[float, Rows, Rows, Floats | None]] = []
+        self._number = seed  # of the next row, modulo 2**64
         self._shift = 0  # of 2**shift rows, one is counted
         self._second, self._second_rows = clock(), 0
+        self._seen = 0
         self._answered = 0
         self._fresh: list[tuple[Keys, Floats, Floats]] = []
         self._known: Keys = np.zeros(0, dtype=np.uint64)
@@ -103,12 +107,26 @@ class Tally:
         self._second_rows += n
         if now - self._second >= 1.0:
             self._adapt(now)
-        rows = _answered(rows, answer)
-        pictures = self._reader.pictures(rows) if self._reader.has_pictures else None
-        self._waiting.append((now, _bare(rows), _bare(answer.outputs), pictures))
-        self.pending += n
+        first, self._number = self._number, self._number + n & MASK
+        chosen = self._chosen(first, n) if self._shift else None
+        if chosen is not None and not chosen:
+            return
+        given, said = _answered(rows, answer), answer.outputs
+        if chosen is not None:
+            given, said = given.take(chosen), said.take(chosen)
+        pictures = self._reader.pictures(given) if self._reader.has_pictures else None
+        self._waiting.append((now, _bare(given), _bare(said), pictures))
+        self.pending += len(said)
         if self.pending >= MOST_PENDING:
             self.count()
+
+    def _chosen(self, first: int, rows: int) -> list[int]:
+        """Which of so many rows are counted, of which the first one has this number."""
+        chosen: list[int] = []
+        for run in range(first // RUN, (first + rows - 1) // RUN + 1):
+            if not (run * GOLDEN & MASK) >> (64 - self._shift):
+                chosen += range(max(run * RUN - first, 0), min((run + 1) * RUN - first, rows))
+        return chosen
 
     def _adapt(self, now: float) -> None:
         """Take every second row, or every fourth, …, where they came faster in the last second than is affordable."""
@@ -121,28 +139,18 @@ class Tally:
         if not self._waiting:
             return
         times, rows, answers, pictures = zip(*self._waiting, strict=True)
-        keys = self._keys()
         self._waiting, self.pending = [], 0
-        given, said = Rows.concatenate(rows), Rows.concatenate(answers)
         shown = np.concatenate(pictures) if self._reader.has_pictures else None
-        at = np.repeat(times, [len(some) for some in rows])
-        if self._shift:
-            some = np.flatnonzero(keys <= MASK >> self._shift)
-            given, said, keys, at = given.take(some), said.take(some), keys[some], at[some]
-            shown = None if shown is None else shown[some]
-        block = self._reader.block(given, said, shown)
+        block = self._reader.block(Rows.concatenate(rows), Rows.concatenate(answers), shown)
         if self._counter is not None:
             self._counter.add(block.values, block.missing)
-        self._choose(keys, block.values, at)
+        self._choose(block.values, np.repeat(times, [len(some) for some in rows]))
 
-    def _keys(self) -> Keys:
-        """The hash of each row that waits (n,)."""
-        first, self._number = self._number, self._number + self.pending & MASK
-        with np.errstate(over="ignore"):
-            return mix(np.arange(self.pending, dtype=np.uint64) + np.uint64(first))
-
-    def _choose(self, keys: Keys, values: Floats, times: Floats) -> None:
+    def _choose(self, values: Floats, times: Floats) -> None:
         """Keep those rows whose hash is among the smallest of the window."""
+        first, self._seen = self._seen, self._seen + len(values)
+        with np.errstate(over="ignore"):
+            keys = mix(np.arange(first, self._seen, dtype=np.uint64) + self._seed)
         chosen = np.flatnonzero(keys < self._below)
         if not len(chosen):
             return
