@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -89,3 +91,19 @@ def test_the_command_says_what_it_kept(folder: Path, capsys: pytest.CaptureFixtu
     assert main(["record", str(folder), "--data", str(folder.parent / "train.csv")]) == 0
     assert "no longer" not in capsys.readouterr().out
     assert main(["record", str(folder), "--unseen", unseen, "--label", "colour"]) == 2
+
+
+def test_numpy_is_all_that_a_verdict_needs(tmp_path: Path) -> None:
+    """Two tables are judged where neither SciPy nor pandas nor any other library for numbers is installed."""
+    random = np.random.default_rng(1)
+    for name in ("reference", "current"):
+        lines = (f"{a},{b:.3f}" for a, b in zip(random.normal(size=500), random.random(500), strict=True))
+        (tmp_path / f"{name}.csv").write_text("\n".join(["x,score", *lines]), "utf-8")
+    program = (
+        "import sys; sys.modules.update(dict.fromkeys(['scipy', 'pandas', 'sklearn', 'river', 'torch', 'onnxruntime'])); "
+        "from pathlib import Path; from tenfold.control.drifts import Roles, judge; "
+        "print(judge(Path(sys.argv[1]), Path(sys.argv[2]), roles=Roles(score='score')).report.verdict)"
+    )
+    words = [sys.executable, "-c", program, str(tmp_path / "reference.csv"), str(tmp_path / "current.csv")]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.stdout == "HEALTHY\n", done.stderr
