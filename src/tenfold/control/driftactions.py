@@ -69,7 +69,7 @@ class Actions:
         self._training: threading.Thread | None = None
         self._challenging: threading.Thread | None = None
         self._contest: Contest | None = None
-        self._contest_of = 0.0
+        self._contest_of = self._challenged = 0.0
         self._tries = 0
         self._next_try = 0.0
         try:
@@ -108,9 +108,10 @@ class Actions:
     def challenge(self, policy: Drift) -> None:
         """Have the challenger answer rows whose labels have come, aside, once in a while."""
         contest, now = self.contest, self._clock()
-        if contest is None or contest.is_over or now - contest.at < driftchallenge.ROUND_S:
+        if contest is None or contest.is_over or now - max(contest.at, self._challenged) < driftchallenge.ROUND_S:
             return
         if not _runs(self._challenging) and not _runs(self._training):
+            self._challenged = now
             given = self._home, self._release, policy, now
             self._challenging = _start("challenger", driftchallenge.go_on, *given)
 

@@ -95,11 +95,12 @@ def go_on(home: Path, serving: str, policy: Drift, now: float) -> Contest | None
         return None
     try:
         result, trouble = _judged(home, serving, contest, policy, now)
-    except TenfoldError as error:
-        result, trouble = contest.result, f"{contest.name} could not be asked: {error.message}"
-    contest = msgspec.structs.replace(contest, result=result, at=now, trouble=trouble)
-    replace(folder_of(home, serving) / CONTEST, msgspec.json.encode(contest))
-    return contest
+    except (TenfoldError, OSError) as error:
+        result, trouble = contest.result, f"{contest.name} could not be asked: {error}"
+    found = msgspec.structs.replace(contest, result=result, at=now, trouble=trouble)
+    if read(home, serving) == contest:  # and no other challenger has come meanwhile
+        replace(folder_of(home, serving) / CONTEST, msgspec.json.encode(found))
+    return found
 
 
 def _judged(home: Path, serving: str, contest: Contest, policy: Drift, now: float) -> tuple[Challenge | None, str]:

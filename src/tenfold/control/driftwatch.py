@@ -167,6 +167,8 @@ class Monitor:
             log.info("drift of %s: %s", self.release, said)
             self._now.state, self._now.remarks = learnt.state, [*self._now.remarks, said]
             self._adopt(learnt.profile)
+            if learnt.profile.season is not None and learnt.profile.season.cycle == HOURS_OF_WEEK:
+                path.unlink(missing_ok=True)
         return True
 
     def _label(self, profile: Profile, time_s: float) -> bool:
