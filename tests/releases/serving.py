@@ -128,14 +128,17 @@ def events(store: Path, service: str = "multiply") -> list[str]:
 
 
 class Clients:
-    """Threads that ask, each over one connection, and what came of it."""
+    """Threads that ask, each over one connection, and what came of it. They count, and begin again at ``cycle``."""
 
-    def __init__(self, server: Running, threads: int = 2, keys: Callable[[int], str] | None = None) -> None:
+    def __init__(
+        self, server: Running, threads: int = 2, keys: Callable[[int], str] | None = None, cycle: int = 10**9
+    ) -> None:
         self.answers: Counter[tuple[str, int]] = Counter()
         self.by_key: dict[str, set[str]] = {}
         self.wrong: list[str] = []
         self._server = server
         self._keys = keys
+        self._cycle = cycle
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._threads = [threading.Thread(target=self._ask) for _ in range(threads)]
@@ -162,7 +165,7 @@ class Clients:
     def _ask_on(self, connection: http.client.HTTPConnection) -> None:
         count = 0
         while not self._stop.is_set():
-            count += 1
+            count = count % self._cycle + 1
             headers: Mapping[str, str] = {"content-type": "application/json"}
             key = self._keys(count) if self._keys else ""
             if key:

@@ -149,7 +149,7 @@ def test_where_there_is_no_store_none_is_made(run: Run, tmp_path: Path, command:
     """Looking makes nothing; the message has the first step."""
     done = run(*command, "--store", tmp_path / "nowhere")
     assert done.code == 4
-    assert "tenfold push SERVICE makes one" in done.err
+    assert f"tenfold push SERVICE --store {tmp_path / 'nowhere'} makes one" in done.err
     assert list(tmp_path.iterdir()) == []
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,8 +9,6 @@ import pytest
 from tenfold.errors import ServiceError
 from tenfold.releases import Releases
 from tenfold.releases.evidence import Guard
-from tests.cli.conftest import Run
-from tests.releases.serving import write
 
 
 def test_steps_are_growing_shares() -> None:
@@ -52,30 +49,3 @@ def test_what_cannot_be_is_said_where_it_is_written(options: dict[str, Any], fie
 def test_guard_rails_are_those_that_are_counted() -> None:
     """Every word of the option is a kind of bad event, and the other way round."""
     assert {Guard(name) for name in Releases().guard_rails} == set(Guard) - {Guard.ANY}
-    assert Releases().uncounted == ()
-    assert Releases(guard_rails=("errors", "labels")).uncounted == ("labels",)
-
-
-def test_a_guard_rail_that_nothing_counts_is_said_by_a_check(tmp_path: Path, run: Run) -> None:
-    """Whoever relies on labels learns before the first rollout that they take nothing back yet."""
-    shown = run("check", write(tmp_path / "multiply", 2, 'guard_rails=("errors", "labels")')).out
-    assert "guard_rails: labels is declared, and nothing counts it yet" in " ".join(shown.split())
-    assert "guard_rails" not in run("check", write(tmp_path / "other", 2)).out
-
-
-def test_another_system_may_decide() -> None:
-    """With Argo CD or its like in charge, tenfold leaves the traffic alone."""
-    assert Releases("external").external
-    assert Releases("external").describe() == "decided by another system"
-
-
-@pytest.mark.parametrize("steps", [("10%", "1%"), ("0%",), ("100%",), ("10",), ("5%", "5%"), "slowly", "5%", [1]])
-def test_steps_that_do_not_grow_are_an_error(steps: Any) -> None:
-    """A step that could never be taken is said where it is written."""
-    with pytest.raises(ServiceError, match="steps="):
-        Releases(steps=steps)
-
-
-def test_a_table_may_change_the_steps() -> None:
-    """An environment may be more careful than the class."""
-    assert Releases().override({"steps": ["1%", "2%"]}, "[production.releases]") == Releases(("1%", "2%"))

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+import shutil
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -257,6 +258,25 @@ def test_a_store_that_is_full_is_waited_for(repository: Path, tmp_path: Path, mo
         assert not watching.look()
     watching.look()
     assert told == ["building", "waiting", "building", "waiting", "building", "pushed", "waiting", "deploying"]
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(28, "No space left on device"), shutil.Error([("a", "b", "[Errno 28] No space left on device")])]
+)
+def test_a_disk_that_is_full_is_said_by_once(
+    repository: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch, error: OSError
+) -> None:
+    """Where there is no next time, it is an error with the reason and the mend."""
+    monkeypatch.setattr(watches, "copy_folder", failing(error))
+    models = tmp_path / "models"
+    models.mkdir()
+    (models / "_SUCCESS").touch()
+    done = run("watch", repository / "multiply", "--models", models, "--once", "--store", tmp_path / "store")
+    assert done.code == 1
+    assert "error: the change cannot be built: " in done.err
+    assert "No space left on device" in done.err
+    assert "df -h" in done.err
+    assert "tenfold itself failed" not in done.err
 
 
 def test_a_full_store_does_not_end_notices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,7 +78,6 @@ def check(target: str, progress: Progress = lambda *_: None) -> Checked:
     evidence = keep(service.folder, stated, datetime.now(UTC), *pieces)
     judged = sheet(stated, evidence=evidence, target=target)
     extra = [_model(service.facts, loaded_s), _libraries(service.facts, target), _records(service, report, target)]
-    extra += _guard_rails(stated)
     findings = (*extra, *failed, *(_answer(answer, target) for answer in judged.answers))
     service.close()
     return Checked(target, findings, judged)
@@ -161,16 +160,6 @@ def _records(service: Service, report: Report | None, target: str) -> Finding:
     if report.state == "broken" and not moved:
         mend = f"undo what changed; or, if it was meant: {record}"
     return Finding("golden", report.state, report.describe(), mend)
-
-
-def _guard_rails(stated: Spec) -> list[Finding]:
-    """Those that were declared and that nothing counts yet, so that nobody relies on them."""
-    uncounted = stated.releases.uncounted
-    if not uncounted:
-        return []
-    counts = f"{' and '.join(uncounted)} {'are' if len(uncounted) > 1 else 'is'} declared, and nothing counts"
-    said = f"guard_rails: {counts} {'them' if len(uncounted) > 1 else 'it'} yet"
-    return [Finding("releases", "open", said, "leave them out; tenfold drift judges answers and labels")]
 
 
 # -- what is measured --------------------------------------------------------------------------------------------------

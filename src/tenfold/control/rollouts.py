@@ -14,7 +14,7 @@ import signal
 import socket
 import time
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,15 +22,18 @@ from typing import Any
 import msgspec
 
 from tenfold.control.beside import origin
+from tenfold.control.canaries import Answers, Side
 from tenfold.control.deployments import standing
 from tenfold.control.fleet import Fleet, Orders, Route, fleet_of, requests_of, tallies
-from tenfold.control.workshop import Examined, Placed, Workshop
+from tenfold.control.workshop import Examined, Placed, Workshop, home_of
 from tenfold.errors import Conflict, TenfoldError
 from tenfold.releases import Releases
 from tenfold.releases.actions import Action, Bake, Drain, Load, Promote, RollBack, Shadow, Shift, Unload, Wait, Warm
+from tenfold.releases.evidence import Guard, Tally
 from tenfold.releases.policy import next_action
 from tenfold.releases.rollout import Presence, Snapshot, Stage, State
 from tenfold.releases.shadow import Comparison
+from tenfold.releases.verdicts import guards
 from tenfold.server import totals
 from tenfold.server.channel import Channel
 from tenfold.store import Act, Store, open_store
@@ -68,6 +71,7 @@ class Course:
     state: State | None = None
     noted: tuple[float, str] = (0.0, "")
     counts: deque[tuple[float, int]] = field(default_factory=deque)
+    answers: Answers | None = None
 
 
 class Deployer:
@@ -325,12 +329,25 @@ class Deployer:
             percent=100.0 if answers else route.percent if shares else 0.0,
             promoted=pointer is not None and pointer.release == rollout.to,
             shadowing=shares and route.shadowing,
-            tallies=tallies(*counters),
+            tallies={**tallies(*counters), **self._answers(course, new, old, now)},
             shadow=fleet.comparison(rollout.service) if shares else Comparison(),
             requests_per_s=rate(course.counts, now, sum(map(requests_of, counters))),
             failure=failed or (running.failure if running else ""),
             asked=rollout.detail.get("asked", ""),
         )
+
+    def _answers(self, course: Course, new: str, old: str, now: float) -> Mapping[Guard, Tally]:
+        """What is counted of the answers themselves, once both releases give some."""
+        rollout, state = course.rollout, course.state
+        declared = guards(msgspec.convert(rollout.plan["policy"], Releases))
+        if state is None or state.stage is not Stage.STEPPING or not (new and old):
+            return {}
+        if course.answers is None:
+            releases = [self._release(rollout.service, one) for one in (rollout.to, rollout.from_)]
+            sides = [Side(self._store.spec(one), label) for one, label in zip(releases, (new, old), strict=True) if one]
+            home = home_of(self._store, rollout.service)
+            course.answers = Answers(home, sides[0], sides[1], rollout.at.timestamp())
+        return course.answers.tallies(declared, state.since, now)
 
     def _do(self, action: Action, rollout: Rollout, now: float) -> None:
         """What can be done without the store."""
@@ -372,11 +389,13 @@ class Deployer:
         self._orders.say("rollout", name=state.new, did=what, because=action.reason)
         with self._store.transaction():
             if isinstance(action, Promote):
-                self._point(rollout, rollout.to, act._replace(who=rollout.who), lease)
+                self._point(rollout, rollout.to, act._replace(who=rollout.who, detail={"by": self._who}), lease)
                 return
             if isinstance(action, RollBack) and seen.promoted and rollout.from_:
                 by = rollout.detail.get("asked_by", self._who)
-                self._point(rollout, rollout.from_, act._replace(who=by, what="turn back"), lease)
+                self._point(
+                    rollout, rollout.from_, act._replace(who=by, what="turn back", detail={"by": self._who}), lease
+                )
             ended = outcome != "running"
             self._change(course, state.stage, act, lease, ended=ended, state=state, last=said, percent=percent)
 

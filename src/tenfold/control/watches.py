@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import tempfile
 import time
@@ -98,8 +99,11 @@ class Watcher:
         return is_new
 
     def look_once(self) -> bool:
-        """The same where there is no next time: a source that cannot be read is an error."""
-        return self._look_at(self._version())
+        """The same where there is no next time: a source that cannot be read, or a disk that is full, is an error."""
+        try:
+            return self._look_at(self._version())
+        except OSError as error:
+            raise _unmade(error) from error
 
     def _look_at(self, version: Version) -> bool:
         if version == Version():
@@ -238,7 +242,18 @@ def _pause_s(failures: int) -> float:
 
 def _said(error: TenfoldError | OSError) -> str:
     """An error with its mend."""
-    return "; ".join(filter(None, (error.message, error.hint))) if isinstance(error, TenfoldError) else str(error)
+    told = error if isinstance(error, TenfoldError) else _unmade(error)
+    return "; ".join(filter(None, (told.message, told.hint)))
+
+
+def _unmade(error: OSError) -> TenfoldError:
+    """What stopped the clean copy that a change is built in; of a folder that could not be copied, the first reason."""
+    reason = error.args[0][0][2] if isinstance(error, shutil.Error) else error.strerror or str(error)
+    where = f"{error.filename}: " if error.filename else ""
+    return TenfoldError(
+        f"the change cannot be built: {where}{reason}",
+        f"df -h {tempfile.gettempdir()} shows what is free; TMPDIR=FOLDER builds in another place",
+    )
 
 
 def notices(url: str, secret: str, place: str) -> Notices | None:

@@ -154,7 +154,8 @@ class Crew:
     def _start(self, generation: int, missing: int, template: bool = False) -> None:
         """Start a replica from nothing: in a hurry only if one is missing of those that answer."""
         urgent = missing > 0 and self.current is not None and generation == self.current[0]
-        options = {"--env": self._plan.env, "--log": self._plan.log, "--home": self._plan.home}
+        kept = self.deployed.home if self.deployed else self._plan.home
+        options = {"--env": self._plan.env, "--log": self._plan.log, "--home": kept}
         python = self.deployed.python if self.deployed else sys.executable
         self._children.start_replica(self.folder, generation, options, urgent, python, template)
 

@@ -26,7 +26,7 @@ def counted(seen: Snapshot, policy: Releases, state: State) -> State:
     for guard, tally in tallies.items():
         if guard not in read:
             read[guard] = tally  # what was counted before the first look was before the rollout
-        more = tally.since(read[guard])
+        more = tally.beyond(read[guard]) if guard is Guard.LABELS else tally.since(read[guard])
         before = evidence.setdefault(guard, Evidence())
         if more.of >= block:
             evidence[guard], read[guard] = before.after(more), tally

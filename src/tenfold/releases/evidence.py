@@ -59,6 +59,7 @@ class Guard(StrEnum):
     """Any of the first four: summed in this room, never handed in."""
 
 
+SAMPLED = (Guard.PREDICTIONS, Guard.LABELS)  # known of some answers alone, and late
 OUTCOMES = (Guard.ERRORS, Guard.LATE, Guard.NON_FINITE, Guard.VIOLATIONS)
 
 
@@ -93,6 +94,10 @@ class Tally(msgspec.Struct, frozen=True):
         """What came since an earlier reading of the same counters; all of it where they began anew."""
         more = [a - b for a, b in zip(_numbers(self), _numbers(before), strict=True)]
         return self if min(more) < 0 else Tally(*more)
+
+    def beyond(self, before: Tally) -> Tally:
+        """What came since an earlier reading of counts that are read anew from what is kept, and may be corrected."""
+        return Tally(*(max(a - b, 0) for a, b in zip(_numbers(self), _numbers(before), strict=True)))
 
 
 def _numbers(tally: Tally) -> tuple[int, int, int, int]:

@@ -13,7 +13,6 @@ from tenfold.units import ratio, seconds
 AUTO = (0.01, 0.1, 0.5)  # the shares from which steps="auto" picks
 GuardRail = Literal["errors", "late", "violations", "non_finite", "predictions", "labels"]
 ALL: tuple[GuardRail, ...] = ("errors", "late", "violations", "non_finite", "predictions", "labels")
-UNCOUNTED: tuple[GuardRail, ...] = ("predictions", "labels")  # whoever declares them is told so by a check
 MOST_HARM = 20.0  # times; beyond that nothing is gained by waiting for evidence
 
 
@@ -49,8 +48,8 @@ class Releases(Option, frozen=True):
         tuple[GuardRail, ...],
         Meta(
             min_length=1,
-            description="the bad events that count: errors, late answers, violations of the contract, non_finite outputs; "
-            "predictions that the old release hardly gives and labels that prove an answer wrong are not counted yet",
+            description="the bad events that count: errors, late answers, violations of the contract, non_finite outputs, "
+            "predictions that the old release hardly gives, labels that prove an answer wrong",
         ),
     ] = ALL
     harm_ratio: Annotated[
@@ -76,11 +75,6 @@ class Releases(Option, frozen=True):
     def external(self) -> bool:
         """Whether another system decides."""
         return self.steps == "external"
-
-    @property
-    def uncounted(self) -> tuple[GuardRail, ...]:
-        """The guard-rails that were chosen, and that no server counts yet; none where all are left as they are."""
-        return () if self.guard_rails == ALL else tuple(guard for guard in self.guard_rails if guard in UNCOUNTED)
 
     @property
     def auto(self) -> bool:

@@ -15,10 +15,11 @@ BAD = {
     Guard.LATE: "were late",
     Guard.NON_FINITE: "had outputs that are not finite",
     Guard.VIOLATIONS: "were refused as invalid",
-    Guard.PREDICTIONS: "were given answers that were rare before",
-    Guard.LABELS: "were answered wrongly, by their labels",
+    Guard.PREDICTIONS: "were rare before",
+    Guard.LABELS: "were wrong",
     Guard.ANY: "were bad",
 }
+WHAT = {Guard.PREDICTIONS: "answers sampled of", Guard.LABELS: "labelled answers of"}  # instead of requests
 LARGE_SHARE = 0.5  # from this share of the traffic on, a larger one is no way to get a verdict sooner
 
 
@@ -28,7 +29,8 @@ def harm(state: State, guard: Guard, seen: Snapshot) -> str:
     if not counts.new_of:
         failed = f"{seen.shadow.new_failed:,} of {seen.shadow.compared:,} requests that it was asked beside {state.old}"
         return f"{state.new} alone failed {failed}"
-    new = f"{counts.new_bad:,} of {counts.new_of:,} requests to {state.new} {BAD[guard]}"
+    what = f"{WHAT.get(guard, 'requests to')} {state.new} {BAD[guard]}"
+    new = f"{counts.new_bad:,} of {counts.new_of:,} {what}"
     old = f"{counts.old_bad:,} of {counts.old_of:,} to {state.old}"
     times = f": {counts.new_share / counts.old_share:.2g} times as many" if counts.old_bad else ""
     return f"{new}, {old}{times}"

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from tenfold.releases.evidence import ABOVE, BELOW, FEWER, RATIOS, Evidence, Guard, log_mean, log_sum, won_by
+from tenfold.releases.evidence import ABOVE, BELOW, FEWER, RATIOS, SAMPLED, Evidence, Guard, log_mean, log_sum, won_by
 from tenfold.releases.options import Releases
 
 PROOF = math.log(1 / 0.05)  # what rules harm out: wrong for one harmful release in twenty, at each step
@@ -72,13 +72,14 @@ def _is_beyond(evidence: Evidence, policy: Releases) -> bool:
 
 
 def unproven(policy: Releases, known: Known, wanted: Target) -> list[Evidence]:
-    """The evidence that does not yet rule harm out, by each kind of bad event; labels are not waited for."""
+    """The evidence that does not yet rule harm out, by each kind of bad event; what is known of some answers alone is not
+    waited for."""
     waited_for = _waited_for(policy, known) or [Evidence()]  # where nothing is counted, nothing is proven
     return [evidence for evidence in waited_for if evidence.ruled_out(*wanted) < PROOF]
 
 
 def _waited_for(policy: Releases, known: Known) -> list[Evidence]:
-    return [known[guard] for guard in guards(policy) if guard in known and guard is not Guard.LABELS]
+    return [known[guard] for guard in guards(policy) if guard in known and guard not in SAMPLED]
 
 
 def requests_needed(evidence: Evidence, wanted: Target, share: float) -> float:

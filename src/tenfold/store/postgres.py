@@ -16,8 +16,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
-from tenfold.errors import Conflict, NotFound, TenfoldError
-from tenfold.store.database import Row, Taken, Unreachable
+from tenfold.errors import Conflict, TenfoldError
+from tenfold.store.database import Row, Taken, Unreachable, missing
 
 if TYPE_CHECKING:
     import psycopg
@@ -68,7 +68,7 @@ class PostgreSQL:
                 self.run("CREATE TABLE IF NOT EXISTS migration (number BIGINT PRIMARY KEY, name TEXT NOT NULL)")
         elif self.rows("SELECT to_regclass('migration')::text AS name")[0]["name"] is None:
             self.close()
-            raise NotFound(f"there is no store at {self.place}", "tenfold push SERVICE makes one")
+            raise missing(self.place)
 
     @property
     def about(self) -> str:

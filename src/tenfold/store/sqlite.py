@@ -16,8 +16,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from tenfold.errors import Conflict, NotFound, TenfoldError
-from tenfold.store.database import Row, Taken
+from tenfold.errors import Conflict, TenfoldError
+from tenfold.store.database import Row, Taken, missing
 
 FILE = "store.db"
 BUSY_S = 10.0  # how long to wait for another writer; ours are done in milliseconds
@@ -49,7 +49,7 @@ class SQLite:
         if create:
             self._make()
         elif not path.is_file():
-            raise NotFound(f"there is no store at {self.place}", "tenfold push SERVICE makes one")
+            raise missing(self.place)
         with self._told():
             self._connection = self._connect()
 
