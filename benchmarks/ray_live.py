@@ -13,8 +13,8 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -151,7 +151,10 @@ def main(rounds: int, seconds: int, connections: int, peer: bool) -> None:
         home = Path(name)
         bodies = home / "bodies.ndjson"
         bodies.write_text("".join(f'{{"number": {number}.0}}\n' for number in range(100)))
-        turns = {"local": lambda: tenfold(home), "on Ray": lambda: on_ray(home)}
+        turns: dict[str, Callable[[], AbstractContextManager[str]]] = {
+            "local": lambda: tenfold(home),
+            "on Ray": lambda: on_ray(home),
+        }
         if peer:
             turns["Ray Serve"] = ray_serve
         for _ in range(rounds):

@@ -220,6 +220,7 @@ class Supervisor:
         assert self._cluster is not None
         match message["event"]:
             case "connected":
+                placer.ready = True
                 self._cluster.connected(placer)
             case "room":
                 self._scaler.has(Machine(message["cores"], message["memory_bytes"], "cluster"))
@@ -396,6 +397,8 @@ class Supervisor:
             return
         for child in self._children:
             self._children.hang_up(child)
+            if child.role == "placer" and not child.ready:
+                child.kill()  # it tries to reach a cluster, and would not hear
         if not list(self._children):
             self._finished.set()
 
