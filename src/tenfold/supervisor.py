@@ -38,6 +38,7 @@ from tenfold.server.channel import Message
 __all__ = ["Message", "Plan", "Supervisor", "ended", "is_loopback"]
 
 WATCH_S = 0.5
+ADMIN_S = 5.0  # after which the admin process is started at the latest
 
 
 class Supervisor:
@@ -51,7 +52,7 @@ class Supervisor:
         self._run, self._lock = runs.begin()
         self._deaths = {"front": Deaths(), "admin": Deaths(), "deployer": Deaths(), "placer": Deaths()}
         self._toll: dict[tuple[str, str], Counter[str]] = {}  # deaths and restarts, by role and service
-        self._announced = False
+        self._announced = self._admin_begun = False
         self._stopping = False
         self._draining = False
         self._failure: TenfoldError | None = None
@@ -86,7 +87,7 @@ class Supervisor:
                 crew.begin()
             for _ in range(plan.fronts):
                 self._start_front()
-            self._start_admin()
+            loop.call_later(ADMIN_S, self._begin_admin)
             if plan.deployed:
                 self._start_deployer()
             for regular in (self._watch_files, self._watch_keys, self._look, self._tell_admin_again):
@@ -130,6 +131,12 @@ class Supervisor:
         self._deployments.introduce(front)
         front.channel.send(do="accept", ready=not self._stopping)
         self._tell_admin()
+
+    def _begin_admin(self) -> None:
+        """Once everything is served, which nobody then has to wait longer for; those who ask it something before wait."""
+        if not self._admin_begun and not self._draining:
+            self._admin_begun = True
+            self._start_admin()
 
     def _start_admin(self) -> None:
         arguments = [
@@ -283,6 +290,7 @@ class Supervisor:
             serves = all(one.current for one in self._crews.values())
         if serves and not self._announced:
             self._announced = True
+            self._begin_admin()
             self._say("serving", self.addresses)
 
     # Deaths

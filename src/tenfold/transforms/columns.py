@@ -19,7 +19,6 @@ YEARS = ("0001-01-01T00:00:00", "9999-12-31T23:59:59")  # what ISO 8601 can writ
 MISSING = ("NAType", "NaTType")  # pandas' words for missing, known by name, since pandas need not be here
 
 FEW = 48  # numbers that Python compares sooner than NumPy begins to
-FEW_LABELS = 4  # each of which NumPy looks for in all values sooner than Python looks each value up
 
 AtOnce = Callable[[Array], "Array | None"]
 
@@ -127,16 +126,9 @@ def _booleans(_leaf: Leaf) -> AtOnce:
 
 def _labels(leaf: Leaf) -> AtOnce:
     """Codes of labels that are all listed."""
-    labels = leaf.field.categories
-    code_of = {label: code for code, label in enumerate(labels)}
-    few_texts = len(labels) <= FEW_LABELS and all(isinstance(label, str) for label in labels)
+    code_of = {label: code for code, label in enumerate(leaf.field.categories)}
 
     def at_once(values: Array) -> Array | None:
-        if few_texts and len(values) > FEW and values.dtype.kind == "U":
-            found = np.full(len(values), -1, dtype=np.int32)
-            for label, code in code_of.items():
-                found[values == label] = code
-            return None if found.min() < 0 else found
         try:
             codes = [code_of[label] for label in values.tolist()]
         except (KeyError, TypeError):  # not listed, or not even hashable
