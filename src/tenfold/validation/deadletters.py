@@ -10,6 +10,7 @@ import errno
 import logging
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -74,12 +75,10 @@ class DeadLetters:
 def rows_of(body: bytes) -> list[msgspec.Raw] | None:
     """The rows of a body, one or many, as they were sent: of JSON, or of NDJSON, some of whose lines may be none. None where
     the body is neither."""
-    for kind in (list[msgspec.Raw], msgspec.Raw):
-        try:
-            found: list[msgspec.Raw] | msgspec.Raw = msgspec.json.decode(body, type=kind)
-        except (msgspec.MsgspecError, RecursionError):
-            continue
-        return found if isinstance(found, list) else [found]
+    with suppress(msgspec.MsgspecError, RecursionError):
+        return msgspec.json.decode(body, type=list[msgspec.Raw])
+    with suppress(msgspec.MsgspecError, RecursionError):
+        return [msgspec.json.decode(body, type=msgspec.Raw)]
     lines = [msgspec.Raw(line) for line in body.split(b"\n") if line and not line.isspace()]
     return lines if any(bytes(line).lstrip().startswith(b"{") for line in lines) else None
 
