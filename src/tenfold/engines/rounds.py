@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 
 from tenfold.engines.health import FORK_S, SAMPLE_S, WEIGH_S, has_answered, patience_s
 from tenfold.engines.local import Child
+from tenfold.server.process import IDLE_S, come_back
 
 Act = Callable[[Child, str], None]
 
@@ -29,6 +30,8 @@ class Rounds:
                 self._weigh(replica, now)
             elif replica.forked and now - replica.started > FORK_S:
                 self._hangs(replica, "it was forked and did not get ready")
+            elif not (replica.forked or replica.elsewhere) and now - replica.started > IDLE_S:
+                come_back(replica.pid)  # where others always want the processor, it would load for ever
 
     def _feel(self, replica: Child, elapsed_s: float) -> None:
         seen = replica.look()
