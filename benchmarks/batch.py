@@ -142,7 +142,8 @@ class Bench:
             rows = self.input.with_suffix(".csv")
             if not rows.exists():
                 csv.write_csv(parquet.read_table(self.input), rows)
-            self.measure("tenfold-1-csv", partial(job, self.home, rows, 1), seconds)
+            for workers in self.workers:
+                self.measure(f"tenfold-{workers}-csv", partial(job, self.home, rows, workers), seconds)
             script = [str(VENVS / "mlflow/bin/python"), str(PEERS / "mlflow_batch.py"), str(model), str(rows)]
             self.measure("mlflow-csv", lambda out: [*script, str(out)], float)
 

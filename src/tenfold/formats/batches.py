@@ -119,7 +119,8 @@ class CsvText:
         self._header = layout.header
         self._read = CellReader(layout.header, self._kinds | self._keep, reading.dialect)
         lines = text.split(layout.newline.encode())
-        self._cut = Cutter(reading.dialect, len(layout.header)).rows(lines)
+        cutter = Cutter(reading.dialect, len(layout.header))
+        self._cut = cutter.rows(lines, plain=cutter.is_plain(text))
         self.rows = len(self._cut.texts)
 
     def batch(self, rows: Sequence[int]) -> Batch:

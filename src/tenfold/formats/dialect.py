@@ -81,16 +81,28 @@ class Cutter:
         self._row = re.compile(b"%b(?:%b%b){%d}\r?" % (cell, after, cell, width - 1), re.DOTALL)
         self._cells = re.compile(b"(?:\\A|%b)%b" % (after, cell), re.DOTALL)
 
-    def rows(self, lines: Sequence[bytes]) -> Cut:
-        """The rows that these lines hold. Empty lines are no rows."""
+    def is_plain(self, text: bytes) -> bool:
+        """Whether each line of a text that has something on it is a row of cells and delimiters, and no more."""
+        return not any(mark in text for mark in (self._quote, self._escape, b"\r") if mark)
+
+    def rows(self, lines: Sequence[bytes], *, plain: bool = False) -> Cut:
+        """The rows that these lines hold, of a text that is ``plain`` or may not be. Empty lines are no rows."""
+        if plain:
+            texts = [line for line in lines if line]
+            uneven = [row for row, text in enumerate(texts) if text.count(self._delimiter) != self._width - 1]
+            places = [at for at, line in enumerate(lines) if line]
+            return Cut(texts, places, {row: self.fault(texts[row]) for row in uneven})
         spans = list(self._spans(lines, at_end=True))
         texts = [lines[at] if taken == 1 else b"\n".join(lines[at : at + taken]) for at, taken in spans]
         faults = {row: fault for row, text in enumerate(texts) if (fault := self.fault(text))}
         return Cut(texts, [at for at, _ in spans], faults)
 
-    def count(self, lines: Sequence[bytes], most: int, at_end: bool) -> tuple[int, int]:
+    def count(self, lines: Sequence[bytes], most: int, at_end: bool, *, plain: bool = False) -> tuple[int, int]:
         """How many rows these lines hold, ``most`` at the most, and how many lines they take up. Unless the lines are
         ``at_end``, those of a row that may go on beyond them are left over."""
+        if plain and b"" not in lines:
+            count = min(most, len(lines))
+            return count, count
         count = end = 0
         for at, taken in self._spans(lines, at_end):
             count, end = count + 1, at + taken

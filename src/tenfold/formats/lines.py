@@ -49,8 +49,8 @@ class Lines:
         """Look at what stands before the first row; how many bytes and lines these are."""
         raise NotImplementedError
 
-    def _count(self, lines: Sequence[bytes], most: int, at_end: bool) -> tuple[int, int]:
-        """How many rows some lines hold, ``most`` at the most, and how many lines they take up. Unless the lines are
+    def _count(self, text: bytes, lines: Sequence[bytes], most: int, at_end: bool) -> tuple[int, int]:
+        """How many rows the lines of a text hold, ``most`` at the most, and how many lines they take up. Unless the lines are
         ``at_end``, those of a row that may go on beyond them are left over."""
         raise NotImplementedError
 
@@ -100,10 +100,11 @@ class Lines:
         while True:
             held = text.look(look + 1)
             is_rest = len(held) <= look
-            lines = held[:look].split(self._newline)
+            seen = held[:look]
+            lines = seen.split(self._newline)
             if not is_rest or not lines[-1]:
                 lines.pop()  # a line that goes on, or the nothing after the last one
-            count, taken = self._count(lines, most, is_rest)
+            count, taken = self._count(seen, lines, most, is_rest)
             if count == most or is_rest or look >= wanted:
                 size = sum(map(len, lines[:taken])) + taken * len(self._newline)
                 return held[:size], count, taken, is_rest and taken == len(lines)
@@ -161,7 +162,7 @@ class Ndjson(Lines):
     def _read_head(self, text: _Ahead) -> tuple[int, int]:
         return len(_bom(self.name, text.look(4), "utf-8")), 0
 
-    def _count(self, lines: Sequence[bytes], most: int, at_end: bool) -> tuple[int, int]:
+    def _count(self, text: bytes, lines: Sequence[bytes], most: int, at_end: bool) -> tuple[int, int]:  # noqa: ARG002
         count = end = 0
         for at, line in enumerate(lines, start=1):
             if line and not line.isspace():
@@ -189,8 +190,8 @@ class Csv(Lines):
         self.columns, taken = _header(self.name, lines, self._dialect)
         return len(bom) + sum(map(len, lines[:taken])) + taken * len(self._newline), taken
 
-    def _count(self, lines: Sequence[bytes], most: int, at_end: bool) -> tuple[int, int]:
-        return self._cutter.count(lines, most, at_end)
+    def _count(self, text: bytes, lines: Sequence[bytes], most: int, at_end: bool) -> tuple[int, int]:
+        return self._cutter.count(lines, most, at_end, plain=self._cutter.is_plain(text))
 
 
 def _header(name: str, lines: Sequence[bytes], dialect: Dialect) -> tuple[tuple[str, ...], int]:
