@@ -43,7 +43,7 @@ def next_batch(heads: Sequence[Head], waiting_rows: int, cost: Cost, begins: flo
         if likely_s < 0 or waiting_rows < wanted:
             wanted = min(waiting_rows, cost.max_rows)
             worth = cost.worth_rows(min(wanted, cost.planned_rows))
-            likely_s = (cost.mean_s(worth) + cost.peak_s(worth)) / 2
+            likely_s = cost.mean_s(worth)
         left_s = head.due - begins
         if left_s >= likely_s or head.due >= heads[-1].due:
             return Choice(drop, min(max(cost.rows_within(left_s), worth), wanted))
