@@ -12,6 +12,7 @@ from tenfold.control import job_requests
 from tenfold.control.job_requests import answer
 from tenfold.errors import TenfoldError
 from tenfold.server.admin import Asked
+from tenfold.server.uploads import Spool
 
 
 def about(home: Path) -> dict[str, Any]:
@@ -37,3 +38,11 @@ def test_a_full_store_is_no_fault_of_the_client(tmp_path: Path, monkeypatch: pyt
     body, _, status = answer(about(tmp_path), Asked("POST", "", "", "text/csv"), b"a\n1\n", str(tmp_path))
     assert (status, json.loads(body)["code"]) == (503, "not_ready")
     assert str(tmp_path) not in body.decode()
+
+
+def test_rows_of_an_unknown_kind_are_not_kept(tmp_path: Path) -> None:
+    """415, and the file that they were written to is gone."""
+    rows = Spool(tmp_path / "jobs", lambda *_: None)
+    rows.extend(b"a;1")
+    assert answer(about(tmp_path), Asked("POST", "", "", "text/weird"), rows, str(tmp_path))[2] == 415
+    assert not [*(tmp_path / "jobs").iterdir()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -65,6 +66,20 @@ def test_a_picture_is_kept_as_base64(tmp_path: Path) -> None:
         image = Field(name="image", wire="image", kind="image", image=ImageForm(), private=private)
         DeadLetters(tmp_path, Form(name="Row", fields=(image,))).write(NOW, "id", "r", b"hi", {0: REASON})
         assert letters(tmp_path)[-1]["data"] == data
+
+
+@pytest.mark.parametrize("picture", [b"\xff\xd8\n{ \xff", b'\xff\xd8\n{"image": "aGk="}\n', b'{"\xff": 1}\n{}'])
+def test_a_picture_that_looks_like_lines_is_one(tmp_path: Path, picture: bytes) -> None:
+    """Any larger picture has a line somewhere that begins with a brace: it is kept all the same."""
+    image = Field(name="image", wire="image", kind="image", image=ImageForm())
+    DeadLetters(tmp_path, Form(name="Row", fields=(image,))).write(NOW, "id", "r", picture, {0: REASON})
+    assert letters(tmp_path)[-1]["data"] == {"image": base64.b64encode(picture).decode()}
+
+
+def test_of_lines_those_put_aside_are_kept(tmp_path: Path) -> None:
+    """Blank lines are no rows, and what is no JSON is one."""
+    DeadLetters(tmp_path, FORM).write(NOW, "id", "r", b'{"x": \n\r\n{"x": 3}\n', {1: REASON})
+    assert letters(tmp_path)[-1]["data"] == {"x": 3}
 
 
 def test_writers_do_not_mix_their_lines(tmp_path: Path) -> None:

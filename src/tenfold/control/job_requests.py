@@ -83,9 +83,9 @@ class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def answer(about: Mapping[str, Any], asked: Asked, body: bytes | Spool, place: str) -> Answered:
     """The answer to a request about the jobs of a service, which wait in the store at ``place``. ``about`` is what the
     supervisor tells of the service."""
-    if asked.method == "POST" and asked.media_type not in ("", JSON, *BODIES):
-        return _problem("unsupported_media_type", f"a job is {JSON}, and rows are {', '.join(BODIES)}")
     try:
+        if asked.method == "POST" and asked.media_type not in ("", JSON, *BODIES):
+            return _problem("unsupported_media_type", f"a job is {JSON}, and rows are {', '.join(BODIES)}")
         return _answer(about, asked, body, place)
     except NotFound as error:
         return _problem("not_found", error.message)

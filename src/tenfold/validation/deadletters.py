@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -34,7 +34,7 @@ class DeadLetters:
         self, now: datetime, request_id: str, release: str, body: bytes, put_aside: Mapping[int, Sequence[Violation]]
     ) -> None:
         """Keep the rows of a request that ``put_aside`` names. A disk that refuses is logged: the row is refused anyway."""
-        rows = rows_of(body)
+        rows = rows_of(body, put_aside)
         lines = b"".join(
             msgspec.json.encode(
                 {
@@ -59,7 +59,7 @@ class DeadLetters:
         """The values that may be kept, as they were sent; None for what is not an object."""
         try:
             sent = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             return None
         return {
             field.wire: self._kept(field.fields, sent[field.wire]) if field.fields else sent[field.wire]
@@ -72,15 +72,23 @@ class DeadLetters:
         return {field.wire: body for field in self._form.fields if field.kind == "image" and not field.private}
 
 
-def rows_of(body: bytes) -> list[msgspec.Raw] | None:
+def rows_of(body: bytes, wanted: Iterable[int]) -> list[msgspec.Raw] | None:
     """The rows of a body, one or many, as they were sent: of JSON, or of NDJSON, some of whose lines may be none. None where
-    the body is neither."""
+    the body is neither: a picture may have lines, too, but the ``wanted`` ones are no objects."""
     with suppress(msgspec.MsgspecError, RecursionError):
         return msgspec.json.decode(body, type=list[msgspec.Raw])
     with suppress(msgspec.MsgspecError, RecursionError):
         return [msgspec.json.decode(body, type=msgspec.Raw)]
     lines = [msgspec.Raw(line) for line in body.split(b"\n") if line and not line.isspace()]
-    return lines if any(bytes(line).lstrip().startswith(b"{") for line in lines) else None
+    return lines if all(row < len(lines) and _is_object(lines[row]) for row in wanted) else None
+
+
+def _is_object(line: msgspec.Raw) -> bool:
+    try:
+        msgspec.json.decode(line, type=dict[str, msgspec.Raw])
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
 
 
 def _append(path: Path, lines: bytes) -> None:
