@@ -250,9 +250,8 @@ class Pipeline:
 def _aligned(made: Any, n: int, stage: str) -> None:
     """Every array and table that a stage gave has a row for each row. Of lists, only postprocess can tell
     (``_check``): a model may take or give one array for each of its inputs or outputs."""
-    if type(made) is np.ndarray and made.shape[:1] == (
-        n,
-    ):  # nearly always; whether it is a Mapping is asked more slowly
+    # nearly always an array, which is asked much faster than whether it is a Mapping
+    if type(made) is np.ndarray and made.shape[:1] == (n,):
         return
     is_mapping = isinstance(made, Mapping)
     for part in made.values() if is_mapping else (made,):

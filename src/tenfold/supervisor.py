@@ -320,7 +320,7 @@ class Supervisor:
         self._tell_admin()
 
     def _restart(self, child: Child) -> float:
-        """Start a front or an admin process in the place of another."""
+        """Start what runs no model in the place of another; after how many seconds."""
         starts = {
             "front": self._start_front,
             "admin": self._start_admin,

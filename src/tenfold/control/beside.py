@@ -17,11 +17,10 @@ from tenfold.control.stores import who
 from tenfold.errors import Conflict, UsageError
 from tenfold.service.read import RESERVED, is_name
 from tenfold.store import Act, Store
-from tenfold.store.records import Release
+from tenfold.store.records import ROLLOUT, Release
 from tenfold.store.trees import needed
 
 BESIDE = "beside"  # the kind of evidence that says beside which service a release answers
-ROLLOUT = "rollout"
 MOST_NAME = 63
 
 

@@ -48,9 +48,7 @@ class Answers:
         self._home, self._sides, self._began = home, (new, old), began
         self._profile: Profile | None = None
         self._read: set[Path] = {path for side in self._sides for path in _pieces(home, side)}
-        self._judged: dict[
-            str, tuple[int, bool]
-        ] = {}  # by request: of which side its labelled answer is, whether it is bad
+        self._judged: set[str] = set()  # requests of which a labelled answer was counted
         self._limit: float | None = None
         self._touched, self._again = 0.0, 0.0
         self._due = 0.0
@@ -118,7 +116,7 @@ class Answers:
             for one in matured(self._home, side.spec, side.label, self._began, now):
                 request = one.id.partition("/")[0]
                 if request not in self._judged:
-                    self._judged[request] = k, one.loss > limit
+                    self._judged.add(request)
                     counts[k][0] += one.loss > limit
                     counts[k][1] += 1
         return Tally(*counts[0], *counts[1])

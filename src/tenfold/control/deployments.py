@@ -25,7 +25,7 @@ from tenfold.errors import Conflict, GateFailed, NotFound, UsageError
 from tenfold.gates import Word
 from tenfold.releases import Releases
 from tenfold.store import Act, Store, resolve
-from tenfold.store.records import Event, Gate, Release, Rollout
+from tenfold.store.records import ROLLOUT, Event, Gate, Release, Rollout
 from tenfold.units import seconds
 
 LOOK_S = 0.1
@@ -35,7 +35,6 @@ TRIES = 20
 UNTOUCHED = ("pending",)
 REFUSED = "refused"
 NEARLY_DONE = ("baking", "retiring")
-ROLLOUT = "rollout"
 HOLD, RESUME = "rollback", "resume"
 
 Told = Callable[[str], None]

@@ -104,11 +104,8 @@ def read(path: Path, kind: type[Any]) -> Any:
     """What ``pack`` wrote to a file; None where there is none, or one that this version cannot read."""
     try:
         return unpack(path.read_bytes(), kind)
-    except (
-        FileNotFoundError,
-        NotADirectoryError,
-    ):  # any other trouble passes, and what is there must not be overwritten
-        return None
+    except (FileNotFoundError, NotADirectoryError):
+        return None  # any other trouble is raised: what is there must not be overwritten
     except (msgspec.MsgspecError, ValueError) as error:
         log.warning("%s cannot be read, and is begun anew: %s", path, error)
         return None

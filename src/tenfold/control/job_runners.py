@@ -12,8 +12,8 @@ from typing import Any
 
 from tenfold.config import single_threaded
 from tenfold.store import Store
+from tenfold.store.database import EMBEDDED
 from tenfold.store.following import Follower
-from tenfold.store.opening import EMBEDDED
 
 LEASE_S = 10.0  # a runner that is not heard of for so long loses its job to the next
 LOOK_S = 1.0

@@ -37,14 +37,13 @@ from tenfold.releases.verdicts import guards
 from tenfold.server import totals
 from tenfold.server.channel import Channel
 from tenfold.store import Act, Store, open_store
-from tenfold.store.records import Lease, Pointer, Release, Rollout
+from tenfold.store.records import ROLLOUT, Lease, Pointer, Release, Rollout
 
 LOOK_S = 0.2
 LEASE_S, RENEW_S = 10.0, 3.0
 AGAIN_S = 2.0  # after which an order that was not followed is given again
 NOTE_S = 2.0  # between two notes of how far a rollout is
 RATE_S = 60.0  # what the rate of requests is taken over
-ROLLOUT = "rollout"  # the kind of evidence that says how far a release on its way is
 
 WORDS: dict[type, str] = {
     Load: "load",

@@ -16,9 +16,9 @@ from urllib.parse import quote, urlsplit
 
 from tenfold.errors import Conflict, NotFound, UsageError
 from tenfold.store import Act, Store, archive, open_store
+from tenfold.store.database import EMBEDDED, schema
 from tenfold.store.database import migrate as take_steps
-from tenfold.store.database import schema
-from tenfold.store.opening import EMBEDDED, is_shared
+from tenfold.store.opening import is_shared
 from tenfold.store.postgres import apart, without_secrets
 from tenfold.store.sqlite import SQLite
 from tenfold.store.sweep import Swept, sweep

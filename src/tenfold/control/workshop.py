@@ -12,7 +12,7 @@ from tenfold.control.beside import origin
 from tenfold.environment import python_of
 from tenfold.errors import TenfoldError
 from tenfold.store import Store, open_store
-from tenfold.store.opening import EMBEDDED
+from tenfold.store.database import EMBEDDED
 from tenfold.store.records import Gate, Release
 
 THREADS = 2

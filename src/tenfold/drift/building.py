@@ -10,7 +10,7 @@ import numpy as np
 
 from tenfold.drift.columns import Column, Floats, Ints, cells_of, grouped
 from tenfold.drift.counting import Counts
-from tenfold.drift.effects import GROUPS, Baseline, Moved, baseline, baseline_of, left_out, regroup
+from tenfold.drift.effects import GROUPS, Baseline, Moved, baseline, baseline_of, left_out
 from tenfold.drift.estimated import Answers, learn
 from tenfold.drift.joint import project
 from tenfold.drift.performance import NOTHING, Measured, Outcomes, Task, measure
@@ -22,6 +22,7 @@ from tenfold.drift.profile import (
     Profile,
     Window,
     answers_of,
+    by_group,
     fields_of,
     quantiles_of,
     segment_losses,
@@ -89,10 +90,7 @@ def merged(counts: Sequence[Counts], columns: Sequence[Column]) -> Counts:
 def _column_baselines(reference: Reference, groups: Sequence[Ints]) -> dict[str, Baseline]:
     """How much each column moves between windows of the reference: each window against all the others."""
     cells = np.stack([window.counts.cells for window in reference.windows])
-    found = {}
-    for column, held, group in zip(reference.columns, split(reference.columns, cells), groups, strict=True):
-        found[column.name] = left_out(regroup(held, group))
-    return found
+    return {name: left_out(counts) for name, counts in by_group(reference.columns, cells, groups).items()}
 
 
 def _volume_baseline(reference: Reference) -> dict[str, Baseline]:
@@ -212,8 +210,7 @@ def _season(profile: Profile, reference: Reference) -> Season | None:
     if reference.window_s is None:
         return None
     cells = np.stack([window.counts.cells for window in reference.windows])
-    pairs = zip(profile.columns, split(profile.columns, cells), profile.groups, strict=True)
-    grouped_ = {column.name: regroup(held, group) for column, held, group in pairs}
+    by_column = by_group(profile.columns, cells, profile.groups)
     starts = np.array([window.start for window in reference.windows])
-    seen = Traffic(starts, reference.windows[-1].end, reference.window_s, cells, grouped_)
-    return season_of(seen, restless(profile.baselines, grouped_))
+    traffic = Traffic(starts, reference.windows[-1].end, reference.window_s, cells, by_column)
+    return season_of(traffic, restless(profile.baselines, by_column))

@@ -17,7 +17,7 @@ from tenfold.drift.columns import Ints
 from tenfold.drift.effects import SIGMAS, Baseline, Moved, baseline_of, left_out, moved, regroup
 from tenfold.drift.monitor import State
 from tenfold.drift.options import Drift
-from tenfold.drift.profile import ESTIMATED, REALISED, ROWS, Profile, split
+from tenfold.drift.profile import ESTIMATED, REALISED, ROWS, Profile, by_group, split
 from tenfold.drift.season import CYCLE, CYCLES, HOUR_S, WEEK_S, Season, Traffic, possible, restless, season_of, within
 
 FEWEST_ROWS = 20  # of an hour, for it to say anything
@@ -100,9 +100,8 @@ def _traffic(profile: Profile, history: History) -> Traffic | None:
     if not enough.any():
         return None
     cells, starts = cells[enough], history.hours[enough] * HOUR_S
-    pairs = zip(profile.columns, split(profile.columns, cells), profile.groups, strict=True)
-    grouped = {column.name: regroup(held, group) for column, held, group in pairs}
-    return Traffic(starts, float(starts[-1] + HOUR_S), HOUR_S, cells, grouped)
+    by_column = by_group(profile.columns, cells, profile.groups)
+    return Traffic(starts, float(starts[-1] + HOUR_S), HOUR_S, cells, by_column)
 
 
 def _usual(profile: Profile, traffic: Traffic) -> Mapping[str, Baseline]:

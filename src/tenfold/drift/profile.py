@@ -10,7 +10,7 @@ import numpy as np
 
 from tenfold.drift.columns import Column, Floats, Ints, cells_of, offsets
 from tenfold.drift.counting import Counts
-from tenfold.drift.effects import Baseline
+from tenfold.drift.effects import Baseline, regroup
 from tenfold.drift.estimated import Answers, Estimator
 from tenfold.drift.joint import Projection
 from tenfold.drift.performance import Measured, Outcomes, Task
@@ -108,6 +108,12 @@ def answers_of(columns: Sequence[Column], fine: Sequence[Ints], sample: Sample) 
 def split(columns: Sequence[Column], cells: Ints) -> list[Ints]:
     """The counters of all columns (..., c) as those of each."""
     return np.split(cells, offsets(columns)[1:-1], axis=-1)
+
+
+def by_group(columns: Sequence[Column], cells: Ints, groups: Sequence[Ints]) -> dict[str, Ints]:
+    """The counters of all columns (..., c) as those of each column's groups (..., g), by its name."""
+    held = zip(columns, split(columns, cells), groups, strict=True)
+    return {column.name: regroup(counts, group) for column, counts, group in held}
 
 
 def fields_of(columns: Sequence[Column]) -> list[int]:

@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 
+FEWEST_PAIRS = 100  # rows that two models are compared on, before that says anything
+
 
 class Verdict(StrEnum):
     """The answer to question 10, from the mildest to the gravest."""
@@ -21,7 +23,7 @@ class Verdict(StrEnum):
     UPDATE_WONT_HELP = "UPDATE_WONT_HELP"
     """Harm is proven, and what recent labels teach does not make it less."""
     UPDATE_RECOMMENDED = "UPDATE_RECOMMENDED"
-    """Harm is proven by labels, or estimated where the estimate is trusted."""
+    """Harm is proven by labels, or estimated where the estimate is trusted; or another release is proven better."""
     FIX_DATA = "FIX_DATA"
     """A feed is broken: mend it, and train on none of it."""
     ROLLBACK = "ROLLBACK"
@@ -108,9 +110,6 @@ class Performance(msgspec.Struct, frozen=True):
     labelled: int = 0
     trusted: bool = True
     doubts: tuple[str, ...] = ()
-
-
-FEWEST_PAIRS = 100  # rows that two models are compared on, before that says anything
 
 
 class Challenge(msgspec.Struct, frozen=True):

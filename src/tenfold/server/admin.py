@@ -27,7 +27,8 @@ from tenfold.server.totals import Totals, live
 from tenfold.server.uploads import MOST_BYTES, Spool, is_upload
 from tenfold.server.usage import Usage, Used, Whose
 from tenfold.server.wire import Connection, Handler, Head, Heads, Live, refuse_method
-from tenfold.store.opening import EMBEDDED, checkpoint
+from tenfold.store.database import EMBEDDED
+from tenfold.store.opening import checkpoint
 
 WINDOW_S = 3600.0  # what "live" is about
 SNAPSHOT_S = 10.0

@@ -66,7 +66,7 @@ def go_idle(pid: int = 0) -> None:
 
 
 def come_back(pid: int = 0) -> None:
-    """Be idle no more, and what was started meanwhile neither: each thread has its own priority. Or have a child do so."""
+    """Be idle no more, in any thread: each has a priority of its own. Or have a child do so."""
     if not hasattr(os, "SCHED_IDLE"):
         return
     with contextlib.suppress(OSError):  # it ended meanwhile

@@ -13,7 +13,7 @@ import msgspec
 from tenfold.errors import Conflict, NotFound, TenfoldError
 from tenfold.store.records import Record
 
-HOME = ".tenfold"  # the folder of a store within that of its service
+EMBEDDED = ".tenfold"  # the folder of a store within that of its service
 
 AnyRecord = TypeVar("AnyRecord", bound=Record)
 Row = Mapping[str, Any]
@@ -106,7 +106,7 @@ def migrate(database: Database) -> list[Migration]:
 
 def missing(place: str) -> NotFound:
     """That there is no store, and the push that makes it: where no other place is said, one makes it in its own folder."""
-    other = "" if PurePath(place).name == HOME else f" --store {place}"
+    other = "" if PurePath(place).name == EMBEDDED else f" --store {place}"
     return NotFound(f"there is no store at {place}", f"tenfold push SERVICE{other} makes one")
 
 

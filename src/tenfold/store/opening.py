@@ -17,7 +17,7 @@ from tenfold.spec import Spec
 from tenfold.store import signing, trees
 from tenfold.store.blobs import Files
 from tenfold.store.clock import Clock, Entropy, chance, now
-from tenfold.store.database import HOME, Database, migrate, missing, require_current, schema
+from tenfold.store.database import EMBEDDED, Database, migrate, missing, require_current, schema
 from tenfold.store.findings import JoinedLabels, WindowProfiles
 from tenfold.store.history import EventfulPointers, EventLog
 from tenfold.store.jobs import QueuedJobs
@@ -44,7 +44,6 @@ from tenfold.store.records import Release
 from tenfold.store.releases import NumberedReleases
 from tenfold.store.sqlite import FILE, SQLite
 
-EMBEDDED = HOME
 CHECKPOINT_BUSY_S = 1.0  # somebody who reads for long is not waited for: the next checkpoint comes in a minute
 
 

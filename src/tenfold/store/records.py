@@ -112,6 +112,9 @@ class Rollout(Record, frozen=True, kw_only=True):
     who: str = ""
 
 
+ROLLOUT = "rollout"  # the kind of evidence that says how far a release on its way is
+
+
 class Evidence(Record, frozen=True, kw_only=True):
     """Something that was measured of a release on a machine; ``kind`` says what, ``content`` has it."""
 

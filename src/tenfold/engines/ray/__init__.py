@@ -7,4 +7,6 @@ orders     what is said between here and there
 replicas   a replica as the supervisor sees it, and the placing of one
 placer     a process of the server: the only one that talks to Ray
 member     the actor, on whichever machine
+needs      what a replica takes of a machine
+room       whether the cluster has that
 """

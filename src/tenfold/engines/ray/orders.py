@@ -5,15 +5,13 @@ from __future__ import annotations
 import io
 import tarfile
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from tenfold.errors import TenfoldError
+from tenfold.server.channel import Message
 
 LOST = "its machine, or Ray's process there, is gone"
-
-Message = dict[str, Any]
 
 
 class Order(msgspec.Struct, frozen=True):

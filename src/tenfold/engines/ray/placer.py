@@ -311,9 +311,5 @@ def main(channel: int, address: str) -> None:
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, signal.SIG_IGN)
     line.send(event="connected")
-    asyncio.run(_place(line, ray))
+    asyncio.run(Placer(line, ray).run())
     ray.shutdown()
-
-
-async def _place(line: Channel, ray: Any) -> None:
-    await Placer(line, ray).run()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tenfold.engines.ray.orders import Needs
@@ -40,7 +40,7 @@ def _has(has: Resources, needs: Needs) -> bool:
     return has.get("CPU", 0.0) >= needs.cores and has.get("memory", 0.0) >= needs.memory_bytes
 
 
-def _said(some: Any, needs: Needs) -> str:
+def _said(some: Iterable[Resources], needs: Needs) -> str:
     """The most that one of these has."""
     most = max(((one.get("CPU", 0.0), one.get("memory", 0.0)) for one in some), default=(0.0, 0.0))
     return str(Needs(most[0], int(most[1]) if needs.memory_bytes else 0))
