@@ -76,3 +76,10 @@ def test_too_many_lines_are_refused(server: Running) -> None:
     """As too many items of an array are."""
     reply = server.ask("/echoes/predict", b'{"x":1}\n' * 10_001, NDJSON)
     assert (reply.status, reply.json["code"]) == (413, "too_large")
+
+
+def test_lines_are_utf_8(server: Running) -> None:
+    """Another encoding is refused when it is announced, as it is for JSON."""
+    for charset, status in (("utf-16", 415), ("UTF-8", 200)):
+        headers = {"content-type": f"application/x-ndjson; charset={charset}"}
+        assert server.ask("/echoes/predict", lines({"x": 1}), headers).status == status

@@ -103,12 +103,10 @@ class Site:
         media_type, _, parameters = head.headers.get("content-type", "application/json").partition(";")
         media_type = media_type.strip().lower()
         charset = parameters.strip().lower().removeprefix("charset=").strip('"')
-        if media_type == "application/json":
+        if media_type in LABELS:
             if charset and charset not in ("utf-8", "utf8"):
                 return self._refuse("unsupported_media_type", "JSON is UTF-8 (RFC 8259)")
-            return self._predict
-        if media_type in LINES:
-            return self._predict_lines
+            return self._predict_lines if media_type in LINES else self._predict
         if self._picture and (media_type.startswith("image/") or media_type == "application/octet-stream"):
             return self._predict_picture
         accepted = f"application/json, {LINES[0]}" + (", or a picture as image/*" if self._picture else "")
