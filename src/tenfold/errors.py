@@ -184,14 +184,15 @@ CODES: dict[str, Code] = {
         413,
         "The body is too large",
         "Refused by its declared or actual size, before decoding; or more rows than one request may carry.",
-        "Send fewer rows at a time; or raise max_body_bytes in [server] of tenfold.toml.",
+        "Send fewer rows at a time, or up to 1 GiB as a job; for requests, max_body_bytes in [server] of tenfold.toml "
+        "may be raised.",
     ),
     "uri_too_long": Code(414, "The address is too long", "Addresses may have 8 KiB.", "Send data in the body."),
     "unsupported_media_type": Code(
         415,
         "A media type that the service does not read",
         "The Content-Type is none that this contract can be read from, or the body is compressed.",
-        "Send application/json; or, for a picture contract, the picture itself.",
+        "Send application/json, or NDJSON; for a picture contract, the picture itself; files of rows as a job.",
     ),
     "headers_too_large": Code(431, "Headers too large", "Headers may have 16 KiB and 100 lines.", "Send fewer."),
     "bad_request": Code(

@@ -72,9 +72,11 @@ def gates(
         screen.print_json(judged_object(judged))
     if judged.held_up:
         refused = ", ".join(gate.name for gate in judged.held_up)
+        golden = any(gate.name == "golden" for gate in judged.held_up)
         raise GateFailed(
             f"{judged.release.name} takes no traffic: {refused}",
             "mend what the lines say and push again"
+            + (", after tenfold record SERVICE where other answers are meant" if golden else "")
             + ("; or let both answer, with --accept-breaking" if judged.held_up[0].name == "contract" else ""),
         )
     breaking = any(gate.name == "contract" and gate.verdict == "failed" for gate in judged.gates)

@@ -115,7 +115,7 @@ class Through:
         if document["release"] != self._release:
             raise Conflict(
                 f"{self._line.url} answers with {document['release']}, and the job is one of {self._release}",
-                "name the folder of what is deployed, or answer without --through",
+                "name what is deployed: its folder, or NAME@current of its store; or answer without --through",
             )
         again = found.take(document, some)
         if again:
