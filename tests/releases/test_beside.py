@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tenfold.control import deployments, releases
-from tenfold.control.beside import origin
+from tenfold.control.beside import origin, proposed, put
 from tenfold.control.stores import opened
 from tenfold.errors import Conflict, UsageError
 from tenfold.store import Act
@@ -109,6 +109,22 @@ def test_a_name_is_refused_that_another_service_has(breaking: Path) -> None:
     releases.push(str(breaking))
     with pytest.raises(Conflict, match="half is a service already"):
         deployments.deploy("double@3", str(breaking), accept_breaking=True, other_name="half")
+
+
+def test_of_two_deployers_at_once_one_is_told(breaking: Path) -> None:
+    """Each was promised the same free name: the second gets none that the first one's clients will ask."""
+    edit(breaking, "Le(50)", "Le(20)")
+    releases.push(str(breaking))
+    with opened(str(breaking)) as store:
+        first, *pushed = [store.releases.by_number("double", number) for number in (1, 2, 3)]
+        plans = [(one, proposed(store, one, first)) for one in pushed if one is not None]
+        (quick, its), (slow, same) = plans
+        assert its is not None
+        assert same is not None
+        assert put(store, quick, its).name == "double-2@1"
+        with pytest.raises(Conflict, match="double-2 was taken meanwhile"):
+            put(store, slow, same)
+        assert len(store.releases.list("double-2")) == 1
 
 
 def test_what_breaks_nobody_takes_over_as_ever(service: Path) -> None:

@@ -68,11 +68,14 @@ def broken(store: Store, release: Release, current: Release | None) -> str:
 
 
 def put(store: Store, release: Release, beside: Beside, why: str = "") -> Release:
-    """The same release as one of the service beside, with what was measured of it; and that on record."""
+    """The same release as one of the service beside, with what was measured of it; and that on record. ``Conflict`` where
+    another one took that name meanwhile."""
     service = beside.release.service
     spec = msgspec.structs.replace(store.spec(release), name=service)
     stated = store.blobs.put(msgspec.json.encode(spec))
     with store.transaction():
+        if not _is_free(store, service, release):  # somebody else was quicker
+            raise Conflict(f"{service} was taken meanwhile by what {release.name} breaks", "deploy it once more")
         made, is_new = store.releases.add(
             service,
             release.parts,
