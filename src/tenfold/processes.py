@@ -34,9 +34,15 @@ def run(role: str, arguments: Sequence[str]) -> None:
             parser.add_argument("--template", action="store_true")
             parser.add_argument("--handed", default="")
             parser.add_argument("--haste", choices=["first", "behind", "idle"], default="first")
+            from tenfold.server.process import take_place
+
+            asked = begun(role, parser.parse_args(arguments))
+            take_place(
+                asked.pop("haste")
+            )  # before the imports, which beside one that answers take long enough to be felt
             from tenfold.server.replica import main as replica
 
-            replica(**begun(role, parser.parse_args(arguments)))
+            replica(**asked)
         case "admin":
             parser.add_argument("--local", type=int, required=True)
             parser.add_argument("--run", required=True)
@@ -55,6 +61,9 @@ def run(role: str, arguments: Sequence[str]) -> None:
             parser.add_argument("--store", required=True)
             parser.add_argument("--replicas", type=int, default=1)
             parser.add_argument("names", nargs="*")
+            from tenfold.server.process import stand_back
+
+            stand_back()
             from tenfold.control.rollouts import main as deployer
 
             asked = begun(role, parser.parse_args(arguments))

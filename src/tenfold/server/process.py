@@ -58,6 +58,15 @@ def stand_back() -> None:
         os.setpriority(os.PRIO_PROCESS, 0, max(BEHIND, os.getpriority(os.PRIO_PROCESS, 0)))
 
 
+def take_place(haste: str) -> None:
+    """How a replica begins and loads: before everything else ("first"), "behind" what answers already, or "idle": only while
+    nobody else wants the processor."""
+    if haste != "first":
+        stand_back()
+    if haste == "idle":
+        go_idle()
+
+
 def go_idle(pid: int = 0) -> None:
     """Let everything else go first, where there is a way back from that; or have a child do so."""
     if _may_return():

@@ -38,7 +38,7 @@ from tenfold.server.channel import Channel, Message, settle_memory
 from tenfold.server.counting import Counting
 from tenfold.server.frames import Frame, Hello, Notes, Reader, encode_notes
 from tenfold.server.handed import Handed
-from tenfold.server.process import TELL_WHERE, come_back, end_with_parent, go_idle, open_files, stand_back
+from tenfold.server.process import TELL_WHERE, come_back, end_with_parent, open_files, stand_back
 from tenfold.server.template import Birth, fork_replicas, run_apart, unfit
 from tenfold.service import Spec, find, spec
 
@@ -196,16 +196,13 @@ def sweep(pipeline: Pipeline, rows: Rows) -> list[tuple[int, float]]:
     return costs
 
 
-def main(
-    channel: int, listen: int, folder: str, env: str, home: str, template: bool, haste: str, handed: str = ""
-) -> None:
+def main(channel: int, listen: int, folder: str, env: str, home: str, template: bool, handed: str = "") -> None:
     """Run a replica on inherited descriptors; or, where ``template`` asks for it and it can be, what replicas are forked of.
 
     ``home`` is where its counts are left, "" for beside the service.
     Where fronts are ``handed`` over on ``listen``, that is the path beside which it notes what it has in hand, and it ends
     with whoever hands them over.
-    ``haste`` is how it loads: before everything else ("first"), "behind" what answers already, or "idle": only while nobody
-    else wants the processor. Once loaded, it stands behind."""
+    Once loaded, it stands behind, however it was made to load (see ``process.take_place``)."""
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, signal.SIG_IGN)
     faulthandler.enable()
@@ -217,10 +214,6 @@ def main(
     end_with_parent(True)
     if line.receive() is None:  # it is gone already
         sys.exit()
-    if haste != "first":
-        stand_back()
-    if haste == "idle":
-        go_idle()
     try:
         pipeline, described, rows = load(folder, env)
     except TenfoldError as error:
