@@ -180,7 +180,12 @@ def test_a_picture_can_be_the_body_where_nothing_else_has_to_be_sent() -> None:
     assert picture_field(Form(name="Row", fields=(NOTE,))) is None
     form = Form(name="Row", fields=(IMAGE,))
     post = openapi(Service(form, form))["paths"]["/tumour-check/predict"]["post"]
-    assert list(post["requestBody"]["content"]) == ["application/json", "application/x-ndjson", "image/png", "image/jpeg"]
+    assert list(post["requestBody"]["content"]) == [
+        "application/json",
+        "application/x-ndjson",
+        "image/png",
+        "image/jpeg",
+    ]
 
 
 def test_what_the_decoder_cannot_hold_takes_the_second_pass() -> None:
