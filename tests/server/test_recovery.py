@@ -178,6 +178,7 @@ def test_a_stopped_replica(tmp_path: Path, source: str) -> None:
         assert told(server, "died")[0]["because"] == "it was stopped from outside (SIGSTOP)"
 
 
+@pytest.mark.alone
 def test_a_replica_that_is_slowed_down(tmp_path: Path) -> None:
     """A process that goes on at once after it was stopped, as tools that limit processors do, is left alone."""
     with serve(write_service(tmp_path)) as server:
