@@ -69,6 +69,11 @@ def require_environment(named: str, *targets: str) -> None:
         )
 
 
+def store() -> str:
+    """The store that TENFOLD_STORE names; "" where it names none."""
+    return os.environ.get(STORE, "")
+
+
 def trusted_keys() -> tuple[Path, ...]:
     """The public keys of TENFOLD_SIGNED_BY, of which one has to have signed whatever is served from a store; none where the
     variable is not set."""

@@ -1,4 +1,5 @@
-"""Sources of change: a branch of a git repository, and a folder into which training puts models. Neither is written to."""
+"""Sources of change: a branch of a git repository; a folder into which training puts models, or a name in a store that means
+one. None is written to."""
 
 from __future__ import annotations
 
@@ -7,11 +8,14 @@ import os
 import shutil
 import subprocess
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from tenfold.errors import NotFound, TenfoldError
-from tenfold.service.manifest import tree
+from tenfold.config import trusted_keys
+from tenfold.errors import NotFound, ServiceError, TenfoldError
+from tenfold.store import Store, open_store, resolve, signing, trees
+from tenfold.store.records import Release
 
 GIT_S = 300.0  # for a clone
 LOOK_S = 30.0  # to ask for the newest commit
@@ -73,6 +77,26 @@ class Branch:
         return done.stdout
 
 
+class Model(NamedTuple):
+    """A version of a model: what people call it, where its source has it, and what tells it from others."""
+
+    name: str
+    where: str
+    stamp: str
+
+
+class ModelSource(Protocol):
+    """Where new models come from."""
+
+    def newest(self) -> Model | None:
+        """The version that counts now; None where there is none yet."""
+        ...
+
+    def put(self, version: Model, target: Path) -> None:
+        """Let the model of a service be that of a version: ``target`` is where the service says it is."""
+        ...
+
+
 class Models:
     """A folder into which training puts models: there itself, or in a folder for each version. A version counts once the
     marker is beside it, which training writes last."""
@@ -81,38 +105,80 @@ class Models:
         self.folder = folder
         self.marker = marker
 
-    def newest(self) -> Path | None:
-        """The folder of the newest complete version; None where there is none yet. Versions sort as numbers do."""
+    def newest(self) -> Model | None:
+        """The newest complete version. Versions sort as numbers do."""
         if not self.folder.is_dir():
             raise NotFound(f"there is no folder {self.folder}", "name the folder that training writes to")
-        inside = [path for path in self.folder.iterdir() if (path / self.marker).is_file()]
-        if inside:
-            return max(inside, key=_version)
-        return self.folder if (self.folder / self.marker).is_file() else None
+        complete = [path for path in (self.folder, *self.folder.iterdir()) if (path / self.marker).is_file()]
+        if not complete:
+            return None
+        newest = max((path for path in complete if path != self.folder), key=_version, default=self.folder)
+        return Model(newest.name, str(newest), str((newest / self.marker).stat().st_mtime_ns))
 
-    def digest(self, version: Path, model: str) -> str:
-        """What tells one version from another: the SHA-256 of the model's files."""
-        return tree(self._files(version, model), version).digest
-
-    def put(self, version: Path, model: str, target: Path) -> None:
-        """Let the model of a service be that of a version: ``target`` is where the service says it is."""
-        files = self._files(version, model)
+    def put(self, version: Model, target: Path) -> None:
+        """Copy its files; ``NotFound`` where the version has no model of this name."""
+        folder = Path(version.where)
+        path = folder / target.name
+        found = path.rglob("*") if path.is_dir() else _parts(path)
+        files = sorted(file for file in found if file.is_file() and not file.is_symlink())
         if not files:
-            raise NotFound(f"{version} has no {model}", f"write {model} there before {self.marker}")
-        if target.is_dir():
-            shutil.rmtree(target)
-        else:
-            for old in _parts(target):
-                old.unlink()
+            raise NotFound(f"{folder} has no {target.name}", f"write {target.name} there before {self.marker}")
+        _remove(target)
         for file in files:
-            goal = target.parent / file.relative_to(version)
+            goal = target.parent / file.relative_to(folder)
             goal.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, goal)
 
-    def _files(self, version: Path, model: str) -> list[Path]:
-        path = version / model
-        found = path.rglob("*") if path.is_dir() else _parts(path)
-        return sorted(file for file in found if file.is_file() and not file.is_symlink())
+
+class Pointed:
+    """The model of the release that a name in a store means, such as trained@latest: whoever pushes or deploys that moves
+    it."""
+
+    def __init__(self, place: str, name: str) -> None:
+        self._place = place
+        self._name = name
+
+    def newest(self) -> Model:
+        """The model of the release that is meant now."""
+        with closing(open_store(self._place)) as store:
+            release = self._release(store)
+            return Model(release.name, release.name, release.parts["model"])
+
+    def put(self, version: Model, target: Path) -> None:
+        """Copy its files, each proven; signed by whom TENFOLD_SIGNED_BY trusts, where that asks for it. ``NotFound`` where
+        the release has no model of this name."""
+        with closing(open_store(self._place)) as store:
+            release = resolve(store, version.where)
+            if keys := trusted_keys():
+                signing.verify(release, store.releases.signatures(release.service, release.id), keys)
+            files = trees.files(store.blobs, release.parts["model"])
+            if not target.is_dir() and target.name not in files:
+                mend = f"save it as {target.name} there, or name that in the service: model = {min(files)!r}"
+                raise NotFound(f"{release.name} has no {target.name}, but {', '.join(files)}", mend)
+            into = target if target.is_dir() else target.parent
+            _remove(target)
+            for name, digest in files.items():
+                goal = into / name
+                goal.parent.mkdir(parents=True, exist_ok=True)
+                store.blobs.copy(digest, goal)
+
+    def _release(self, store: Store) -> Release:
+        release = resolve(store, self._name)
+        if "model" not in release.parts:
+            raise ServiceError(
+                f"the model of {release.name} is an object in its code",
+                'push one that is a file: model = "model.skops"',
+            )
+        return release
+
+
+def _remove(model: Path) -> None:
+    """Remove what is to be replaced."""
+    if model.is_dir():
+        shutil.rmtree(model)
+    else:
+        for old in _parts(model):
+            old.unlink()
 
 
 def _parts(model: Path) -> list[Path]:

@@ -52,7 +52,8 @@ def test_a_plan_names_the_service_beside_and_does_nothing(breaking: Path, run: R
     assert "beside     double@1" in shown
     assert "as         double-2@1, at /double-2" in shown
     assert "after      nothing: it is the first" in shown
-    assert "next       tenfold deploy double@2 --from double@1 --accept-breaking\n" in shown
+    there = f"--store {breaking / '.tenfold'}"
+    assert f"next       tenfold deploy double@2 --from double@1 --accept-breaking {there}\n" in shown
     said = run("deploy", "@2", "--plan", "--accept-breaking", "--as", "half", "--store", breaking, "--json").json()
     assert (said["service"], said["release"], said["beside"]["stays"]) == ("half", "half@1", "double@1")
     with opened(str(breaking)) as store:
@@ -96,6 +97,51 @@ def test_what_follows_joins_the_service_that_it_does_not_break(breaking: Path) -
         assert origin(store, "double-3") == "double"
         assert deployments.held(store, "double-2")
         assert not deployments.held(store, "double")
+
+
+def test_what_is_made_of_two_releases_stays_beside(breaking: Path) -> None:
+    """A release that a service beside gets in another way, such as by --code-only, changes nothing about where it answers."""
+    assert beside(breaking, "@2") == "double-2@1"
+    with opened(str(breaking)) as store:
+        first = store.releases.latest("double-2")
+        assert first is not None
+        assert first.spec is not None
+        made, _ = store.releases.add(
+            "double-2", {**first.parts, "other": first.parts["code"]}, who="anna", spec=first.spec
+        )
+        pointer = store.pointers.get("double-2")
+        assert pointer is not None
+        store.pointers.move("double-2", made.id, Act("anna", "deploy"), expected=pointer.generation)
+        assert origin(store, "double-2") == "double"
+
+
+def test_a_release_that_is_examined_under_its_own_name_goes_on_beside(breaking: Path) -> None:
+    """Whoever deployed it plainly, and then says --accept-breaking, has one rollout on its way, and not two of which one will
+    be refused."""
+    for state in ("pending", "gating"):
+        asked = deployments.deploy("double@2", str(breaking))
+        assert asked.rollout is not None
+        with opened(str(breaking)) as store:
+            if state == "gating":
+                store.rollouts.change(asked.rollout, state, Act("tenfold", "examine"))
+            assert deployments.deploy("double@2", str(breaking), accept_breaking=True).release.name == "double-2@1"
+            assert store.rollouts.open("double") is None
+            other = store.rollouts.open("double-2")
+            assert other is not None
+            assert store.rollouts.list("double")[0].state == "replaced"
+            assert "it is to answer beside double@1, as double-2@1" in store.events.list("double")[-2].why
+            store.rollouts.change(other, "refused", Act("tenfold", "refuse"), ended=True)
+
+
+def test_a_held_service_holds_what_would_answer_beside(breaking: Path) -> None:
+    """Somebody took a release back: nothing of it deploys itself until they say so, under whatever name."""
+    with opened(str(breaking)) as store:
+        store.events.append(Act("anna", "rollback", "not today"), service="double")
+    with pytest.raises(Conflict, match="double is held since anna") as held:
+        deployments.deploy("double@2", str(breaking), automatic=True, accept_breaking=True)
+    assert held.value.hint == f"tenfold resume double --store {breaking / '.tenfold'}"
+    with opened(str(breaking)) as store:
+        assert store.releases.services() == ["double"]
 
 
 def test_a_name_is_refused_that_another_service_has(breaking: Path) -> None:

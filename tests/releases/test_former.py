@@ -65,7 +65,7 @@ def test_a_second_rollback_never_brings_the_bad_release_back(tmp_path: Path, run
     done = run("rollback", SERVICE, "--store", place)
     assert done.code == 5
     assert "tumour@2 was taken back at" in done.err
-    assert "tenfold deploy tumour@2 if you mean it" in done.err
+    assert f"tenfold deploy tumour@2 --store {place} if you mean it" in done.err
     assert answering(place) == 1
 
 

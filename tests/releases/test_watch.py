@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import shutil
 import subprocess
 import threading
@@ -22,9 +23,11 @@ from tenfold.control import deployments, watches
 from tenfold.control.stores import opened
 from tenfold.errors import TenfoldError
 from tenfold.notify import Webhook
+from tenfold.store import Act
 from tenfold.store.records import Event
-from tenfold.watch import Models
+from tenfold.watch import Models, Pointed
 from tests.cli.conftest import Run
+from tests.releases.conftest import write_service
 from tests.releases.serving import write
 
 TEST = "def test_times():\n    import service\n    assert service.TIMES > 1\n"
@@ -59,10 +62,10 @@ def repository(tmp_path: Path) -> Path:
     return folder
 
 
-def watcher(repository: Path, store: Path, told: list[str]) -> watches.Watcher:
+def watcher(repository: Path, store: Path, told: list[str], way: watches.Way = watches.PLAIN) -> watches.Watcher:
     """One that looks when it is told to."""
-    asked = watches.sources("multiply", str(repository))
-    return watches.Watcher(asked, str(store), lambda word, _: told.append(word))
+    asked = watches.sources("multiply", str(store), str(repository))
+    return watches.Watcher(asked, str(store), lambda word, _: told.append(word), way)
 
 
 @pytest.mark.slow
@@ -106,6 +109,7 @@ def test_a_commit_deploys_itself_and_a_failing_one_is_refused(repository: Path, 
         "deploying",
         "building",
         "refused",
+        "rolled back",
         "building",
         "pushed",
         "waiting",
@@ -126,6 +130,71 @@ def test_what_was_taken_back_is_not_deployed_again(repository: Path, tmp_path: P
     assert told == ["building", "unchanged", "known"]
     with opened(str(store)) as one:
         assert one.rollouts.open("multiply") is None
+
+
+def end(store: Path, service: str, state: str, why: str = "") -> None:
+    """As if a server had brought what is on its way to its end."""
+    with opened(str(store)) as one:
+        rollout = one.rollouts.open(service)
+        assert rollout is not None
+        if state == "promoted":
+            pointer = one.pointers.get(service)
+            act = Act("tenfold", "promote")
+            one.pointers.move(service, rollout.to, act, expected=pointer.generation if pointer else 0)
+        one.rollouts.change(rollout, state, Act("tenfold", "end", why), ended=True)
+
+
+@pytest.mark.slow
+def test_a_commit_that_breaks_others_says_how_it_may_answer(repository: Path, tmp_path: Path) -> None:
+    """It is refused, with the command that lets both answer; with --accept-breaking it answers beside by itself, also after
+    it was refused, and so does what follows it."""
+    git(repository, "rm", "--quiet", "-r", "multiply/tests")
+    git(repository, "commit", "--quiet", "-m", "Untested")
+    store, lines = tmp_path / "store", list[tuple[str, str]]()
+
+    def watching(way: watches.Way = watches.PLAIN) -> watches.Watcher:
+        lines.clear()
+        asked = watches.sources("multiply", str(store), str(repository))
+        return watches.Watcher(asked, str(store), lambda *said: lines.append(said), way)
+
+    plain = watching()
+    plain.look()
+    end(store, "multiply", "promoted", "no harm")
+    file = repository / "multiply" / "service.py"
+    file.write_text(file.read_text().replace("Ge(0)", "Ge(1)"))
+    git(repository, "commit", "--quiet", "-am", "Stricter")
+    plain.look()
+    mend = f"tenfold deploy multiply@2 --accept-breaking --store {store}"
+    assert [word for word, _ in lines] == ["building", "pushed", "deploying", "promoted", *lines_of("breaks")]
+    assert lines[-1][1].endswith(mend)
+    end(store, "multiply", "refused", "contract: /x: at least 0 → at least 1")
+    plain.look()
+    assert lines[-1] == ("refused", lines[-1][1])
+    assert lines[-1][1].endswith(mend)
+    watching().look()
+    assert lines[-1][0] == "known"
+    assert lines[-1][1].endswith(mend)
+    accepting = watching(watches.way(accept_breaking=True))
+    accepting.look()
+    assert lines[-1] == ("deploying", "multiply-2@1, beside multiply@1")
+    end(store, "multiply-2", "promoted")
+    file.write_text(file.read_text().replace("TIMES = 2", "TIMES = 3"))
+    git(repository, "commit", "--quiet", "-am", "Thrice")
+    accepting.look()
+    assert lines[-1] == ("deploying", "multiply-2@2, beside multiply@1")
+    end(store, "multiply-2", "promoted")
+    file.write_text(file.read_text().replace("Ge(1)", "Ge(2)"))
+    git(repository, "commit", "--quiet", "-am", "Stricter still")
+    watching(watches.way(accept_breaking=True, other_name="multiply-2")).look()
+    assert lines[-1][0] == "refused"
+    assert "multiply-2 is a service already" in lines[-1][1]
+    watching(watches.way(accept_breaking=True)).look()
+    assert lines[-1] == ("deploying", "multiply-3@1, beside multiply@1")
+
+
+def lines_of(*last: str) -> list[str]:
+    """What each commit of a small change is told with, and then some."""
+    return ["building", "pushed", "deploying", *last]
 
 
 def test_a_repository_that_cannot_be_read_is_said_once(tmp_path: Path) -> None:
@@ -179,12 +248,94 @@ def test_a_model_deploys_itself_once_it_is_complete(tmp_path: Path, trained: Pat
         assert len(one.releases.list()) == 1
 
 
+@pytest.mark.slow
+def test_a_model_that_a_store_points_at_deploys_itself(tmp_path: Path, trained: Path, run: Run) -> None:
+    """Training pushes under a name of its own; whenever that name means another model, the service gets it, with the code
+    that it has. One that has no such file is refused."""
+    store = tmp_path / "store"
+    training = shutil.copytree(trained, tmp_path / "training")
+    name = next(trained.glob("model.*")).name
+    service = (training / "service.py").read_text()
+    (training / "service.py").write_text(re.sub(r"class (\w+)\(Service\)", "class Trained(Service)", service))
+    assert run("watch", trained, "--model-of", "trained", "--store", store, "--once").code == 4
+    assert run("push", training, "--store", store).code == 0
+    options = ["--model-of", "trained@latest", "--store", store, "--once", "--json"]
+    done = run("watch", trained, *options)
+    assert [json.loads(line)["event"] for line in done.out.splitlines()] == lines_of()
+    assert "model trained@1" in done.out
+    (training / name).write_bytes(retrained(training / name))
+    run("push", training, "--store", store)
+    said = run("watch", trained, *options).out
+    assert "model trained@2" in said
+    with opened(str(store)) as one:
+        first, second = one.releases.by_number("tumour", 1), one.releases.by_number("tumour", 2)
+        source = one.releases.latest("trained")
+        assert first is not None
+        assert second is not None
+        assert source is not None
+        assert second.parts["model"] == source.parts["model"]
+        assert second.parts["code"] == first.parts["code"]
+    (training / name).rename(training / f"other{Path(name).suffix}")
+    (training / "service.py").write_text(
+        (training / "service.py").read_text().replace(name, f"other{Path(name).suffix}")
+    )
+    run("push", training, "--store", store)
+    done = run("watch", trained, *options)
+    assert json.loads(done.out.splitlines()[-1])["event"] == "refused"
+    assert f"trained@3 has no {name}, but other" in done.out
+
+
+def retrained(model: Path) -> bytes:
+    """The same kind of model, with other figures in it."""
+    import skops.io
+
+    known = skops.io.get_untrusted_types(file=model)
+    loaded = skops.io.load(model, trusted=known)
+    last = loaded[-1] if hasattr(loaded, "steps") else loaded
+    last.intercept_ = last.intercept_ + 0.001
+    return bytes(skops.io.dumps(loaded))
+
+
+def test_a_model_is_put_where_the_service_has_it(tmp_path: Path, run: Run) -> None:
+    """A model may be a folder, or a file with weights beside it: all of it comes, and nothing of the old one stays."""
+    for kind, parts in (("folder", ["saved/graph", "saved/weights/1"]), ("file", ["model.onnx", "model.onnx_data"])):
+        source, target = write_service(tmp_path / kind / "double"), tmp_path / kind / "target"
+        for part in parts:
+            (source / part).parent.mkdir(parents=True, exist_ok=True)
+            (source / part).write_bytes(b"new")
+            (target / part).parent.mkdir(parents=True, exist_ok=True)
+            (target / part).write_text("old")
+        (target / f"{parts[0]}_old").write_text("old")
+        text = (source / "service.py").read_text()
+        model = parts[0].partition("/")[0]
+        text = text.replace("staticmethod(lambda matrix: matrix.sum(axis=1) * 2)", repr(model))
+        (source / "service.py").write_text(text)
+        pushed = run("push", source, "--store", tmp_path / "store")
+        assert pushed.code == 0, pushed.err
+        pointed = Pointed(str(tmp_path / "store"), "double@latest")
+        pointed.put(pointed.newest(), target / model)
+        found = {str(path.relative_to(target)) for path in target.rglob("*") if path.is_file()}
+        assert found == set(parts)
+        assert (target / parts[-1]).read_bytes() == b"new"
+
+
+def test_a_service_without_a_model_file_is_no_source(service: Path, run: Run) -> None:
+    """What is an object in the code comes with the code alone."""
+    assert run("push", service).code == 0
+    done = run("watch", service, "--model-of", "double", "--once")
+    assert done.code == 3
+    assert "the model of double@1 is an object in its code" in done.err
+
+
 def test_nothing_to_watch_is_said(run: Run) -> None:
     """Exit code 2, with the mend."""
     done = run("watch", "--once")
     assert done.code == 2
     assert "--git" in done.err
     assert run("watch", "--git", "x", "--every", "soon").code == 2
+    assert run("watch", "--models", "x", "--model-of", "y").code == 2
+    assert "say --accept-breaking, too" in run("watch", "--git", "x", "--as", "other", "--once").err
+    assert "cannot be the name" in run("watch", "--git", "x", "--accept-breaking", "--as", "v2", "--once").err
     assert run("watch", "--git", "x", "--webhook", "ftp://x", "--once").code == 2
 
 
@@ -332,6 +483,9 @@ def test_a_new_model_takes_no_code_with_it(tmp_path: Path, model: str, kept: set
         (service / name).write_text("code")
     if model.endswith("x") and not in_folder:
         (service / f"{model}_data").write_text("old")
-    Models(version).put(version, model, service / model)
+    (version / "_SUCCESS").touch()
+    newest = Models(version).newest()
+    assert newest is not None
+    Models(version).put(newest, service / model)
     assert {path.name for path in service.iterdir()} == {model, *kept}
     assert (service / model / "weights" if in_folder else service / model).read_text() == "new"

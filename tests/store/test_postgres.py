@@ -19,7 +19,8 @@ from tenfold.control.stores import sealed
 from tenfold.errors import Conflict, NotFound, TenfoldError, UsageError
 from tenfold.store import Act, Store, open_store
 from tenfold.store.database import Unreachable, migrate, schema
-from tenfold.store.postgres import PostgreSQL, marked, without_secrets
+from tenfold.store.places import without_secrets
+from tenfold.store.postgres import PostgreSQL, marked
 from tests.store.conftest import Clock, Shared
 from tests.store.making import some_release
 from tests.store.servers import MISSING, Postgres, postgres

@@ -122,6 +122,8 @@ def show_plan(plan: Plan, as_json: bool, other_name: str = "") -> None:
 
 def facts(plan: Plan, other_name: str = "") -> list[tuple[str, str]]:
     """The lines of a plan."""
+    from tenfold.control import stores
+
     release, current, beside = plan.release, plan.current, plan.beside
     told = [
         (
@@ -149,14 +151,15 @@ def facts(plan: Plan, other_name: str = "") -> list[tuple[str, str]]:
     if current is not None:
         told.append(("bake", f"{current.name} stays warm for {plan.policy.bake}"))
     if plan.held:
-        told.append(("held", f"automatic deployments wait: {plan.held.why} · tenfold resume {release.service}"))
+        resume = f"tenfold resume {release.service}{stores.at(plan.place, release.service)}"
+        told.append(("held", f"automatic deployments wait: {plan.held.why} · {resume}"))
     if plan.under_way:
         told.append(("first", f"another release is {plan.under_way.state}"))
     base = beside.stays if beside else current
     options = f" --from {base.name}" if base else ""
     options += " --accept-breaking" if beside else ""
     options += f" --as {other_name}" if beside and other_name else ""
-    return [*told, ("next", f"tenfold deploy {plan.asked}{options}")]
+    return [*told, ("next", f"tenfold deploy {plan.asked}{options}{stores.at(plan.place, plan.asked)}")]
 
 
 def as_object(asked: Asked) -> dict[str, Any]:

@@ -55,6 +55,7 @@ def gates(
     Exit 6 where a gate fails. What is unproven stops nothing, and says what would prove it.
     """
     from tenfold.control import gates as control
+    from tenfold.control import stores
 
     def told(gate: Gate) -> None:
         if not as_json:
@@ -79,12 +80,14 @@ def gates(
             + (", after tenfold record SERVICE where other answers are meant" if golden else "")
             + ("; or let both answer, with --accept-breaking" if judged.held_up[0].name == "contract" else ""),
         )
+    at = stores.at(judged.place, judged.release.name)
     breaking = any(gate.name == "contract" and gate.verdict == "failed" for gate in judged.gates)
     if breaking and not as_json:
-        click.echo(f"next   tenfold deploy {judged.release.name} --accept-breaking: both answer, it under another name")
+        next_ = f"tenfold deploy {judged.release.name} --accept-breaking{at}"
+        click.echo(f"next   {next_}: both answer, it under another name")
     elif not as_json:
         beside = f", beside {judged.current.name}" if judged.current else ""
-        click.echo(f"next   tenfold deploy {judged.release.name}{beside}")
+        click.echo(f"next   tenfold deploy {judged.release.name}{at}{beside}")
 
 
 def show_gate(gate: Gate, accept_breaking: bool = False) -> None:

@@ -60,6 +60,7 @@ def list_(place: str, as_json: bool) -> None:
 def show(place: str, as_json: bool) -> None:
     """A line for each key."""
     from tenfold.control import keys as control
+    from tenfold.control import stores
 
     found = control.listed(place)
     if as_json:
@@ -71,7 +72,7 @@ def show(place: str, as_json: bool) -> None:
         state = f"revoked {key.revoked:%Y-%m-%d}" if key.revoked else until
         click.echo(f"{key.id}  {key.name:<{width}}  {', '.join(key.scopes):<26} {key.at:%Y-%m-%d}  {state}".rstrip())
     if not found:
-        click.echo("no keys · tenfold keys create NAME makes one")
+        click.echo(f"no keys · tenfold keys create NAME{stores.at(stores.place_of(place))} makes one")
 
 
 @keys.command()

@@ -40,7 +40,7 @@ def push(service: str, why: str, sign: Path | None, max_file: str, place: str, a
     """
     with screen.Progress() as progress:
         progress("starting")
-        from tenfold.control import releases
+        from tenfold.control import releases, stores
 
         pushed = releases.push(service, place, why=why, key=sign, most_file=max_file, progress=progress)
     if as_json:
@@ -56,7 +56,7 @@ def push(service: str, why: str, sign: Path | None, max_file: str, place: str, a
         click.echo(f"with       {', '.join(pushed.further[:5])}{more}, since the code may read them")
     if pushed.signed_by:
         click.echo(f"signed     by {pushed.signed_by[:16]}")
-    click.echo(f"next       tenfold deploy {release.name}")
+    click.echo(f"next       tenfold deploy {release.name}{stores.at(pushed.place, release.name)}")
 
 
 def as_object(pushed: Pushed) -> dict[str, object]:

@@ -29,17 +29,18 @@ def releases(name: str, events: bool, verify: bool, bill: bool, place: str, as_j
     elsewhere, that shows later whether events at the end were cut off.
     """
     from tenfold.control import releases as control
+    from tenfold.control import stores
 
     if bill:
         click.echo(json.dumps(control.bill_of(name, place), ensure_ascii=False, indent=2))
     elif events or verify:
         show_events(control.history(name, place, verify=verify), verify, as_json)
     else:
-        show_releases(control.listed(name, place), as_json)
+        show_releases(control.listed(name, place), as_json, stores.at(stores.place_of(place)))
 
 
-def show_releases(listed: list[Listed], as_json: bool) -> None:
-    """A line for each release."""
+def show_releases(listed: list[Listed], as_json: bool, at: str) -> None:
+    """A line for each release; ``at`` is what a command needs besides for this store."""
     if as_json:
         screen.print_json({"releases": [release_object(one) for one in listed]})
         return
@@ -52,7 +53,7 @@ def show_releases(listed: list[Listed], as_json: bool) -> None:
             f"{release.name:<{width}}  {release.id[:7]}  {release.at:%Y-%m-%d %H:%M}  {release.who}  {told}".rstrip()
         )
     if not listed:
-        click.echo("no releases · tenfold push SERVICE makes the first one")
+        click.echo(f"no releases · tenfold push SERVICE{at} makes the first one")
 
 
 def release_object(one: Listed) -> dict[str, Any]:

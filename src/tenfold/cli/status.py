@@ -66,12 +66,13 @@ def under_way(known: dict[str, Any]) -> Iterator[str]:
         yield f"{refused['release']} refused {refused['at'][:16].replace('T', ' ')} UTC: {refused['why']}"
         yield f"fix: {refused['fix']}"
     if held := known.get("held"):
-        yield f"held since {held['who']} took a release back: {held['why']} · tenfold resume"
+        yield f"held since {held['who']} took a release back: {held['why']}"
+        yield f"fix: {held['fix']}"
 
 
 def show_standings(place: str, as_json: bool) -> None:
     """What a store deploys: what answers, what is on its way, who changed code and model last."""
-    from tenfold.control import deployments
+    from tenfold.control import deployments, stores
 
     standings = deployments.standings(place)
     if as_json:
@@ -90,7 +91,7 @@ def show_standings(place: str, as_json: bool) -> None:
         for line in under_way(known):
             click.echo(f"   {'':<{width}}  {line}")
     if not standings:
-        click.echo("no releases · tenfold push SERVICE makes the first one")
+        click.echo(f"no releases · tenfold push SERVICE{stores.at(place)} makes the first one")
 
 
 def scaled(service: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ The release is the same to the byte, and has the same id: just what its folder i
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from itertools import count
 from typing import NamedTuple
 
@@ -20,7 +21,7 @@ from tenfold.store import Act, Store
 from tenfold.store.records import ROLLOUT, Release
 from tenfold.store.trees import needed
 
-BESIDE = "beside"  # the kind of evidence that says beside which service a release answers
+BESIDE = "beside"  # the kind of evidence that says beside which one a service answers
 MOST_NAME = 63
 
 
@@ -44,15 +45,13 @@ def proposed(store: Store, release: Release, current: Release | None, name: str 
         return None
     if not name:
         name = next(one for one in _names(release.service) if _is_free(store, one, release))
-    elif not is_name(name) or name in (release.service, *RESERVED):
-        raise UsageError(
-            f"--as {name!r} cannot be the name of a service beside it", "lower-case letters, digits, hyphens"
-        )
-    elif not _is_free(store, name, release):
-        raise Conflict(
-            f"{name} is a service already, and {release.name} is not what its clients expect",
-            "leave --as out, or name another one",
-        )
+    else:
+        require_name(name, release.service)
+        if not _is_free(store, name, release):
+            raise Conflict(
+                f"{name} is a service already, and {release.name} is not what its clients expect",
+                "leave --as out, or name another one",
+            )
     known, latest = store.releases.by_id(name, release.id), store.releases.latest(name)
     number = known.number if known else latest.number + 1 if latest else 1
     return Beside(msgspec.structs.replace(release, service=name, number=number), current, because)
@@ -90,17 +89,34 @@ def put(store: Store, release: Release, beside: Beside, why: str = "") -> Releas
         for one in store.evidence.of(release.service, release.id) if is_new else ():
             if one.kind != ROLLOUT:
                 store.evidence.put(made.service, made.id, one.kind, one.content, one.machine)
-        store.evidence.put(made.service, made.id, BESIDE, {"service": release.service})
+        store.evidence.put(made.service, "", BESIDE, {"service": release.service})
         said = f"{beside.stays.name} goes on, and {release.name} answers as {made.name}: {why or beside.because}"
         store.events.append(Act(who(), BESIDE, said, {"as": made.name}), service=release.service, to=release.id)
     return made
 
 
+def beside(store: Store, service: str) -> list[str]:
+    """The services that answer beside one."""
+    return [one for one in store.releases.services() if origin(store, one) == service]
+
+
+def require_name(name: str, service: str = "") -> None:
+    """Raise ``UsageError`` for what no service beside ``service`` can be called."""
+    if not is_name(name) or name in (service, *RESERVED):
+        raise UsageError(
+            f"--as {name!r} cannot be the name of a service beside it", "lower-case letters, digits, hyphens"
+        )
+
+
+def was_put(store: Store, service: str, release: str, since: datetime) -> bool:
+    """Whether a release of a service was put beside it since a moment."""
+    events = store.events.list(service)
+    return any(one.what == BESIDE and one.to == release and one.at >= since for one in events)
+
+
 def origin(store: Store, service: str) -> str:
     """The service beside which this one answers; "" for one that stands alone."""
-    pointer, latest = store.pointers.get(service), store.releases.latest(service)
-    release = pointer.release if pointer else latest.id if latest else ""
-    found = store.evidence.of(service, release, BESIDE)
+    found = store.evidence.of(service, "", BESIDE)
     return str(found[0].content["service"]) if found else ""
 
 

@@ -20,7 +20,7 @@ def composed(store: Store, base: Release, model_of: Release) -> Release:
         if "model" not in release.parts:
             raise UsageError(
                 f"the model of {release.name} is an object in its code",
-                f"tenfold rollback {base.service} takes back both",
+                f"tenfold rollback {base.service}{store.at(base.service)} takes back both",
             )
     with tempfile.TemporaryDirectory(prefix="tenfold-composed-") as work:
         folder = store.materialise(base, Path(work) / base.service)
@@ -48,5 +48,6 @@ def taken_back(store: Store, service: str, part: str) -> Release:
     """The release to go back to where just the ``code`` or the ``model`` is taken back."""
     now, before = resolve(store, f"{service}@current"), former(store, service)
     if now.parts.get(part) == before.parts.get(part):
-        raise NotFound(f"{before.name} has the same {part} as {now.name}", f"tenfold diff {before.name} {now.name}")
+        look = f"tenfold diff {before.name} {now.name}{store.at(before.name)}"
+        raise NotFound(f"{before.name} has the same {part} as {now.name}", look)
     return composed(store, now, before) if part == "model" else composed(store, before, now)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -33,6 +33,7 @@ TAKEN_UP_S = 3.0  # a server that runs has taken a rollout up by then
 MAKE_ROOM_S = 60.0  # for a rollout that bakes to come to its end, where the next one waits for it
 TRIES = 20
 UNTOUCHED = ("pending",)
+EXAMINED = (*UNTOUCHED, "gating")  # nothing has been started yet
 REFUSED = "refused"
 NEARLY_DONE = ("baking", "retiring")
 HOLD, RESUME = "rollback", "resume"
@@ -77,7 +78,7 @@ class Asked(NamedTuple):
 class Plan(NamedTuple):
     """What a deployment would do. ``gates`` is what they said last, ``foreseen`` what the cheap ones would say now, and
     ``mend`` what can be done where one of these would refuse it. ``asked`` is what the release was pushed as: with
-    ``beside``, all of this is about a service of another name."""
+    ``beside``, all of this is about a service of another name. ``place`` is the store."""
 
     release: Release
     current: Release | None
@@ -89,6 +90,7 @@ class Plan(NamedTuple):
     foreseen: Mapping[str, Word]
     mend: str
     asked: str
+    place: str
     beside: Beside | None = None
 
 
@@ -108,8 +110,8 @@ def plan(name: str, place: str = "", *, now: bool = False, accept_breaking: bool
         policy, hold = policy_of(store, release, now), held(store, service)
         expected = gates.foreseen(store, release, current)
         held_up = "; ".join(f"{gate}: {word.because}" for gate, word in expected.items() if word.verdict == "failed")
-        fix = mend(asked, held_up) if held_up else ""
-        return Plan(release, current, changed, policy, hold, under_way, said, expected, fix, asked, beside)
+        fix = mend(store, asked, held_up) if held_up else ""
+        return Plan(release, current, changed, policy, hold, under_way, said, expected, fix, asked, store.place, beside)
 
 
 def deploy(
@@ -133,29 +135,30 @@ def deploy(
         release = meant(store, name)
         if release.collected:
             raise NotFound(f"the files of {release.name} were given up", "push the same folder again")
-        service, current, stays = release.service, current_of(store, release.service), None
+        current = current_of(store, release.service)
         if base and (current is None or resolve(store, base).id != current.id):
             answers = current.name if current else "nothing"
-            raise Conflict(f"{answers} answers, and not {base}", f"look again: tenfold deploy {release.name} --plan")
-        if accept_breaking and (beside := besides.proposed(store, release, current, other_name)):
-            stays, release = beside.stays, besides.put(store, release, beside, why)
-            service, current = release.service, current_of(store, release.service)
-        if automatic and (hold := held(store, service)):
-            raise Conflict(
-                f"{service} is held since {hold.who} took a release back: {hold.why}", f"tenfold resume {service}"
-            )
-        under_way = store.rollouts.open(service)
-        if under_way is not None and under_way.to == release.id:
+            look = f"look again: tenfold deploy {release.name} --plan{store.at(release.name)}"
+            raise Conflict(f"{answers} answers, and not {base}", look)
+        beside = besides.proposed(store, release, current, other_name) if accept_breaking else None
+        stays, service = (beside.stays, beside.release.service) if beside else (None, release.service)
+        if automatic:
+            _require_free(store, dict.fromkeys((release.service, service)))
+        current, under_way = current_of(store, service), store.rollouts.open(service)
+        is_under_way = under_way is not None and under_way.to == release.id
+        if under_way is not None and not is_under_way:
+            _make_room(store, under_way)
+            current = current_of(store, service)
+        if beside is not None:
+            _withdraw(store, release, f"it is to answer beside {beside.stays.name}, as {beside.release.name}")
+            release = besides.put(store, release, beside, why)
+        if under_way is not None and is_under_way:
             if under_way.detail.get("asked") == HOLD and not now:
-                raise Conflict(
-                    f"{release.name} is being taken back", f"tenfold status --store {store.place} says when it was"
-                )
+                look = f"tenfold status --store {store.place} says when it was"
+                raise Conflict(f"{release.name} is being taken back", look)
             only_bakes = current is not None and current.id == release.id
             rollout = _ask(store, service, "promote", why) if now else None if only_bakes else under_way
             return Asked(release, current, rollout, store.place, store.url, beside=stays)
-        if under_way is not None:
-            _make_room(store, under_way)
-            current = current_of(store, service)
         if current is not None and current.id == release.id:
             return Asked(release, current, None, store.place, store.url, beside=stays)
         rollout = _begin(store, release, current, Act(who(), "deploy", why), policy_of(store, release, now))
@@ -227,7 +230,7 @@ def standing(store: Store, service: str) -> dict[str, Any]:
         **_refused(store, service),
         "release": current.name,
         "rollout": as_object(_progress(store, under_way)) if under_way else None,
-        "held": {"who": hold.who, "why": hold.why, "at": hold.at.isoformat()} if hold else None,
+        "held": _as_held(store, service, hold) if hold else None,
         "changes": {
             part: {"who": event.who, "at": event.at.isoformat(), "why": event.why}
             for part, event in last_changes(store, service).items()
@@ -247,13 +250,14 @@ def standings(place: str = "") -> dict[str, dict[str, Any]]:
         return found
 
 
-def mend(name: str, refusal: str) -> str:
+def mend(store: Store, name: str, refusal: str) -> str:
     """What can be done about a release that its gates refuse. One that breaks others may answer beside the old one, as a
     service of another name."""
+    at = store.at(name)
     if refusal.startswith("contract: "):
         current = f"{name.partition('@')[0]}@current"
-        return f"tenfold diff {current} {name}; or let both answer: tenfold deploy {name} --accept-breaking"
-    return f"tenfold gates {name} --last says more; mend it, and push again"
+        return f"tenfold diff {current} {name}{at}; or let both answer: tenfold deploy {name} --accept-breaking{at}"
+    return f"tenfold gates {name} --last{at} says more; mend it, and push again"
 
 
 def as_object(at: Progress) -> dict[str, Any]:
@@ -278,6 +282,22 @@ def verdicts(said: Sequence[Gate]) -> dict[str, Any]:
     return {"passed": counts["passed"], "failed": counts["failed"], "unproven": counts["unproven"], "at": at}
 
 
+def ended(asked: Asked) -> Progress | None:
+    """How a rollout came to its end; None while it is on its way."""
+    assert asked.rollout is not None
+    with opened(asked.url) as store:
+        rollout = next(one for one in store.rollouts.list(asked.rollout.service) if one.id == asked.rollout.id)
+        return _progress(store, rollout) if rollout.ended is not None else None
+
+
+def last(release: Release, place: str = "") -> Progress | None:
+    """How far a release is that was deployed, under its own name or beside; None for one that never was."""
+    with opened(place) as store:
+        services = {release.service, *besides.beside(store, release.service)}
+        found = [one for one in store.rollouts.list() if one.to == release.id and one.service in services]
+        return _progress(store, found[0]) if found else None
+
+
 def wait(asked: Asked, limit_s: float, told: Told = lambda _: None) -> Progress:
     """Until the release answers everything, or was turned back, or waits for more than can be waited for here.
 
@@ -296,7 +316,8 @@ def wait(asked: Asked, limit_s: float, told: Told = lambda _: None) -> Progress:
                 return at
             if rollout.ended is not None:
                 refused = at.rollout.state == REFUSED
-                fix = mend(at.release, said) if refused else f"tenfold releases {at.service} --events"
+                look = f"tenfold releases {at.service} --events{store.at(at.service)}"
+                fix = at.fix if refused else look
                 raise GateFailed(f"{at.release} did not take over: {said}", fix)
             if time.monotonic() > until:
                 raise GateFailed(f"{at.release} is still on its way: {said}", at.fix or "wait longer with --wait")
@@ -329,7 +350,8 @@ def require(names: Sequence[str], place: str = "") -> str:
     with opened(place) as store:
         for name in names:
             if "@" in name:
-                raise UsageError(f"{name} is one release", f"tenfold deploy {name}; what is deployed is served")
+                mend_it = f"tenfold deploy {name}{store.at(name)}; what is deployed is served"
+                raise UsageError(f"{name} is one release", mend_it)
             resolve(store, f"{name}@latest")
         return store.place
 
@@ -360,12 +382,31 @@ def _begin(
     return store.rollouts.begin(release.service, release.id, act, from_=current.id if current else "", plan=plan)
 
 
+def _require_free(store: Store, services: Iterable[str]) -> None:
+    """Raise where a roll-back holds automatic deployments: also of what would answer beside."""
+    for service in services:
+        if hold := held(store, service):
+            said = f"{service} is held since {hold.who} took a release back: {hold.why}"
+            raise Conflict(said, f"tenfold resume {service}{store.at(service)}")
+
+
+def _withdraw(store: Store, release: Release, why: str) -> None:
+    """End the examination of a release under its own name, which will refuse it: it is to answer under another one."""
+    for _ in range(TRIES):
+        rollout = store.rollouts.open(release.service)
+        if rollout is None or rollout.to != release.id or rollout.state not in EXAMINED:
+            return
+        with suppress(Conflict):  # it took a step at that moment
+            store.rollouts.change(rollout, "replaced", Act(who(), "replace", why), ended=True)
+
+
 def _ask(store: Store, service: str, what: str, why: str) -> Rollout:
     """Ask something of the release that is on its way. What nobody has begun with is simply over."""
     for _ in range(TRIES):
         rollout = store.rollouts.open(service)
         if rollout is None:
-            raise Conflict(f"no release of {service} is on its way any more", f"tenfold releases {service} --events")
+            look = f"tenfold releases {service} --events{store.at(service)}"
+            raise Conflict(f"no release of {service} is on its way any more", look)
         untouched = rollout.state in UNTOUCHED and what == "rollback"
         state = "rolled_back" if untouched else rollout.state
         act = Act(who(), HOLD if what == "rollback" else what, why or "it was asked for")
@@ -380,7 +421,7 @@ def _ask(store: Store, service: str, what: str, why: str) -> Rollout:
 
 def _make_room(store: Store, rollout: Rollout) -> None:
     """Let a rollout that has all but ended come to its end; ``Conflict`` where another one is under way."""
-    service, name = rollout.service, _name(store, rollout.service, rollout.to)
+    service, name, at = rollout.service, _name(store, rollout.service, rollout.to), store.at(rollout.service)
     if rollout.state in UNTOUCHED:
         act = Act(who(), "replace", "another release is deployed before it began")
         store.rollouts.change(rollout, "replaced", act, ended=True)
@@ -388,7 +429,8 @@ def _make_room(store: Store, rollout: Rollout) -> None:
     if rollout.state not in NEARLY_DONE:
         raise Conflict(
             f"{name} is on its way",
-            f"wait for it, or tenfold rollback {service} takes it back; tenfold deploy {name} --now gives it everything",
+            f"wait for it, or tenfold rollback {service}{at} takes it back; "
+            f"tenfold deploy {name} --now{at} gives it everything",
         )
     with suppress(Conflict):  # it came to its end at that moment
         _ask(store, service, "promote", "the next release is deployed")
@@ -406,6 +448,7 @@ def _progress(store: Store, rollout: Rollout) -> Progress:
             kept = one.content
     said = kept.get("reason") or (rollout.detail.get("last") or ["", "", ""])[2] or _why(store, rollout)
     names = [_name(store, rollout.service, release) for release in (rollout.to, rollout.from_)]
+    fix = f"{kept['fix']}{store.at(rollout.service)}" if kept.get("fix") else ""
     pointer = store.pointers.get(rollout.service)
     return Progress(
         rollout,
@@ -413,7 +456,7 @@ def _progress(store: Store, rollout: Rollout) -> Progress:
         names[0],
         names[1],
         said,
-        kept.get("fix", ""),
+        mend(store, names[0], said) if rollout.state == REFUSED else fix,
         kept.get("percent", rollout.detail.get("percent", 0.0)),
         kept.get("compared", ""),
         pointer is not None and pointer.release == rollout.to,
@@ -421,13 +464,29 @@ def _progress(store: Store, rollout: Rollout) -> Progress:
 
 
 def _refused(store: Store, service: str) -> dict[str, Any]:
-    """The release that was deployed last, where its gates refused it: when, why, and the mend; empty otherwise."""
+    """The release that was deployed last, where its gates refused it and it doesn't answer beside: when, why, and the mend;
+    empty otherwise."""
     last = next(iter(store.rollouts.list(service)), None)
     if last is None or last.state != REFUSED:
         return {}
+    when = last.ended or last.changed
+    if besides.was_put(store, service, last.to, when):
+        return {}
     at = _progress(store, last)
-    when = (last.ended or last.changed).isoformat()
-    return {"refused": {"release": at.release, "at": when, "why": at.said, "fix": mend(at.release, at.said)}}
+    return {
+        "refused": {
+            "release": at.release,
+            "at": when.isoformat(),
+            "why": at.said,
+            "fix": mend(store, at.release, at.said),
+        }
+    }
+
+
+def _as_held(store: Store, service: str, hold: Event) -> dict[str, Any]:
+    """Since when automatic deployments wait, and what lets them go on."""
+    fix = f"tenfold resume {service}{store.at(service)}"
+    return {"who": hold.who, "why": hold.why, "at": hold.at.isoformat(), "fix": fix}
 
 
 def _why(store: Store, rollout: Rollout) -> str:

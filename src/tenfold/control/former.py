@@ -50,5 +50,6 @@ def refusal(store: Store, release: str, by: Rollout, because: str) -> Conflict:
     person = by.detail.get("asked_by") or (by.who if by.plan.get(TAKES_BACK) else "its server")
     at = by.at if by.plan.get(TAKES_BACK) else by.ended or by.changed
     return Conflict(
-        f"{name} was taken back at {at:%H:%M} UTC by {person}, and {because}", f"tenfold deploy {name} if you mean it"
+        f"{name} was taken back at {at:%H:%M} UTC by {person}, and {because}",
+        f"tenfold deploy {name}{store.at(name)} if you mean it",
     )

@@ -110,13 +110,15 @@ def foreseen(store: Store, release: Release, current: Release | None) -> dict[st
 
 
 class Judged(NamedTuple):
-    """A release, the one that it was held against, what each gate says, those that forbid traffic, and what each saw."""
+    """A release, the one that it was held against, what each gate says, those that forbid traffic, what each saw, and the
+    store."""
 
     release: Release
     current: Release | None
     gates: Sequence[Gate]
     held_up: Sequence[Gate]
     evidence: Mapping[str, dict[str, Any]]
+    place: str
 
 
 def judge(
@@ -145,7 +147,8 @@ def last(name: str, place: str = "", *, accept_breaking: bool = False, told: Tol
         release = resolve(store, name if "@" in name else f"{name}@latest")
         said = store.gates.of(release.service, release.id)
         if not said:
-            raise NotFound(f"nobody has asked the gates about {release.name}", f"tenfold gates {release.name}")
+            ask = f"tenfold gates {release.name}{store.at(release.name)}"
+            raise NotFound(f"nobody has asked the gates about {release.name}", ask)
         for gate in said:
             told(gate)
         return _judged(store, release, said, accept_breaking)
@@ -155,7 +158,7 @@ def _judged(store: Store, release: Release, said: Sequence[Gate], accept_breakin
     against = said[-1].against
     current = store.releases.by_id(release.service, against) if against else None
     seen = {gate.name: evidence(store, gate) for gate in said}
-    return Judged(release, current, said, held_up(said, accept_breaking), seen)
+    return Judged(release, current, said, held_up(said, accept_breaking), seen, store.place)
 
 
 def _current(store: Store, release: Release) -> Release | None:

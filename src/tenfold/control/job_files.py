@@ -18,7 +18,7 @@ from tenfold.errors import NotFound, TenfoldError
 from tenfold.jobs.folder import MANIFEST
 from tenfold.server.uploads import Spool
 from tenfold.store import Store
-from tenfold.store.opening import is_shared
+from tenfold.store.places import is_shared
 from tenfold.store.records import Job
 
 JOBS = "jobs"

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from typing import NamedTuple
 
 from tenfold.auth import SCOPES, fresh
-from tenfold.control.stores import opened, shown, who
+from tenfold.control.stores import opened, who
 from tenfold.errors import NotFound, UsageError
 from tenfold.store.records import Key
 from tenfold.units import seconds
@@ -75,7 +75,7 @@ def revoke(which: str, place: str = "") -> Key:
         if not live:
             names = {word for key in store.keys.list() for word in (key.id, key.name)}
             near = get_close_matches(which, names, 1)
-            list_them = f"tenfold keys list{f' --store {shown(place)}' if place else ''}"
+            list_them = f"tenfold keys list{store.at()}"
             raise NotFound(f"there is no key {which!r}", f"did you mean {near[0]}?" if near else list_them)
         revoked = store.keys.revoke(live[0].id, who())
         assert revoked is not None  # it was there a moment ago, and keys are never deleted

@@ -222,7 +222,9 @@ def _add(store: Store, contents: Contents, why: str) -> tuple[Release, bool]:
             return store.releases.add(stated.name, parts, who=who(), needs=needs, spec=needs[len(forms) + 1], **about)
         except Absent:
             continue
-    raise Conflict("what was pushed is swept away at once, again and again", "tenfold store gc with a longer --grace")
+    raise Conflict(
+        "what was pushed is swept away at once, again and again", f"tenfold store gc{store.at()} with a longer --grace"
+    )
 
 
 def _sign(store: Store, release: Release, key: Path | None) -> Signature | None:

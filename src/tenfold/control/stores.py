@@ -16,15 +16,14 @@ from urllib.parse import quote, urlsplit
 
 from tenfold.errors import Conflict, NotFound, UsageError
 from tenfold.store import Act, Store, archive, open_store
-from tenfold.store.database import EMBEDDED, schema
 from tenfold.store.database import migrate as take_steps
-from tenfold.store.opening import is_shared
-from tenfold.store.postgres import apart, without_secrets
+from tenfold.store.database import schema
+from tenfold.store.places import apart, at, is_shared, place_of, without_secrets
 from tenfold.store.sqlite import SQLite
 from tenfold.store.sweep import Swept, sweep
 from tenfold.units import seconds
 
-__all__ = ["Swept"]
+__all__ = ["Swept", "at", "place_of"]
 
 
 class Migrated(NamedTuple):
@@ -92,16 +91,6 @@ def sealed(place: str) -> str:
     file.touch(0o600)
     file.write_text("*:*:*:*:" + password.replace("\\", "\\\\").replace(":", "\\:") + "\n", "utf-8")
     return f"{url}{'&' if urlsplit(url).query else '?'}passfile={quote(str(file))}"
-
-
-def place_of(place: str, target: str = ".") -> str:
-    """The store that is meant: ``place`` if it is said, else the one within the folder of ``target``, a service's folder or
-    file, or NAME@N where NAME is such a folder; else the one here."""
-    if place:
-        return place
-    named = [Path(word) for word in (target, target.partition("@")[0], target.rpartition(":")[0]) if word]
-    path = next((path for path in named if path.exists()), Path())
-    return str((path if path.is_dir() else path.parent) / EMBEDDED)
 
 
 def are_there(names: Sequence[str] = ()) -> bool:

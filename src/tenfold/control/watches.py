@@ -8,10 +8,11 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tenfold.config import single_threaded
 from tenfold.control import deployments, releases
+from tenfold.control.beside import require_name
 from tenfold.control.stores import opened, who
 from tenfold.errors import Conflict, ServiceError, TenfoldError, UsageError
 from tenfold.notify import Webhook
@@ -19,7 +20,7 @@ from tenfold.service.manifest import model_path
 from tenfold.store import Act
 from tenfold.store.records import Release
 from tenfold.units import seconds
-from tenfold.watch import Branch, Commit, Models, copy_folder, run_tests
+from tenfold.watch import MARKER, Branch, Commit, Model, Models, ModelSource, Pointed, copy_folder, run_tests
 
 TESTS_S = 900.0
 WEBHOOK = "webhook"  # the kind of evidence that says up to which event a webhook was told
@@ -33,27 +34,53 @@ class Sources(NamedTuple):
 
     service: str = "."
     branch: Branch | None = None
-    models: Models | None = None
+    models: ModelSource | None = None
     tests: bool = True
+
+
+class Way(NamedTuple):
+    """How what is new is deployed: signed with a private key, beside what it breaks, under which name."""
+
+    key: Path | None = None
+    accept_breaking: bool = False
+    other_name: str = ""
+
+
+PLAIN = Way()
 
 
 class Version(NamedTuple):
     """What the sources have at one moment."""
 
     commit: str = ""
-    model: str = ""
-    model_digest: str = ""
+    model: Model | None = None
 
 
-def sources(service: str, git: str = "", branch: str = "main", models: Path | None = None, marker: str = "") -> Sources:
-    """What a person asks to be watched."""
-    if not (git or models):
-        raise UsageError("there is nothing to watch", "--git URL, --models FOLDER, or both")
-    return Sources(
-        service,
-        Branch(git, branch, single_threaded()) if git else None,
-        Models(models, marker) if models and marker else Models(models) if models else None,
-    )
+def sources(
+    service: str,
+    place: str,
+    git: str = "",
+    branch: str = "main",
+    models: Path | None = None,
+    marker: str = MARKER,
+    model_of: str = "",
+) -> Sources:
+    """What a person asks to be watched; ``model_of`` is a name in the store at ``place``."""
+    if models and model_of:
+        raise UsageError("--models and --model-of are two sources of one model", "name one of them")
+    if not (git or models or model_of):
+        raise UsageError("there is nothing to watch", "--git URL, --models FOLDER, --model-of NAME@latest")
+    source = Models(models, marker) if models else Pointed(place, model_of) if model_of else None
+    return Sources(service, Branch(git, branch, single_threaded()) if git else None, source)
+
+
+def way(key: Path | None = None, *, accept_breaking: bool = False, other_name: str = "") -> Way:
+    """How a person asks for it to be deployed."""
+    if other_name:
+        if not accept_breaking:
+            raise UsageError("--as names what --accept-breaking deploys beside", "say --accept-breaking, too")
+        require_name(other_name)
+    return Way(key, accept_breaking, other_name)
 
 
 def every_s(every: str) -> float:
@@ -65,12 +92,15 @@ def every_s(every: str) -> float:
 
 
 class Watcher:
-    """Looks at sources, and brings what is new on its way. ``told`` gets a word and a line for each thing that it does."""
+    """Looks at sources, and brings what is new on its way. ``told`` gets a word and a line for each thing that it does, and
+    for what became of it."""
 
-    def __init__(self, asked: Sources, place: str, told: Told = lambda *_: None) -> None:
+    def __init__(self, asked: Sources, place: str, told: Told = lambda *_: None, way: Way = PLAIN) -> None:
         self._asked = asked
         self._place = place
         self._told = told
+        self._way = way
+        self._under_way: deployments.Asked | None = None
         self._seen: Version | None = None
         self._waiting: tuple[Release, str] | None = None  # pushed, and not yet deployed: why it was made
         self._said = ""
@@ -89,6 +119,7 @@ class Watcher:
             self._say("unread", _said(error))
             return False
         try:
+            self._follow()
             is_new = self._look_at(version)
         except (TenfoldError, OSError) as error:
             self._resumes = now + _pause_s(self._failures)
@@ -120,9 +151,7 @@ class Watcher:
 
     def _version(self) -> Version:
         branch, models = self._asked.branch, self._asked.models
-        newest = models.newest() if models else None
-        stat = str((newest / models.marker).stat().st_mtime_ns) if models and newest else ""
-        return Version(branch.newest() if branch else "", str(newest or ""), stat)
+        return Version(branch.newest() if branch else "", models.newest() if models else None)
 
     def _take(self, version: Version) -> None:
         """Build a change and push it; a failing one is refused and touches nothing. Raises what is no fault of the change."""
@@ -134,13 +163,13 @@ class Watcher:
                 service = releases.as_written(target, Path(work))
                 name = service.name
                 if version.model and self._asked.models:
-                    what.append(f"model {Path(version.model).name}")
-                    self._put_model(service.folder, type(service).model, Path(version.model))
+                    what.append(f"model {version.model.name}")
+                    self._put_model(service.folder, type(service).model, version.model)
                 why = ", ".join(what)
                 self._say("building", why)
                 if self._asked.tests:
                     self._require_tests(service.folder)
-                pushed = releases.push(target, self._place, why=why)
+                pushed = releases.push(target, self._place, why=why, key=self._way.key)
             except TenfoldError as error:
                 if type(error) is TenfoldError:  # a store that is full, or a machine that is too slow
                     raise
@@ -166,11 +195,11 @@ class Watcher:
         if failing:
             raise ServiceError(failing, "look at the change; what answers goes on")
 
-    def _put_model(self, folder: Path, model: object, version: Path) -> None:
+    def _put_model(self, folder: Path, model: object, version: Model) -> None:
         path = model_path(model)
         if path is None or self._asked.models is None:
             raise ServiceError("the model is an object in the code, which no file replaces", 'model = "model.skops"')
-        self._asked.models.put(version, path.name, folder / path)
+        self._asked.models.put(version, folder / path)
 
     def _refuse(self, service: str, why: str) -> None:
         with opened(self._place, create=True) as store, store.transaction():
@@ -178,20 +207,38 @@ class Watcher:
         self._say("refused", why)
 
     def _deploy(self, release: Release, why: str) -> None:
-        """What was on its way before is for people: it is not taken up again by itself."""
-        with opened(self._place) as store:
-            before = [one for one in store.rollouts.list(release.service) if one.to == release.id]
-        if before:
+        """What was on its way before is for people: it is not taken up again by itself, unless it may answer beside now."""
+        how: Any = {"accept_breaking": self._way.accept_breaking, "other_name": self._way.other_name}
+        try:
+            plan = deployments.plan(release.name, self._place, **how)
+        except Conflict as conflict:  # the name that it is to have is another's
             self._waiting = None
-            self._say("known", f"{release.name} was deployed before ({before[0].state})")
+            self._refuse(release.service, f"{why}: {conflict.message}; {conflict.hint}")
+            return
+        before = deployments.last(release, self._place)
+        if before and not (plan.beside and before.rollout.state == deployments.REFUSED):
+            self._waiting = None
+            self._say("known", f"{release.name} was deployed before: {_became(before)}")
             return
         try:
-            deployments.deploy(release.name, self._place, why=why, automatic=True)
+            self._under_way = deployments.deploy(release.name, self._place, why=why, automatic=True, **how)
         except Conflict as conflict:  # held, or another one is on its way: later
             self._say("waiting", f"{release.name}: {conflict.message}; {conflict.hint}")
             return
         self._waiting = None
-        self._say("deploying", release.name)
+        beside = f", beside {plan.beside.stays.name}" if plan.beside else ""
+        self._say("deploying", f"{plan.release.name}{beside}")
+        if plan.mend:  # its gates will say so, as soon as a server asks them
+            self._say("breaks", f"{plan.asked}: {plan.mend}")
+
+    def _follow(self) -> None:
+        """Tell what became of what was deployed."""
+        if self._under_way is None or self._under_way.rollout is None:
+            return
+        at = deployments.ended(self._under_way)
+        if at is not None:
+            self._under_way = None
+            self._say(at.rollout.state.replace("_", " "), f"{at.release}: {_became(at)}")
 
     def _say(self, word: str, text: str) -> None:
         if text != self._said:
@@ -238,6 +285,11 @@ class Notices:
 def _pause_s(failures: int) -> float:
     """How long to wait after so many failures in a row."""
     return RETRIES_S[min(failures, len(RETRIES_S) - 1)]
+
+
+def _became(at: deployments.Progress) -> str:
+    """What a rollout came to, and the mend."""
+    return "; ".join(filter(None, (at.said, at.fix)))
 
 
 def _said(error: TenfoldError | OSError) -> str:

@@ -7,7 +7,8 @@ is another ``Database`` and another ``Blobs``; the nouns are plain SQL and stay,
 
 from tenfold.store.naming import resolve
 from tenfold.store.nouns import Act
-from tenfold.store.opening import Store, folder_of, open_store
+from tenfold.store.opening import Store, open_store
+from tenfold.store.places import folder_of
 from tenfold.store.releases import Absent
 
 __all__ = ["Absent", "Act", "Store", "folder_of", "open_store", "resolve"]

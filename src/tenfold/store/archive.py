@@ -22,9 +22,10 @@ from typing import IO
 from tenfold.errors import Conflict, GateFailed, TenfoldError
 from tenfold.store.blobs import BLOCK, sync, unwritable
 from tenfold.store.database import Database, migrate
-from tenfold.store.opening import Store, folder_of, is_shared, open_store
+from tenfold.store.opening import Store, open_store
+from tenfold.store.places import FILE, folder_of, is_shared
 from tenfold.store.postgres import PostgreSQL
-from tenfold.store.sqlite import FILE, SQLite
+from tenfold.store.sqlite import SQLite
 from tenfold.store.sweep import Referred
 
 BLOBS = "blobs"

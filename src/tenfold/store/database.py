@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from importlib.resources import files
-from pathlib import PurePath
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
-from tenfold.errors import Conflict, NotFound, TenfoldError
+from tenfold.errors import Conflict, TenfoldError
 from tenfold.store.records import Record
 
 EMBEDDED = ".tenfold"  # the folder of a store within that of its service
@@ -102,12 +101,6 @@ def migrate(database: Database) -> list[Migration]:
             database.script(step.sql)
             database.run("INSERT INTO migration (number, name) VALUES (?, ?)", step.number, step.name)
     return missing
-
-
-def missing(place: str) -> NotFound:
-    """That there is no store, and the push that makes it: where no other place is said, one makes it in its own folder."""
-    other = "" if PurePath(place).name == EMBEDDED else f" --store {place}"
-    return NotFound(f"there is no store at {place}", f"tenfold push SERVICE{other} makes one")
 
 
 def require_current(database: Database) -> None:

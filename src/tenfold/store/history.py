@@ -11,6 +11,7 @@ from tenfold.errors import Conflict, GateFailed, NotFound
 from tenfold.store.clock import Clock
 from tenfold.store.database import Database, record
 from tenfold.store.nouns import CURRENT, Act, Leases
+from tenfold.store.places import at
 from tenfold.store.records import Event, Lease, Pointer, json, written
 
 GENESIS = hashlib.sha256(b"tenfold").hexdigest()  # what the first event follows
@@ -129,10 +130,12 @@ class EventfulPointers:
             if generation != expected:
                 raise Conflict(
                     f"{name} of {service} was moved meanwhile (move {generation}, seen was {expected})",
-                    f"tenfold releases {service} --events shows by whom; look, and decide again",
+                    f"tenfold releases {service} --events{at(self._database.place, service)} shows by whom; "
+                    "look, and decide again",
                 )
             if not self._database.rows("SELECT 1 FROM release WHERE service = ? AND id = ?", service, to):
-                raise NotFound(f"{service} has no release {to[:7]}", f"tenfold releases {service} lists them")
+                look = f"tenfold releases {service}{at(self._database.place, service)} lists them"
+                raise NotFound(f"{service} has no release {to[:7]}", look)
             left = before.release if before else ""
             detail = {**act.detail, MOVES: {"name": name, "generation": generation + 1}}
             event = self._events.append(act._replace(detail=detail), service=service, from_=left, to=to, fence=fence)

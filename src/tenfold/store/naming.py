@@ -6,7 +6,7 @@ import re
 from difflib import get_close_matches
 
 from tenfold.errors import NotFound, UsageError
-from tenfold.store.nouns import CURRENT, Pointers, Releases
+from tenfold.store.nouns import CURRENT
 from tenfold.store.opening import Store
 from tenfold.store.records import Release
 
@@ -29,23 +29,26 @@ def resolve(store: Store, name: str) -> Release:
         raise UsageError(
             f"{name!r} is no name of a release", "write NAME@N, such as tumour@14; or NAME@latest, @3f9c2a1"
         )
-    service = _service(store.releases, said["service"])
+    service = _service(store, said["service"])
     which = said["which"] or (CURRENT if store.pointers.get(service) else "latest")
-    found = _numbered(store, service, which) or _pointed(store.pointers, store.releases, service, which)
+    found = _numbered(store, service, which) or _pointed(store, service, which)
     if found is None:
         latest = store.releases.latest(service)
         newest = f"the newest is {latest.name}; " if latest else ""
-        raise NotFound(f"{service} has no release {which!r}", f"{newest}tenfold releases {service} lists them all")
+        raise NotFound(
+            f"{service} has no release {which!r}",
+            f"{newest}tenfold releases {service}{store.at(service)} lists them all",
+        )
     return found
 
 
-def _service(releases: Releases, name: str) -> str:
+def _service(store: Store, name: str) -> str:
     """The service that is meant."""
-    known = releases.services()
+    known = store.releases.services()
     if name in known:
         return name
     if not known:
-        raise NotFound("the store has no releases", "tenfold push SERVICE makes the first one")
+        raise NotFound("the store has no releases", f"tenfold push SERVICE{store.at()} makes the first one")
     if not name:
         if len(known) == 1:
             return known[0]
@@ -69,16 +72,17 @@ def _numbered(store: Store, service: str, which: str) -> Release | None:
     return alike[0] if alike else None
 
 
-def _pointed(pointers: Pointers, releases: Releases, service: str, which: str) -> Release | None:
+def _pointed(store: Store, service: str, which: str) -> Release | None:
     """By a name that moves."""
     if which == "latest":
-        return releases.latest(service)
+        return store.releases.latest(service)
     if which == "previous":
-        pointer = pointers.get(service)
+        pointer = store.pointers.get(service)
         if pointer is None or not pointer.previous:
             raise NotFound(
-                f"nothing answered for {service} before what does now", f"tenfold releases {service} lists its releases"
+                f"nothing answered for {service} before what does now",
+                f"tenfold releases {service}{store.at(service)} lists its releases",
             )
-        return releases.by_id(service, pointer.previous)
-    pointer = pointers.get(service, which)
-    return releases.by_id(service, pointer.release) if pointer else None
+        return store.releases.by_id(service, pointer.previous)
+    pointer = store.pointers.get(service, which)
+    return store.releases.by_id(service, pointer.release) if pointer else None

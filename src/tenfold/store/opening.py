@@ -17,7 +17,7 @@ from tenfold.spec import Spec
 from tenfold.store import signing, trees
 from tenfold.store.blobs import Files
 from tenfold.store.clock import Clock, Entropy, chance, now
-from tenfold.store.database import EMBEDDED, Database, migrate, missing, require_current, schema
+from tenfold.store.database import Database, migrate, require_current, schema
 from tenfold.store.findings import JoinedLabels, WindowProfiles
 from tenfold.store.history import EventfulPointers, EventLog
 from tenfold.store.jobs import QueuedJobs
@@ -38,11 +38,12 @@ from tenfold.store.nouns import (
     Rollouts,
 )
 from tenfold.store.objects import Objects
-from tenfold.store.postgres import SCHEMES, WAIT_S, PostgreSQL, without_secrets
+from tenfold.store.places import at, file_of, is_shared, missing
+from tenfold.store.postgres import WAIT_S, PostgreSQL
 from tenfold.store.progress import KeptEvidence, KeptGates, VersionedRollouts
 from tenfold.store.records import Release
 from tenfold.store.releases import NumberedReleases
-from tenfold.store.sqlite import FILE, SQLite
+from tenfold.store.sqlite import SQLite
 
 CHECKPOINT_BUSY_S = 1.0  # somebody who reads for long is not waited for: the next checkpoint comes in a minute
 
@@ -87,6 +88,10 @@ class Store:
     def place(self) -> str:
         """Where it is, for messages."""
         return self.database.place
+
+    def at(self, name: str = "") -> str:
+        """What a command about ``name`` needs besides, so that it means this store."""
+        return at(self.place, name)
 
     def transaction(self) -> AbstractContextManager[None]:
         """Changes within happen together or not at all."""
@@ -139,16 +144,11 @@ def open_store(
     place = str(place)
     if is_shared(place):
         return Store(*_shared(place, create, any_schema, wait_s), clock, entropy, place)
-    file = _file(place)
+    file = file_of(place)
     database = SQLite(file, create=create)
     with _closed_if_not(database):
         _require_schema(database, create, any_schema)
     return Store(database, Files(file.parent / "blobs"), file.parent, clock, entropy, place)
-
-
-def is_shared(place: str) -> bool:
-    """Whether a place is one for several machines."""
-    return place.partition("://")[0] in SCHEMES
 
 
 def _shared(place: str, create: bool, any_schema: bool, wait_s: float) -> tuple[Database, Blobs, Path]:
@@ -224,30 +224,10 @@ def checkpoint(place: str) -> None:
     if is_shared(place):
         return
     try:
-        database = SQLite(_file(place), busy_s=CHECKPOINT_BUSY_S)
+        database = SQLite(file_of(place), busy_s=CHECKPOINT_BUSY_S)
     except NotFound:
         return
     try:
         database.checkpoint()
     finally:
         database.close()
-
-
-def folder_of(place: str) -> Path:
-    """The folder that an embedded store is in."""
-    return _file(place).parent
-
-
-def _file(place: str) -> Path:
-    """The database file of an embedded store."""
-    scheme, separator, rest = place.partition("://")
-    if not separator:
-        path = Path(place)
-        return (path / EMBEDDED if (path / "service.py").is_file() else path) / FILE
-    if scheme != "sqlite" or not rest.startswith("/"):
-        raise UsageError(
-            f"{without_secrets(place)} names no store that this tenfold knows",
-            "name a folder, sqlite:///FILE, or postgres://HOST/DATABASE?blobs=s3://BUCKET/PREFIX",
-        )
-    path = Path(unquote(urlsplit(place).path)[1:])
-    return path if path.suffix else path / FILE

@@ -14,15 +14,14 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 from tenfold.errors import Conflict, TenfoldError
-from tenfold.store.database import Row, Taken, Unreachable, missing
+from tenfold.store.database import Row, Taken, Unreachable
+from tenfold.store.places import missing, without_secrets
 
 if TYPE_CHECKING:
     import psycopg
 
-SCHEMES = ("postgres", "postgresql")
 WAIT_S = 10.0  # for a database that went away, and for another writer
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 1.0
 LOCK = 0x7E4F01D  # of all stores in one database: a number like no other
@@ -293,24 +292,6 @@ class PostgreSQL:
             raise
         except self._library.Error as error:
             raise _told(self.place, error) from error
-
-
-def without_secrets(url: str) -> str:
-    """A URL as it may be shown: without password and options."""
-    parts = urlsplit(url)
-    user, at, host = parts.netloc.rpartition("@")
-    return urlunsplit((parts.scheme, f"{user.partition(':')[0]}{at}{host}", parts.path, "", ""))
-
-
-def apart(url: str) -> tuple[str, str]:
-    """A URL without its password, and the password; "" where it has none."""
-    parts = urlsplit(url)
-    user, at, host = parts.netloc.rpartition("@")
-    name, _, password = user.partition(":")
-    options = parse_qsl(parts.query, keep_blank_values=True)
-    others = urlencode([(key, value) for key, value in options if key != "password"], quote_via=quote)
-    said = next((value for key, value in options if key == "password"), unquote(password))
-    return urlunsplit(parts._replace(netloc=f"{name}{at}{host}", query=others)), said
 
 
 @lru_cache

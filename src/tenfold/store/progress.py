@@ -12,6 +12,7 @@ from tenfold.store.clock import Clock, Entropy, identifier
 from tenfold.store.database import Database, Taken, record
 from tenfold.store.history import EventLog, advance
 from tenfold.store.nouns import Act
+from tenfold.store.places import at
 from tenfold.store.records import Evidence, Gate, Lease, Rollout, json, written
 
 
@@ -83,7 +84,8 @@ class VersionedRollouts:
             except Taken:
                 raise Conflict(
                     f"another rollout of {service} has not ended",
-                    f"tenfold status shows it; tenfold rollback {service}",
+                    f"tenfold status --store {self._database.place} shows it; "
+                    f"tenfold rollback {service}{at(self._database.place, service)} takes it back",
                 ) from None
             advance(self._database)
         return rollout
@@ -118,7 +120,8 @@ class VersionedRollouts:
             if not count:
                 raise Conflict(
                     f"the rollout of {rollout.service} was changed by somebody else, or has ended",
-                    f"tenfold releases {rollout.service} --events shows by whom",
+                    f"tenfold releases {rollout.service} --events{at(self._database.place, rollout.service)} "
+                    "shows by whom",
                 )
             advance(self._database)
         return changed

@@ -56,7 +56,7 @@ def verify(release: Release, signatures: Sequence[Signature], trusted: Sequence[
     signed = f"it is signed by {', '.join(one.key[:16] for one in signatures)}" if signatures else "it is not signed"
     raise GateFailed(
         f"{release.name} is signed by no key that is trusted here: {signed}",
-        "push it with --sign KEY.pem, whose public half is trusted; tenfold releases NAME shows who pushed it",
+        f"push it with --sign KEY.pem, whose public half is trusted; tenfold releases {release.service} shows who pushed it",
     )
 
 

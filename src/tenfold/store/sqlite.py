@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from tenfold.errors import Conflict, TenfoldError
-from tenfold.store.database import Row, Taken, missing
+from tenfold.store.database import Row, Taken
+from tenfold.store.places import FILE, missing
 
-FILE = "store.db"
 BUSY_S = 10.0  # how long to wait for another writer; ours are done in milliseconds
 POLL_S = 0.002
 
