@@ -13,7 +13,10 @@ import pytest
 from tenfold.control import releases
 from tenfold.store import Store, open_store
 from tenfold.store.records import Release
+from tests.cli.conftest import run
 from tests.releases.conftest import write_service
+
+__all__ = ["run"]
 
 NEEDED = ("annotated-types", "click", "httptools", "msgspec", "numpy", "uvloop")  # by tenfold itself
 SERVICE = '''

@@ -18,6 +18,7 @@ from tenfold.environment import uv
 from tenfold.environment.libraries import frozen
 from tenfold.errors import ServiceError, TenfoldError
 from tenfold.store import Store
+from tests.cli.conftest import Run
 from tests.environment.conftest import asking, greeting, pushed
 from tests.server.running import until
 
@@ -125,6 +126,28 @@ def test_what_was_resolved_once_stays(folder: Path, store: Store, index: Path) -
     greeting(index, 2)
     shutil.rmtree(store.folder / "environments")  # as on another machine
     assert "41" in answer(environment.python_of(store, release), store.materialise(release))
+
+
+def test_what_is_left_open_is_settled_by_the_push(folder: Path, store: Store, index: Path) -> None:
+    """A version that comes out between the push and the first start, which may be weeks later, is not taken."""
+    release = pushed(asking(folder, "greeting"), store)
+    greeting(index, 2)
+    python = environment.python_of(store, release)
+    assert uv.freeze(python, folder).count("greeting==1.0") == 1
+
+
+def test_a_push_says_what_cannot_be_settled(folder: Path, store: Store, index: Path, run: Run) -> None:
+    """It is a release all the same, since the index may be there tomorrow; the gates ask again."""
+    done = run("push", asking(folder, "greeting>=5"), "--store", store.place)
+    assert done.code == 0
+    assert "open       which libraries it means; its gates will ask again: " in done.out
+    assert "greeting>=5" in done.out
+    greeting(index, 5)
+    release = store.releases.latest("greet")
+    assert release is not None
+    assert environment.settle(store, release) == ""
+    greeting(index, 6)
+    assert "greeting==5" in uv.freeze(environment.python_of(store, release), folder)
 
 
 def test_a_lock_is_kept_to(folder: Path, store: Store, index: Path) -> None:

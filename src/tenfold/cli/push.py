@@ -56,6 +56,8 @@ def push(service: str, why: str, sign: Path | None, max_file: str, place: str, a
         click.echo(f"with       {', '.join(pushed.further[:5])}{more}, since the code may read them")
     if pushed.signed_by:
         click.echo(f"signed     by {pushed.signed_by[:16]}")
+    if pushed.unsettled:
+        click.echo(f"open       which libraries it means; its gates will ask again: {pushed.unsettled}")
     click.echo(f"next       tenfold deploy {release.name}{stores.at(pushed.place, release.name)}")
 
 
@@ -71,5 +73,6 @@ def as_object(pushed: Pushed) -> dict[str, object]:
         "changed": pushed.changed,
         "files": pushed.further,
         "signed_by": pushed.signed_by,
+        "unsettled": pushed.unsettled,
         "store": pushed.place,
     }

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from tenfold import environment
 from tenfold.answers import evidence as measured
 from tenfold.control.stores import opened, place_of, who, within
 from tenfold.environment.libraries import FROZEN, bill, frozen, libraries
@@ -48,7 +49,8 @@ class Contents(NamedTuple):
 
 
 class Pushed(NamedTuple):
-    """A release that is in the store now, and whether it is new; ``changed`` parts differ from the release before it."""
+    """A release that is in the store now, and whether it is new; ``changed`` parts differ from the release before it,
+    ``unsettled`` says why it is not known which versions of its libraries it means."""
 
     release: Release
     new: bool
@@ -56,6 +58,7 @@ class Pushed(NamedTuple):
     changed: tuple[str, ...]
     further: tuple[str, ...]
     signed_by: str
+    unsettled: str
 
 
 class Listed(NamedTuple):
@@ -102,12 +105,14 @@ def push(
             release, new = _add(store, contents, why)
             if new:
                 store.evidence.put(release.service, release.id, BILL, _bill(release, contents))
+            progress("settling which libraries it means")
+            unsettled = environment.settle(store, release)
             _keep_measured(store, release, Path(place_of("", target)).parent, contents.stated)
             signature = _sign(store, release, key)
             place = store.place
     changed = _changed(before if new else None, release) if new else ()
     taken = tuple(name for name, _ in contents.parts[FILES].files) if FILES in contents.parts else ()
-    return Pushed(release, new, place, changed, taken, signature.key if signature else "")
+    return Pushed(release, new, place, changed, taken, signature.key if signature else "", unsettled)
 
 
 def as_written(target: str, work: Path) -> Service:
@@ -243,8 +248,8 @@ def _keep_measured(store: Store, release: Release, folder: Path, stated: Spec) -
 
 
 def _bill(release: Release, contents: Contents) -> dict[str, Any]:
-    environment = contents.parts["environment"]
-    files = {name: (environment.root / name).read_bytes() for name, _ in environment.files}
+    part = contents.parts["environment"]
+    files = {name: (part.root / name).read_bytes() for name, _ in part.files}
     model = contents.parts.get("model")
     return bill(release.service, release.id, libraries(files), dict(model.files) if model else {})
 

@@ -79,6 +79,25 @@ def python_of(store: Store, release: Release) -> Path:
             raise ServiceError(f"the environment of {release.name}: {error.message}", error.hint) from None
 
 
+def settle(store: Store, release: Release) -> str:
+    """Which versions a release means whose files leave some open: those that run here where these will do, else those that uv
+    finds now. They are kept, so that every machine gets the same ones, whenever it asks. Why that cannot be said; "" where
+    it is."""
+    asked = _asked(store, release) if "environment" in release.parts else None
+    if asked is None or asked.is_locked or asked.resolution:
+        return ""
+    with tempfile.TemporaryDirectory(prefix="tenfold-environment-") as name:
+        work = Path(name)
+        try:
+            if _is_here(asked, work):
+                _remember(store, release, asked)
+            else:
+                _keep(store, release, asked._replace(resolution=uv.resolved(_python(asked), work)))
+        except TenfoldError as error:
+            return error.message
+    return ""
+
+
 def ready(store: Store, release: Release) -> Path | None:
     """The interpreter that a release runs in, None where it has to be made, or looked for, first."""
     if "environment" not in release.parts:
@@ -137,13 +156,18 @@ def _resolution(store: Store, release: Release) -> str:
 
 def _is_here(asked: Asked, work: Path) -> bool:
     """Whether what runs here has all that is asked for. Without uv that is said only where each version is named."""
+    _lay_out(asked, work)
     wanted = asked.files.get(PYTHON, b"").decode("ascii", "replace").strip()
     if wanted and not f"{platform.python_version()}.".startswith(f"{wanted}."):
         return False
-    _lay_out(asked, work)
     if uv.found():
         return uv.has(Path(sys.executable), work, uv.requirements(work))
     return all(map(_has, (library for name, library in libraries(asked.files).items() if name != wheel.NAME)))
+
+
+def _python(asked: Asked) -> str:
+    """The interpreter that is asked for: its version, or this one."""
+    return asked.files.get(PYTHON, b"").decode("ascii", "replace").strip() or sys.executable
 
 
 def _has(library: Library) -> bool:
@@ -176,12 +200,12 @@ def _remember(store: Store, release: Release, asked: Asked) -> None:
 def _make(store: Store, release: Release, asked: Asked, work: Path) -> Path:
     """Make the environment aside, and give it its name once it is whole."""
     folder = _folder(store)
+    _lay_out(asked, work)  # whoever made another one meanwhile may have resolved it
     for left in folder.glob(f".{asked.digest[:12]}-*"):  # by somebody who was killed: we hold the lock
         shutil.rmtree(left, ignore_errors=True)
     fresh = Path(tempfile.mkdtemp(prefix=f".{asked.digest[:12]}-", dir=folder))
     try:
-        wanted = asked.files.get(PYTHON, b"").decode("ascii", "replace").strip()
-        uv.create(fresh / "made", wanted or sys.executable, work, uv.requirements(work))
+        uv.create(fresh / "made", _python(asked), work, uv.requirements(work))
         if not asked.is_locked and not asked.resolution:
             asked = asked._replace(resolution=uv.freeze(fresh / "made" / "bin" / "python", work))
             _keep(store, release, asked)

@@ -18,6 +18,7 @@ from tenfold.errors import ServiceError, TenfoldError
 LIMIT_S = 1800.0  # libraries may be large, and lines slow
 MOST_SAID = 600  # characters of what uv said, which may be the whole output of a compiler
 LOCKS = ("uv.lock", "pylock.toml")  # these say all there is to say; others are resolved
+OPEN = ("requirements.lock", "requirements.txt", "pyproject.toml")
 PINS = "resolved.txt"
 
 _EXTRAS = re.compile(r"(?i)\btenfold\s*\[([^]\n]*)]")
@@ -38,7 +39,7 @@ def requirements(folder: Path) -> list[str]:
         frozen = ["--frozen", "--no-emit-project", "--no-default-groups", "--no-emit-package", wheel.NAME]
         (folder / "locked.txt").write_text(run(folder, "export", *frozen, "--no-header", "--no-annotate"), "utf-8")
         return ["--requirements", "locked.txt"]
-    for name in ("pylock.toml", "requirements.lock", "requirements.txt", "pyproject.toml"):
+    for name in ("pylock.toml", *OPEN):
         if name in names:
             return ["--requirements", name, *([] if name in LOCKS else pinned)]
     return []
@@ -59,6 +60,16 @@ def create(target: Path, python: str, folder: Path, asked: Sequence[str]) -> Non
     (folder / "own.txt").write_text(own, "utf-8")
     words = ["--python", str(target / "bin" / "python"), *asked, "--overrides", "own.txt"]
     run(folder, "pip", "install", *words, "--requirements", "own.txt")
+
+
+def resolved(python: str, folder: Path) -> str:
+    """The versions that the files in a folder ask for as things are, as a requirements file. Raises ``ServiceError`` where
+    there are none."""
+    name = next(name for name in OPEN if (folder / name).is_file())
+    (folder / "own.txt").write_text(f"{_with_extras(folder)} @ {wheel.write(folder).as_uri()}\n", "utf-8")
+    plain = ["--no-header", "--no-annotate", "--quiet"]
+    lines = run(folder, "pip", "compile", name, "--python", python, "--overrides", "own.txt", *plain).splitlines()
+    return "".join(f"{line}\n" for line in lines if "==" in line)
 
 
 def freeze(python: Path, folder: Path, without: Collection[str] = (wheel.NAME,)) -> str:
