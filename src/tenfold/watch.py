@@ -206,10 +206,13 @@ def copy_folder(source: Path, into: Path) -> None:
     shutil.copytree(source, into, ignore=apart, symlinks=True)
 
 
+def has_tests(folder: Path) -> bool:
+    """Whether a service has tests of its own."""
+    return bool(list((folder / "tests").glob("**/test_*.py")))  # all of them: a generator would leave a folder open
+
+
 def run_tests(folder: Path, python: str, environment: Mapping[str, str], limit_s: float) -> str:
-    """Run the tests of a service, if it has some; why they fail, "" where they pass."""
-    if not list((folder / "tests").glob("**/test_*.py")):  # all of them: a generator would leave a folder open
-        return ""
+    """Run the tests of a service; why they fail, "" where they pass."""
     command = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests"]
     path = os.pathsep.join(filter(None, [str(folder), environment.get("PYTHONPATH", "")]))
     try:

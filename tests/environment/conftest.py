@@ -73,7 +73,7 @@ def repack(folder: Path, name: str) -> None:
         path = Path(str(about.locate_file(file)))
         if ".." not in file.parts and path.suffix != ".pyc" and path.is_file() and file.name != "RECORD":
             files[file.as_posix()] = path.read_bytes()
-    write_wheel(folder, about.name.replace("-", "_"), about.version, files)
+    write_wheel(folder, name.replace("-", "_"), about.version, files)
 
 
 @pytest.fixture(scope="session")

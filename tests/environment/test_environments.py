@@ -14,12 +14,14 @@ from pathlib import Path
 import pytest
 
 from tenfold import environment
+from tenfold.config import single_threaded
 from tenfold.environment import uv
 from tenfold.environment.libraries import frozen
 from tenfold.errors import ServiceError, TenfoldError
 from tenfold.store import Store
+from tenfold.watch import run_tests
 from tests.cli.conftest import Run
-from tests.environment.conftest import asking, greeting, pushed
+from tests.environment.conftest import asking, greeting, pushed, repack
 from tests.server.running import until
 
 pytestmark = pytest.mark.slow
@@ -172,6 +174,24 @@ def test_without_uv_that_is_said(folder: Path, store: Store, monkeypatch: pytest
     with pytest.raises(TenfoldError, match="uv") as error:
         environment.python_of(store, pushed(asking(folder, "greeting==1.0"), store))
     assert error.value.hint.startswith("pip install uv")
+
+
+def test_tests_run_with_the_libraries_that_are_asked_for(folder: Path, libraries: Path, tmp_path: Path) -> None:
+    """Not with those that whoever runs them happens to have, unless these are the same."""
+    for name in ("pytest", "iniconfig", "packaging", "pluggy", "pygments"):
+        repack(tmp_path / "index", name)
+    (folder / "tests").mkdir()
+    (folder / "tests" / "test_greeting.py").write_text(
+        "def test_it():\n    import greeting\n    assert greeting.OFFSET == 1\n"
+    )
+    work, other = tmp_path / "work", tmp_path / "other"
+    work.mkdir()
+    other.mkdir()
+    python = environment.tester(folder, work)
+    assert run_tests(folder, str(python), single_threaded(), 60) == ""
+    assert python.is_relative_to(work)
+    pinned = f"numpy=={version('numpy')}"
+    assert environment.tester(asking(folder, pinned), other) == Path(sys.executable)
 
 
 def test_environments_that_nobody_asks_for_go(folder: Path, store: Store) -> None:

@@ -24,7 +24,7 @@ def releases(case: Case) -> Found:
     service = known["release"].partition("@")[0]
     if held := known.get("held"):
         because = f"automatic deployments wait since {held['who']} took a release back: {held['why']}"
-        return Found("open", because, f"tenfold resume {service}", measured, live)
+        return Found("open", because, held.get("fix", f"tenfold resume {service}"), measured, live)
     rollout = known.get("rollout")
     because = (
         rollout["said"] if rollout else "what the store deploys takes over step by step, and back on evidence of harm"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tenfold import environment
 from tenfold.config import single_threaded
 from tenfold.control import deployments, releases
 from tenfold.control.beside import require_name
@@ -20,7 +20,7 @@ from tenfold.service.manifest import model_path
 from tenfold.store import Act
 from tenfold.store.records import Release
 from tenfold.units import seconds
-from tenfold.watch import MARKER, Branch, Commit, Model, Models, ModelSource, Pointed, copy_folder, run_tests
+from tenfold.watch import MARKER, Branch, Commit, Model, Models, ModelSource, Pointed, copy_folder, has_tests, run_tests
 
 TESTS_S = 900.0
 WEBHOOK = "webhook"  # the kind of evidence that says up to which event a webhook was told
@@ -191,7 +191,11 @@ class Watcher:
         return str(folder / file) if file else str(folder), None
 
     def _require_tests(self, folder: Path) -> None:
-        failing = run_tests(folder, sys.executable, single_threaded(), TESTS_S)
+        if not has_tests(folder):
+            return
+        with tempfile.TemporaryDirectory(prefix="tenfold-tests-") as work:
+            python = environment.tester(folder, Path(work))
+            failing = run_tests(folder, str(python), single_threaded(), TESTS_S)
         if failing:
             raise ServiceError(failing, "look at the change; what answers goes on")
 

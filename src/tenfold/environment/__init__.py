@@ -4,6 +4,6 @@ environment made with uv, once for each set of libraries.
 Such an environment holds this very tenfold beside the release's own libraries, so that its replicas speak the same wire.
 """
 
-from tenfold.environment.building import python_of, ready, settle, tidy
+from tenfold.environment.building import python_of, ready, settle, tester, tidy
 
-__all__ = ["python_of", "ready", "settle", "tidy"]
+__all__ = ["python_of", "ready", "settle", "tester", "tidy"]

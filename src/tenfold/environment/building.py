@@ -28,6 +28,7 @@ import msgspec
 from tenfold.environment import uv, wheel
 from tenfold.environment.libraries import Library, libraries, resolved
 from tenfold.errors import ServiceError, TenfoldError
+from tenfold.service.manifest import ENVIRONMENT
 from tenfold.store import Store, trees
 from tenfold.store.records import Release
 
@@ -96,6 +97,17 @@ def settle(store: Store, release: Release) -> str:
         except TenfoldError as error:
             return error.message
     return ""
+
+
+def tester(folder: Path, work: Path) -> Path:
+    """The interpreter in which the tests of a service's folder are run: this one where it has what the folder asks for, else
+    one that is made in ``work``. Raises as ``python_of`` does."""
+    files = {name: (folder / name).read_bytes() for name in ENVIRONMENT if (folder / name).is_file()}
+    asked = Asked("", files, "")
+    if not files or _is_here(asked, work):
+        return Path(sys.executable)
+    uv.create(work / "made", _python(asked), work, [*uv.requirements(work), "pytest"])
+    return work / "made" / "bin" / "python"
 
 
 def ready(store: Store, release: Release) -> Path | None:

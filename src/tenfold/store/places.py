@@ -52,7 +52,7 @@ def place_of(place: str, target: str = ".") -> str:
 def at(place: str, name: str = "") -> str:
     """What a command about ``name`` needs besides, so that it means the store at ``place``: " --store fleet", or nothing
     where it finds that store by itself. What is printed can then be run as it stands."""
-    shown = without_secrets(place) if is_shared(place) else f"sqlite:///{place}" if Path(place).is_file() else place
+    shown = without_secrets(place) if is_shared(place) else place
     return "" if _is_same(config.store() or place_of("", name), shown) else f" --store {shlex.quote(shown)}"
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from tenfold.errors import Conflict, TenfoldError
 from tenfold.store.database import Row, Taken
-from tenfold.store.places import FILE, missing
+from tenfold.store.places import FILE, folder_of, missing
 
 BUSY_S = 10.0  # how long to wait for another writer; ours are done in milliseconds
 POLL_S = 0.002
@@ -41,7 +41,7 @@ class SQLite:
     def __init__(
         self, path: Path, *, create: bool = False, busy_s: float = BUSY_S, version: Version | None = None
     ) -> None:
-        self.place = str(path.parent if path.name == FILE else path)
+        self.place = str(path.parent) if path.name == FILE else f"sqlite:///{path}"
         self.path = path
         self._busy_s = busy_s
         self._depth = 0
@@ -232,7 +232,7 @@ def _told(place: str, error: sqlite3.DatabaseError) -> TenfoldError:
         case sqlite3.SQLITE_FULL | sqlite3.SQLITE_IOERR:
             return TenfoldError(
                 f"the store {place} cannot be written: {error}",
-                f"df -h {place} shows what is free; nothing was changed",
+                f"df -h {folder_of(place)} shows what is free; nothing was changed",
             )
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
             return TenfoldError(
