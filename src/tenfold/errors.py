@@ -192,7 +192,7 @@ CODES: dict[str, Code] = {
         415,
         "A media type that the service does not read",
         "The Content-Type is none that this contract can be read from, or the body is compressed.",
-        "Send application/json, or NDJSON; for a picture contract, the picture itself; files of rows as a job.",
+        "Send JSON, NDJSON, CSV, Arrow or Parquet; for a picture contract, the picture itself; larger files as a job.",
     ),
     "headers_too_large": Code(431, "Headers too large", "Headers may have 16 KiB and 100 lines.", "Send fewer."),
     "bad_request": Code(

@@ -183,6 +183,11 @@ def test_a_picture_can_be_the_body_where_nothing_else_has_to_be_sent() -> None:
     assert list(post["requestBody"]["content"]) == [
         "application/json",
         "application/x-ndjson",
+        "text/csv",
+        "text/tab-separated-values",
+        "application/vnd.apache.arrow.stream",
+        "application/vnd.apache.arrow.file",
+        "application/vnd.apache.parquet",
         "image/png",
         "image/jpeg",
     ]

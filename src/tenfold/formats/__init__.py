@@ -4,7 +4,7 @@
     shards       what a reader gives: rows that belong together, and where the next ones begin
     columnar     Parquet and Arrow · lines: CSV and NDJSON · pictures: a folder of them
     dialect      how a CSV file is written, and where its rows begin and end
-    cells        what a cell of CSV means to a field
+    values       what a cell of CSV means to a field · cells: columns of them · records: rows of them, for a front
     batches      a shard's bytes as rows that validation reads, with every row that could not even be read
     tables       columns of answers as Parquet, CSV or NDJSON
 

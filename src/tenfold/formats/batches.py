@@ -14,9 +14,10 @@ import numpy as np
 
 from tenfold.contract.form import Field, Form, escape
 from tenfold.errors import Violation
-from tenfold.formats.cells import CellReader, arrow_type, as_data, as_numbers, kinds_of
+from tenfold.formats.cells import CellReader, arrow_type, as_data, as_numbers
 from tenfold.formats.dialect import Cutter, Dialect
 from tenfold.formats.shards import Layout, arrow
+from tenfold.formats.values import kinds_of
 from tenfold.rows import Array
 from tenfold.validation.parsing import Malformed, Repeated, has_repeated_key, parse
 

@@ -1,4 +1,4 @@
-"""What a cell of CSV means to a field: by the contract's types, never by what it looks like.
+"""Columns of CSV: each cell means what ``values`` says, and all of a column are read at once.
 
 Columns are read at once by pyarrow. Where one of their cells is no value of its field, that column is read cell by
 cell, and the cell stays the text that it is, for validation to name.
@@ -6,24 +6,17 @@ cell, and the cell stays the text that it is, for validation to name.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import msgspec
 import numpy as np
 
-from tenfold.contract.form import Field, Form, leaves
 from tenfold.formats.dialect import Dialect
 from tenfold.formats.shards import arrow
+from tenfold.formats.values import FALSE, TRUE, is_long, value_of
 from tenfold.rows import Array
 
-NUMBER = re.compile(r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|nan|inf|infinity)", re.ASCII | re.IGNORECASE)
-WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
-TRUE, FALSE = ("true", "True", "TRUE", "1"), ("false", "False", "FALSE", "0")
-TRUTH = dict.fromkeys(TRUE, True) | dict.fromkeys(FALSE, False)
 HEXADECIMAL = (b"0x", b"0X")  # pyarrow reads these as integers, and nobody else does
-LONGEST_INTEGER = 400  # digits; no field holds as many, and Python refuses to convert thousands of them
 
 
 class Column(NamedTuple):
@@ -31,24 +24,6 @@ class Column(NamedTuple):
 
     values: Any
     odd: Mapping[int, Any]
-
-
-def kind_of(field: Field) -> str:
-    """What a field is to a text file: "float", "int", "bool", "json" or "text"."""
-    match field.kind:
-        case "float" | "int" | "bool":
-            return field.kind
-        case "category":
-            return "text" if isinstance(field.categories[0], str) else "int"
-        case "list" | "tensor" | "object":
-            return "json"
-        case _:
-            return "text"
-
-
-def kinds_of(form: Form) -> dict[str, str]:
-    """The kind of each column that the contract knows, by its name on the wire."""
-    return {wire: kind_of(field) for _, wire, _, field in leaves(form.fields)}
 
 
 def arrow_type(kind: str) -> Any:
@@ -114,30 +89,11 @@ class CellReader:
         values: list[Any] = []
         odd: dict[int, Any] = {}
         for k, cell in enumerate(texts.to_pylist()):
-            value = self._value(cell, kind) if cell is not None else None
-            if type(value).__name__ not in (kind, "NoneType") or _is_long(value):
+            value = value_of(cell, kind, self._dialect)
+            if type(value).__name__ not in (kind, "NoneType") or is_long(value):
                 odd[k], value = value, None
             values.append(value)
         return Column(arrow().array(values, arrow_type(kind)), odd)
-
-    def _value(self, cell: str, kind: str) -> Any:
-        """A cell as the nearest that its kind allows; the text itself, where it is nothing of the sort."""
-        cell = cell.strip(" \t")
-        if not cell or cell in self._dialect.nulls:  # quoted, or else it would have been null already
-            return None
-        if kind == "bool":
-            return TRUTH.get(cell, cell)
-        number = cell
-        if self._dialect.decimal != ".":
-            number = cell.replace(".", " ").replace(self._dialect.decimal, ".")
-        if kind == "int" and WHOLE.fullmatch(number) and len(number) <= LONGEST_INTEGER:
-            return int(number)
-        return float(number) if NUMBER.fullmatch(number) else cell
-
-
-def _is_long(value: Any) -> bool:
-    """Whether an integer has more than 64 bits."""
-    return type(value) is int and not -(2**63) <= value < 2**63
 
 
 def as_data(column: Column, kind: str) -> Any:
@@ -145,7 +101,7 @@ def as_data(column: Column, kind: str) -> Any:
     values, odd = column
     if kind == "json":
         cells = np.empty(len(values), dtype=object)
-        cells[:] = [None if text is None else _parsed(text) for text in values.to_pylist()]
+        cells[:] = [value_of(text, kind) for text in values.to_pylist()]
         return cells
     if kind == "text":
         return values.to_numpy(zero_copy_only=False)
@@ -163,10 +119,3 @@ def as_numbers(values: Any) -> Any:
     pa = arrow()
     plain = pa.types.is_floating(values.type) or pa.types.is_integer(values.type) or pa.types.is_boolean(values.type)
     return values.to_numpy(zero_copy_only=False) if plain and not values.null_count else values
-
-
-def _parsed(text: str) -> Any:
-    try:
-        return msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):
-        return text

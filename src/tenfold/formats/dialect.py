@@ -8,8 +8,10 @@ and the next row begins on the next line: one stray quote never takes its neighb
 from __future__ import annotations
 
 import codecs
+import csv
 import re
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import msgspec
@@ -17,6 +19,8 @@ import msgspec
 from tenfold.errors import UsageError
 
 MAX_ROW_BYTES = 2**20  # a quoted field that goes on for longer was never meant
+MOST_HEADER_LINES = 100
+ENCODINGS = "--encoding latin-1, cp1252, utf-16, …, as the file was written"
 WIDE = ("utf-16", "utf-32")  # encodings in which a newline is no single byte
 
 
@@ -97,6 +101,12 @@ class Cutter:
         faults = {row: fault for row, text in enumerate(texts) if (fault := self.fault(text))}
         return Cut(texts, [at for at, _ in spans], faults)
 
+    def each(self, lines: Sequence[bytes]) -> Iterator[tuple[bytes, str]]:
+        """The rows that these lines hold, one after the other, each with what is wrong with its form."""
+        for at, taken in self._spans(lines, at_end=True):
+            text = lines[at] if taken == 1 else b"\n".join(lines[at : at + taken])
+            yield text, self.fault(text)
+
     def count(self, lines: Sequence[bytes], most: int, at_end: bool, *, plain: bool = False) -> tuple[int, int]:
         """How many rows these lines hold, ``most`` at the most, and how many lines they take up. Unless the lines are
         ``at_end``, those of a row that may go on beyond them are left over."""
@@ -122,6 +132,20 @@ class Cutter:
         if found == self._width:
             return ""
         return f"the row has {found} cells, the header {self._width}" if found else "a quote or newline is out of place"
+
+    def cells(self, text: bytes) -> list[bytes | None]:
+        """The cells of a row whose form is right, without their quotes; None for one that is empty and not quoted. Not for
+        dialects with an ``escape``."""
+        text = text.removesuffix(b"\r")
+        if not (self._quote and self._quote in text):
+            return [cell or None for cell in text.split(self._delimiter)]
+        found = self._cells.findall(text)
+        return [self._unquoted(cell[1:] if k else cell) for k, cell in enumerate(found)]
+
+    def _unquoted(self, cell: bytes) -> bytes | None:
+        if not cell.startswith(self._quote):
+            return cell or None
+        return cell[1:-1].replace(self._quote * 2, self._quote)
 
     def _is_marked(self, text: bytes) -> bool:
         """Whether there is more to a row than cells and delimiters."""
@@ -163,6 +187,30 @@ class Cutter:
             if self._opens(lines[k]):
                 return k + 1 - first
         return 0
+
+
+def header(name: str, lines: Sequence[bytes], dialect: Dialect) -> tuple[tuple[str, ...], int]:
+    """The names of the columns of a file, and how many lines they take up. Raises ``UsageError`` where there are none."""
+    first = next((k for k, line in enumerate(lines) if line.strip()), len(lines))
+    read = partial(
+        csv.reader,
+        delimiter=dialect.delimiter,
+        quotechar=dialect.quote or None,
+        quoting=csv.QUOTE_MINIMAL if dialect.quote else csv.QUOTE_NONE,
+        escapechar=dialect.escape or None,
+        strict=True,
+    )
+    for taken in range(first + 1, min(first + MOST_HEADER_LINES, len(lines)) + 1):
+        text = b"\n".join(lines[first:taken]).removesuffix(b"\r")
+        try:
+            return tuple(next(read(text.decode(dialect.read_as).splitlines(keepends=True)))), taken
+        except UnicodeDecodeError as error:
+            raise UsageError(f"the header of {name} is not in {dialect.encoding}: {error.reason}", ENCODINGS) from None
+        except csv.Error:  # a quote that is not closed yet, perhaps
+            continue
+    raise UsageError(
+        f"{name} has no header", "the first row names the columns, as RFC 4180 quotes them; --delimiter ';', say"
+    )
 
 
 def _cell(delimiter: bytes, quote: bytes, escape: bytes) -> bytes:

@@ -8,20 +8,17 @@ one in UTF-16, is read over from the beginning.
 from __future__ import annotations
 
 import codecs
-import csv
 from collections.abc import Iterator, Sequence
-from functools import partial
 from typing import Any
 
 from tenfold.errors import TenfoldError, UsageError
-from tenfold.formats.dialect import Cutter, Dialect
+from tenfold.formats.dialect import Cutter, Dialect, header
 from tenfold.formats.places import File, unreadable
 from tenfold.formats.shards import Layout, Limits, Place, Shard, arrow
 
 CHUNK_BYTES = 2**20
 BOMS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
-MOST_HEADER_BYTES, MOST_HEADER_LINES = 2**22, 100
-ENCODINGS = "--encoding latin-1, cp1252, utf-16, …, as the file was written"
+MOST_HEADER_BYTES = 2**22
 
 
 class Lines:
@@ -187,35 +184,11 @@ class Csv(Lines):
         self._newline = b"\r" if b"\r" in start and b"\n" not in start else b"\n"
         data = start if len(start) < CHUNK_BYTES else text.look(MOST_HEADER_BYTES)
         lines = data[len(bom) :].split(self._newline)
-        self.columns, taken = _header(self.name, lines, self._dialect)
+        self.columns, taken = header(self.name, lines, self._dialect)
         return len(bom) + sum(map(len, lines[:taken])) + taken * len(self._newline), taken
 
     def _count(self, text: bytes, lines: Sequence[bytes], most: int, at_end: bool) -> tuple[int, int]:
         return self._cutter.count(lines, most, at_end, plain=self._cutter.is_plain(text))
-
-
-def _header(name: str, lines: Sequence[bytes], dialect: Dialect) -> tuple[tuple[str, ...], int]:
-    """The names of the columns, and how many lines they take up."""
-    first = next((k for k, line in enumerate(lines) if line.strip()), len(lines))
-    read = partial(
-        csv.reader,
-        delimiter=dialect.delimiter,
-        quotechar=dialect.quote or None,
-        quoting=csv.QUOTE_MINIMAL if dialect.quote else csv.QUOTE_NONE,
-        escapechar=dialect.escape or None,
-        strict=True,
-    )
-    for taken in range(first + 1, min(first + MOST_HEADER_LINES, len(lines)) + 1):
-        text = b"\n".join(lines[first:taken]).removesuffix(b"\r")
-        try:
-            return tuple(next(read(text.decode(dialect.read_as).splitlines(keepends=True)))), taken
-        except UnicodeDecodeError as error:
-            raise UsageError(f"the header of {name} is not in {dialect.encoding}: {error.reason}", ENCODINGS) from None
-        except csv.Error:  # a quote that is not closed yet, perhaps
-            continue
-    raise UsageError(
-        f"{name} has no header", "the first row names the columns, as RFC 4180 quotes them; --delimiter ';', say"
-    )
 
 
 class _Transcoded:

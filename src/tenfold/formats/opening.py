@@ -56,7 +56,7 @@ def kept(readers: Sequence[Reader], keep: Sequence[str]) -> list[str]:
 
 def unused(readers: Sequence[Reader], form: Form, keep: Sequence[str]) -> list[str]:
     """The columns of the first file that are neither the contract's nor kept."""
-    known = _names(form)
+    known = names_of(form)
     return [name for name in readers[0].columns if name not in known and name not in keep and name != FILE]
 
 
@@ -72,7 +72,7 @@ def _open(file: File, form: Form, dialect: Dialect, keep: Sequence[str]) -> Read
             return Csv(file, dialect)
         case "ndjson":
             return Ndjson(file)
-    known = _names(form) | set(keep)
+    known = names_of(form) | set(keep)
 
     def wanted(columns: Sequence[str]) -> list[str]:
         return [name for name in columns if list(keep) == [ALL] or name in known]
@@ -80,7 +80,7 @@ def _open(file: File, form: Form, dialect: Dialect, keep: Sequence[str]) -> Read
     return Parquet(file, wanted) if file.kind == "parquet" else Arrow(file, wanted)
 
 
-def _names(form: Form) -> set[str]:
+def names_of(form: Form) -> set[str]:
     """Every name that a column of the contract may have in a file: nested contracts as one or taken apart."""
     names = {wire for _, wire, _, _ in leaves(form.fields)}
     for wire in list(names):
@@ -91,7 +91,7 @@ def _names(form: Form) -> set[str]:
 
 def _require_columns(reader: Reader, form: Form, keep: Sequence[str], dialect: Dialect) -> None:
     columns = list(reader.columns)
-    known = _names(form) | set(columns if list(keep) == [ALL] else keep)
+    known = names_of(form) | set(columns if list(keep) == [ALL] else keep)
     twice = next((name for k, name in enumerate(columns) if name in known and name in columns[:k]), None)
     if twice is not None:
         raise InvalidInput([Violation(0, f"/{twice}", "duplicate_key", f"{reader.name} has two columns named {twice}")])

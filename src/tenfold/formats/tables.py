@@ -10,8 +10,9 @@ import numpy as np
 
 from tenfold.contract.form import Field, Form, leaves
 from tenfold.formats.batches import JSON
-from tenfold.formats.cells import arrow_type, kind_of
+from tenfold.formats.cells import arrow_type
 from tenfold.formats.shards import arrow
+from tenfold.formats.values import kind_of
 from tenfold.layout import Column
 from tenfold.rows import Array, Rows
 

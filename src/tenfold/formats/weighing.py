@@ -9,9 +9,9 @@ from __future__ import annotations
 import resource
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tenfold.errors import TenfoldError
 from tenfold.formats.shards import arrow
@@ -40,20 +40,28 @@ def require_modest(path: Path, environment: Mapping[str, str]) -> None:
         raise TenfoldError(f"the rows cannot be answered as an upload: {why}", "send fewer, or the file written anew")
 
 
+class Most(NamedTuple):
+    """How many rows there may be, and bytes that they decode to; and what is said where there are more of either."""
+
+    rows: int
+    bytes: int
+    otherwise: str
+
+
+class TooMuch(Exception):
+    """What it comes to is more than it may be."""
+
+
 def refusal(path: Path) -> str:
     """Why a file is too much for an upload, or cannot be decoded; "" where it is neither."""
-    rows = size = 0
+    otherwise = f"they are more than {MOST_ROWS:,}, or decode to more than {MOST_BYTES >> 20} MiB"
     try:
-        for batch in _batches(path):
-            batch.validate(full=True)
-            for start in range(0, batch.num_rows, TOGETHER_ROWS):
-                some = batch.slice(start, TOGETHER_ROWS)
-                together = sum(_size(column) for column in some.columns)
-                rows, size = rows + some.num_rows, size + together
-                if together > MOST_TOGETHER_BYTES:
-                    return f"{some.num_rows:,} of them decode to more than {MOST_TOGETHER_BYTES >> 20} MiB"
-                if rows > MOST_ROWS or size > MOST_BYTES:
-                    return f"they are more than {MOST_ROWS:,}, or decode to more than {MOST_BYTES >> 20} MiB"
+        with path.open("rb") as file:
+            _, batches = opened(path if path.suffix == ".parquet" else file, path.suffix.removeprefix("."))
+            for _ in weighed(batches, Most(MOST_ROWS, MOST_BYTES, otherwise)):
+                pass
+    except TooMuch as error:
+        return str(error)
     except MemoryError:
         return "they need too much memory to be decoded"
     except (OSError, ValueError, TypeError, NotImplementedError) as error:
@@ -61,25 +69,37 @@ def refusal(path: Path) -> str:
     return ""
 
 
-def _batches(path: Path) -> Iterator[Any]:
-    """Record batches; of Parquet small ones."""
-    if path.suffix == ".parquet":
+def weighed(batches: Iterable[Any], most: Most) -> Iterator[Any]:
+    """The same batches, each once it is known to be sound, and not too much. Raises ``TooMuch``."""
+    rows = size = 0
+    for batch in batches:
+        batch.validate(full=True)
+        for start in range(0, batch.num_rows, TOGETHER_ROWS):
+            some = batch.slice(start, TOGETHER_ROWS)
+            together = sum(_size(column) for column in some.columns)
+            rows, size = rows + some.num_rows, size + together
+            if together > MOST_TOGETHER_BYTES:
+                raise TooMuch(f"{some.num_rows:,} of them decode to more than {MOST_TOGETHER_BYTES >> 20} MiB")
+            if rows > most.rows or size > most.bytes:
+                raise TooMuch(most.otherwise)
+        yield batch
+
+
+def opened(source: Any, kind: str) -> tuple[Any, Iterator[Any]]:
+    """The schema and the record batches of what is read from ``source``, "parquet" or "arrow"; of Parquet small ones."""
+    if kind == "parquet":
         from pyarrow import parquet
 
-        file = parquet.ParquetFile(path, pre_buffer=False, buffer_size=2**20)
-        if file.metadata.num_rows > MOST_ROWS:
-            raise ValueError(f"it has more than {MOST_ROWS:,} rows")
-        yield from file.iter_batches(TOGETHER_ROWS, use_threads=False)
-        return
+        file = parquet.ParquetFile(source, pre_buffer=False, buffer_size=2**20)
+        return file.schema_arrow, file.iter_batches(TOGETHER_ROWS, use_threads=False)
     ipc = arrow().ipc
-    with path.open("rb") as opened:
-        try:
-            table = ipc.open_file(opened)
-        except ValueError:  # no footer: it is a stream
-            opened.seek(0)
-            yield from ipc.open_stream(opened)
-        else:
-            yield from (table.get_batch(k) for k in range(table.num_record_batches))
+    try:
+        table = ipc.open_file(source)
+    except ValueError:  # no footer: it is a stream
+        source.seek(0)
+        stream = ipc.open_stream(source)
+        return stream.schema, iter(stream)
+    return table.schema, (table.get_batch(k) for k in range(table.num_record_batches))
 
 
 def _size(column: Any) -> int:

@@ -79,6 +79,25 @@ def write_rows(rows: Rows) -> list[bytes]:
     return parts
 
 
+def rows_apart(rows: Rows) -> list[tuple[bytes, ...]]:
+    """The parts of each row by itself, as ``validation.packing`` makes them of one that was decoded."""
+    blocks, bits, own = rows.parts()
+    columns = [_sliced(np.asarray(blocks[block], _DTYPES[block])) for block in rows.layout.blocks]
+    if rows.layout.optional:
+        columns.append(_sliced(np.packbits(bits, axis=1, bitorder="little")))
+    for column, values in zip(rows.layout.own, own, strict=True):
+        if column.kind == "tensor":
+            columns.append(_sliced(np.asarray(values, dtype=column.dtype)))
+        else:
+            columns.append([_write_one(column, value) for value in values])
+    return list(zip(*columns, strict=True))
+
+
+def _sliced(block: Array) -> list[bytes]:
+    """The bytes of each row of an array."""
+    return [row.tobytes() for row in block]
+
+
 def _write_one(column: Column, value: Any) -> bytes:
     if value is None:
         return b""

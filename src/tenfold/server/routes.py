@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,8 @@ from tenfold.server.lane import Lane
 from tenfold.server.pages import service_page
 from tenfold.server.parting import Parting
 from tenfold.server.replies import Ids, refusal
-from tenfold.server.requests import Many, Part, Remarks, Single
+from tenfold.server.requests import DECLINED, Many, Part, Remarks, Single
+from tenfold.server.tables import BINARY, TEXTS, Table, Wanted, in_steps, read, why_not
 from tenfold.server.uploads import MOST_BYTES, Relay, is_upload
 from tenfold.server.wire import HTML, Connection, Handler, Head, encode_json, problem, refuse_method, response
 from tenfold.validation.scalar import Decoder, Outcomes, Slow
@@ -27,7 +27,6 @@ FEEDBACK_S = 60.0  # for labels to be joined
 JOBS_S = 60.0  # for rows to be kept, or a part of the answers to be read
 LINES = ("application/x-ndjson", "application/jsonl")
 LABELS = ("application/json", *LINES)  # none that a form of another site can send
-log = logging.getLogger("tenfold")
 _next_id = Ids().next
 _now = time.monotonic
 _SPACE = b" \t\r\n"
@@ -107,9 +106,13 @@ class Site:
             if charset and charset not in ("utf-8", "utf8"):
                 return self._refuse("unsupported_media_type", "JSON is UTF-8 (RFC 8259)")
             return self._predict_lines if media_type in LINES else self._predict
+        if media_type in TEXTS or media_type in BINARY:
+            return self._table_reader(media_type, charset)
         if self._picture and (media_type.startswith("image/") or media_type == "application/octet-stream"):
             return self._predict_picture
-        accepted = f"application/json, {LINES[0]}" + (", or a picture as image/*" if self._picture else "")
+        accepted = ", ".join(("application/json", LINES[0], *TEXTS, *BINARY)) + (
+            ", or a picture as image/*" if self._picture else ""
+        )
         return self._refuse("unsupported_media_type", f"this service reads {accepted}")
 
     def _refuse(self, code: str, detail: str) -> Handler:
@@ -181,32 +184,43 @@ class Site:
         """A JSON array. Valid rows are decoded in one go, some 10 ms for 10,000 of them. Where a row is refused, they are
         judged one by one, which takes long: in steps, between other requests."""
         lane = self.lane
-        read = self._decoder.lines_in_steps if by_line else self._decoder.many_in_steps
-        steps = read(body, MAX_ROWS)
-        loop = asyncio.get_running_loop()
+        decode = self._decoder.lines_in_steps if by_line else self._decoder.many_in_steps
 
-        def advance() -> None:
-            try:
-                next(steps)
-            except StopIteration as end:
-                if self.lane is lane:
-                    self._proceed_many(end.value, connection, head, body, started)
-                else:  # another release took over meanwhile, and reads in its own way
-                    self._predict_many(connection, head, body, started, by_line)
+        def take(checked: Outcomes) -> None:
+            if self.lane is lane:
+                self._proceed_many(checked, connection, head, body, started)
+            else:  # another release took over meanwhile, and reads in its own way
+                self._predict_many(connection, head, body, started, by_line)
+
+        in_steps(decode(body, MAX_ROWS), connection, head, take)
+
+    def _table_reader(self, media_type: str, charset: str) -> Handler:
+        """The handler of a table, or of one that is not read here."""
+        is_text = media_type.startswith("text/")
+        if is_text and charset and charset not in ("utf-8", "utf8", "us-ascii"):
+            return self._refuse("unsupported_media_type", "rows of text are UTF-8")
+        if why := why_not(media_type):
+            return self._refuse("unsupported_media_type", why)
+        return self._predict_table
+
+    def _predict_table(self, connection: Connection, head: Head, body: bytes, started: float) -> None:
+        """CSV, Arrow or Parquet: answered as a JSON array of the same rows."""
+        lane = self.lane
+
+        def take(table: Table) -> None:
+            if self.lane is lane:
+                self._proceed_many(table.outcomes, connection, table.head, table.lines, started)
             else:
-                loop.call_soon(loop.call_soon, step)
+                self._predict_table(connection, head, body, started)
 
-        def step() -> None:
-            if connection.transport is None:
-                return
-            try:
-                advance()
-            except Exception:
-                log.exception("%s failed", head.path)
-                if connection.busy:
-                    connection.send(problem("internal"), head.keep_alive)
+        def decline(code: str, detail: str) -> None:
+            request = Many(lane, connection, head, _next_id(started), started, _now(), started, body)
+            if code in DECLINED:
+                lane.counters.add(DECLINED[code])
+            request.refuse(code, detail, 1.0 if code in ("not_ready", "overloaded") else None)
 
-        step()
+        wanted = Wanted(connection, head, body, started, _media_type(head), self.spec.input, self._decoder, MAX_ROWS)
+        read(wanted, take, decline)
 
     def _proceed_many(self, checked: Outcomes, connection: Connection, head: Head, body: bytes, started: float) -> None:
         """Rows travel in parts of a batch each and are put together again."""

@@ -7,7 +7,7 @@ through, the second would let through unchanged.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -138,6 +138,32 @@ class Decoder:
         if parts is None:
             return (yield from self._each(lines))
         return Outcomes(parts, range(len(parts)), len(parts))
+
+    def records_in_steps(
+        self, records: Iterable[tuple[Any, bytes, bool]], max_rows: int | None = None
+    ) -> Generator[None, None, Outcomes]:
+        """``many_in_steps`` for rows that were read from another text than JSON: each is its value, or ``Malformed`` where it
+        is none; and the JSON text of it, where that is said to be the very same."""
+        ledger = Ledger()
+        accepted: dict[int, Parts] = {}
+        number = -1
+        for number, (value, line, is_exact) in enumerate(records):
+            if number == max_rows:
+                return Outcomes((), (), number + 1)
+            if number % STEP_ROWS == STEP_ROWS - 1:
+                yield
+            if isinstance(value, Malformed):
+                ledger.refuse(number, "", "malformed", str(value))
+                continue
+            try:
+                if not is_exact:
+                    raise Slow
+                accepted[number] = self.one(line)
+            except (msgspec.MsgspecError, Slow):
+                stored = self._read(value, number, ledger)
+                if not ledger.refuses(number):
+                    accepted[number] = self._pack(*stored)
+        return _outcomes(accepted, number + 1, ledger)
 
     def _packed(self, rows: Sequence[Any], array: bytes) -> list[Parts] | None:
         """The parts of the rows of a JSON array; None where the second pass has to judge them."""

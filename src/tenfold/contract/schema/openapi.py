@@ -10,6 +10,13 @@ from tenfold.errors import CODES
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
+TABLES = (
+    "text/csv",
+    "text/tab-separated-values",
+    "application/vnd.apache.arrow.stream",
+    "application/vnd.apache.arrow.file",
+    "application/vnd.apache.parquet",
+)
 PROBLEM = "application/problem+json"
 REFUSALS = {  # status: the codes that it is refused with
     400: ("malformed", "bad_request"),
@@ -73,7 +80,8 @@ def openapi(service: Described) -> dict[str, Any]:
 def _predict(service: Described) -> dict[str, Any]:
     rows = {"oneOf": [_ref("Input"), {"type": "array", "items": _ref("Input")}]}
     answers = {"oneOf": [_ref("Answer"), _ref("Answers")]}
-    content: dict[str, Any] = {JSON: {"schema": rows}, NDJSON: {}}  # which is no single JSON text, and has no schema
+    content: dict[str, Any] = {JSON: {"schema": rows}}
+    content |= {media_type: {} for media_type in (NDJSON, *TABLES)}  # which are no single JSON text, and have no schema
     picture = picture_field(service.input)
     if picture is not None and picture.image is not None:
         # OpenAPI describes a binary body by its media type alone, without a schema.
