@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tenfold.batching import Choice, next_batch
+from tenfold.batching.choice import BACKGROUND_SHARE, rows_along
 from tenfold.deadline import Cost
 from tests.deadline.test_cost import costs
 
@@ -86,3 +87,15 @@ def test_a_choice_makes_progress_and_keeps_the_limit(heads: list[Waiting], cost:
         assert all(head.due < heads[-1].due for head in heads[:drop])
     else:
         assert (drop, rows) == (0, 0)
+
+
+@given(costs(), st.integers(1, 64), st.floats(-1, 100))
+def test_background_work_makes_a_batch_hardly_longer(cost: Cost, rows: int, left_s: float) -> None:
+    """With whatever goes along, the batch is full at most, an eighth longer at most, and done in half of the time left."""
+    rows = min(rows, cost.max_rows)
+    along = rows_along(rows, left_s, cost)
+    assert 0 <= along <= cost.max_rows - rows
+    if along:
+        together_s = cost.peak_s(rows + along)
+        assert together_s * (1 - BACKGROUND_SHARE) <= cost.peak_s(rows) * (1 + 1e-6)
+        assert together_s <= left_s / 2 * (1 + 1e-6)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from tenfold.batching import Line
-from tenfold.deadline import BACKGROUND_EVERY, Cost
+from tenfold.deadline import Cost
 from tests.deadline.test_cost import costs
 
 _numbers = count()
@@ -39,6 +39,14 @@ def _line(*items: Item) -> Line[Item]:
 def _cost(max_rows: int = 64, seconds: float = 0.001) -> Cost:
     cost = Cost(max_rows)
     cost.observe(max_rows, seconds)
+    return cost
+
+
+def _fixed_cost() -> Cost:
+    """48 ms for a batch, and a quarter of one for each row."""
+    cost = Cost(64)
+    for rows in (1, 2, 4, 8, 16, 32, 64):
+        cost.observe(rows, 0.048 + 0.00025 * rows)
     return cost
 
 
@@ -81,46 +89,53 @@ def test_a_batch_is_handed_over_ahead_only_when_it_is_full_and_in_time() -> None
 
 def test_background_work_goes_when_nothing_else_waits() -> None:
     """Work that has time never goes before work that has none."""
+    cost = _cost()
+    for rows in (1, 2, 4, 8, 16, 32, 64):
+        cost.observe(rows, 0.001 * rows)
     line = _line(Item(1, 5.0))
     line.add_background(Item(1, 1.0))
-    assert _dues(line.take(_cost(), 0.0).items) == [5.0]
-    assert _dues(line.take(_cost(), 0.0).items) == [1.0]
+    assert _dues(line.take(cost, 0.0).items) == [5.0]
+    assert _dues(line.take(cost, 0.0).items) == [1.0]
     assert not line
 
 
-def test_background_work_is_never_starved() -> None:
-    """Under any load it gets one batch of eight."""
-    line = _line()
-    line.add_background(Item(10, inf))
-    turns = 0
-    while line.background_rows:
-        line.add(Item(64, 100.0))
-        line.take(_cost(), 0.0)
-        turns += 1
-    assert turns == BACKGROUND_EVERY
+def test_background_work_goes_along_where_there_is_room() -> None:
+    """A batch that takes everybody who waits, and hardly gets longer by a few rows more, has them."""
+    line = _line(*[Item(1, 1.0)] * 20)
+    line.add_background(Item(30, 0.9))
+    taken = line.take(_fixed_cost(), 0.0).items
+    assert sum(item.rows for item in taken) > 20
+    assert _dues(taken) == sorted(_dues(taken))
+    assert line.rows == 0
 
 
-def test_background_work_is_handed_over_to_a_free_replica_only() -> None:
-    """When its turn has come, nothing is handed over ahead, or it would wait for ever under load."""
+def test_background_work_goes_along_with_nobody_who_is_in_a_hurry() -> None:
+    """Nor where others are left waiting: whoever has little time left has the batch to himself, with those before him."""
+    line = _line(*[Item(1, 0.07)] * 20)
+    line.add_background(Item(30, inf))
+    assert sum(item.rows for item in line.take(_fixed_cost(), 0.0).items) == 20
+    line.add(Item(70, 1.0))
+    assert [item.rows for item in line.take(_fixed_cost(), 0.0).items] == [64]
+    assert line.background_rows == 30
+
+
+def test_background_work_alone_is_handed_over_to_a_free_replica_only() -> None:
+    """Whoever comes while that is busy still goes first."""
     line = _line()
     line.add_background(Item(1, inf))
-    for _ in range(BACKGROUND_EVERY - 1):
-        line.add(Item(64, 100.0))
-        assert line.take(_cost(), 0.0, ahead=True).items
-    line.add(Item(64, 100.0))
     assert not line.take(_cost(), 0.0, ahead=True).items
     assert line.take(_cost(), 0.0).items[0].due == inf
 
 
 def test_a_batch_of_background_work_leaves_time_for_the_others() -> None:
-    """It takes half of a deadline at the most, so that whoever comes meanwhile is in time behind it."""
+    """It takes a quarter of a deadline at the most, so that whoever comes meanwhile is in time behind it."""
     cost = Cost(64)
     for rows in (1, 2, 4, 8, 16, 32, 64):
         cost.observe(rows, 0.001 * rows)
     cost.expect(0.020)
     line = _line()
     line.add_background(Item(64, inf))
-    assert 8 <= line.take(cost, 0.0).items[0].rows <= 10
+    assert 4 <= line.take(cost, 0.0).items[0].rows <= 5
 
 
 def test_what_comes_back_goes_first() -> None:
@@ -144,11 +159,11 @@ def test_admission_sees_what_goes_before() -> None:
     """A request finds the rows that wait, and how many of them it goes ahead of."""
     line = _line(*[Item(2, float(due)) for due in (1, 2, 3, 3)])
     queue = line.seen_by(2.0, [0.1, 0.0], running_batches=1)
-    assert (queue.waiting_rows, queue.behind_rows, queue.replicas, queue.background) == (8, 4, 2, False)
+    assert (queue.waiting_rows, queue.behind_rows, queue.replicas) == (8, 4, 2)
     line.refused(4)
     line.add_background(Item(2, 9.0))
     queue = line.seen_by(9.0, [0.1], running_batches=1)
-    assert (queue.behind_rows, queue.usual_rows, queue.background) == (0, 4, True)
+    assert (queue.waiting_rows, queue.behind_rows, queue.usual_rows) == (8, 0, 4)
     assert line.seen_by_background([0.1], running_batches=1).waiting_rows == 10
 
 

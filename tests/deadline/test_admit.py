@@ -26,7 +26,8 @@ def _queues(draw: st.DrawFn) -> Queue:
         behind_rows=draw(st.integers(0, waiting_rows)),
         usual_rows=draw(st.integers(0, 1000)),
         overtaken=draw(st.floats(0, 1)),
-        background=draw(st.booleans()),
+        behind_s=(behind_s := draw(SECONDS)),
+        behind_peak_s=behind_s + draw(SECONDS),
     )
 
 
@@ -76,14 +77,6 @@ def test_where_others_go_ahead_it_takes_longer() -> None:
     queue = Queue(256, 1, 1, [0.0])
     assert isinstance(admit(queue, 1, _steady(0.01), due=0.08, now=0.0), Admit)
     assert isinstance(admit(queue._replace(overtaken=0.5), 1, _steady(0.01), due=0.08, now=0.0), Refuse)
-
-
-def test_background_work_takes_a_batch_at_the_most() -> None:
-    """Beside background work a request waits for one batch more."""
-    queue = Queue(0, 1, 1, [0.001])
-    assert isinstance(admit(queue._replace(background=True), 1, _steady(0.01), due=0.022, now=0.0), Admit)
-    assert isinstance(admit(queue._replace(background=True), 1, _steady(0.01), due=0.020, now=0.0), Refuse)
-    assert isinstance(admit(queue, 1, _steady(0.01), due=0.020, now=0.0), Admit)
 
 
 def test_many_rows_count_as_many() -> None:
@@ -139,7 +132,7 @@ def test_more_time_never_turns_an_admission_into_a_refusal(
 def test_more_work_never_turns_a_refusal_into_an_admission(
     queue: Queue, rows: int, cost: Cost, due: float, waiting: int, more: int, busy_s: float, overtaken: float
 ) -> None:
-    """Where a request is refused, it is refused as well behind more rows, busier replicas or background work."""
+    """Where a request is refused, it is refused as well behind more rows or busier replicas."""
     if isinstance(admit(queue, rows, cost, due, 0.0), Refuse):
         assume_busy = max(queue.running_batches, 1) if queue.running_batches or waiting or busy_s else 0
         busier = queue._replace(
@@ -148,6 +141,5 @@ def test_more_work_never_turns_a_refusal_into_an_admission(
             free_s=[seconds + busy_s for seconds in queue.free_s],
             usual_rows=queue.usual_rows,
             overtaken=max(queue.overtaken, overtaken),
-            background=True,
         )
         assert isinstance(admit(busier, rows + more, cost, due, 0.0), Refuse)

@@ -112,6 +112,16 @@ def test_a_service_that_is_busy_is_asked_for_less_and_later(doubled: Service, mo
     assert answer.index.tolist() == list(range(100, 140))
 
 
+def test_a_service_without_room_is_told_of(
+    doubled: Service, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Beside a load that leaves nothing, a job waits for as long as it takes, and says so once a minute."""
+    asked = Asked(doubled, monkeypatch, *[(503, {"retry-after": "5"}, b"{}")] * 30)
+    assert len(asked.ask(doubled, 1).index) == 1
+    said = [record.getMessage() for record in caplog.records]
+    assert said == ["http://127.0.0.1:1 had no room for these rows for 60 s; they wait until it has"] * 2
+
+
 def test_rows_that_came_too_late_among_others_are_asked_for_again(
     doubled: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,6 +20,9 @@ class Head(Protocol):
         """When it has to be answered, on the clock that the replica's being free is told on."""
 
 
+BACKGROUND_SHARE = 1 / 8  # of the time of batches that hold other work too, where there is room for both
+
+
 class Choice(NamedTuple):
     """The first ``drop`` requests are told that there is no time; of what follows, ``rows`` rows go."""
 
@@ -49,3 +52,12 @@ def next_batch(heads: Sequence[Head], waiting_rows: int, cost: Cost, begins: flo
             return Choice(drop, min(max(cost.rows_within(left_s), worth), wanted))
         waiting_rows -= head.rows
     return Choice(0, 0)
+
+
+def rows_along(rows: int, left_s: float, cost: Cost) -> int:
+    """How many rows of background work go along with ``rows`` others, the most urgent of which has ``left_s`` left.
+
+    A batch is mostly made of what it costs whatever its size: a few rows more make it hardly longer. They may take an eighth
+    of its time, and the batch has to end within half of the time left: nobody is late for work that has time.
+    """
+    return max(cost.rows_within(min(cost.peak_s(rows) / (1 - BACKGROUND_SHARE), left_s / 2)) - rows, 0)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from bisect import bisect_right, insort_left, insort_right
 from collections.abc import Callable, Sequence
-from math import inf
 from operator import attrgetter
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
-from tenfold.batching.choice import Head, next_batch
-from tenfold.deadline import BACKGROUND_EVERY, Cost, Queue
+from tenfold.batching.choice import Head, next_batch, rows_along
+from tenfold.deadline import Cost, Queue
 
+BACKGROUND_PART = 4  # a batch of background work alone takes so small a part of a deadline
 NEWEST = 1 / 16  # the weight of the newest batch in what is usual
 
 _DUE = attrgetter("due")
@@ -37,13 +37,14 @@ class Taken(NamedTuple, Generic[Item]):
 class Line(Generic[Item]):
     """The requests that wait, earliest deadline first, in two classes; with the same deadline, in the order of arrival.
 
-    Background work goes when nothing else waits. Otherwise it gets every eighth batch, so that it comes to an end under
-    any load. Its batches take half a deadline at the most: whoever comes while one runs is in time behind it. What does
-    not fit into a batch any more is cut, so that batches are full whatever requests are made of.
+    Background work goes when nothing else waits, in batches that take a quarter of a deadline at most: whoever comes while
+    one runs is in time behind it. Where something always waits, it goes along in batches that hold all that does and have
+    room for more (``choice.rows_along``). What does not fit into a batch any more is cut, so that batches are full whatever
+    requests are made of.
     """
 
     __slots__ = (
-        "_ahead_rows", "_background", "_cut", "_overtaken", "_turns", "_urgent", "_usual_rows",
+        "_ahead_rows", "_background", "_cut", "_overtaken", "_urgent", "_usual_rows",
         "background_rows", "rows",
     )  # fmt: skip
 
@@ -54,7 +55,6 @@ class Line(Generic[Item]):
         self._background: list[Item] = []
         self.rows = 0  # that wait, without background work
         self.background_rows = 0
-        self._turns = 0  # batches since background work had one, or began to wait
         self._usual_rows = 0
         self._ahead_rows = 0  # rows that went ahead of others since the last batch
         self._overtaken = 0.0
@@ -74,8 +74,6 @@ class Line(Generic[Item]):
 
     def add_background(self, item: Item) -> None:
         """Queue it behind everything that is not background work."""
-        if not self._background:
-            self._turns = 0
         insort_right(self._background, item, key=_DUE)
         self.background_rows += item.rows
 
@@ -106,7 +104,6 @@ class Line(Generic[Item]):
             behind_rows,
             self._usual_rows,
             self._overtaken,
-            bool(self._background),
         )
 
     def seen_by_background(self, free_s: Sequence[float], running_batches: int) -> Queue:
@@ -124,17 +121,20 @@ class Line(Generic[Item]):
             self._urgent, self.rows = [], 0
             self._went(rows)
             return Taken(urgent, [])
-        if self._background and (not urgent or self._turns >= BACKGROUND_EVERY - 1):
-            return Taken([], []) if ahead else self._take_background(cost, begins)
         while urgent and urgent[0].abandoned:
             self.rows -= urgent.pop(0).rows
+        if self._background and not urgent:
+            return Taken([], []) if ahead else self._take_background(cost, begins)
         if not urgent or (ahead and not self._fills(cost, begins)):
             return Taken([], [])
         drop, rows = next_batch(urgent, self.rows, cost, begins)
         dropped = _first(urgent, drop)
         self.rows -= rows + sum([item.rows for item in dropped])
         self._went(rows)
-        return Taken(self._first_rows(urgent, rows), dropped)
+        items = self._first_rows(urgent, rows)
+        if self._background and not urgent:
+            items = self._with_background(items, rows, cost, begins)
+        return Taken(items, dropped)
 
     def expired(self, now: float) -> list[Item]:
         """Take out what is due already."""
@@ -154,7 +154,6 @@ class Line(Generic[Item]):
 
     def _went(self, rows: int) -> None:
         """A batch of so many rows goes; what is usual follows."""
-        self._turns += 1
         self._usual_rows = rows
         self._overtaken += (min(self._ahead_rows / rows, 1.0) - self._overtaken) * NEWEST
         self._ahead_rows = 0
@@ -171,14 +170,18 @@ class Line(Generic[Item]):
         return self.rows >= cost.max_rows and begins + cost.peak_s(cost.max_rows) <= self._urgent[0].due
 
     def _take_background(self, cost: Cost, begins: float) -> Taken[Item]:
-        """A batch that leaves half of the time to whoever comes meanwhile, or waits already."""
+        """A batch that leaves most of the time to whoever comes meanwhile."""
         drop, rows = next_batch(self._background, self.background_rows, cost, begins)
         dropped = _first(self._background, drop)
-        allowed_s = min(cost.budget_s, self._urgent[0].due - begins if self._urgent else inf) / 2
-        rows = min(rows, max(cost.rows_within(allowed_s), 1))
+        rows = min(rows, max(cost.rows_within(cost.budget_s / BACKGROUND_PART), 1))
         self.background_rows -= rows + sum([item.rows for item in dropped])
-        self._turns = 0
         return Taken(self._first_rows(self._background, rows), dropped)
+
+    def _with_background(self, items: list[Item], rows: int, cost: Cost, begins: float) -> list[Item]:
+        """All that waits, and as much background work as may go along."""
+        along = min(rows_along(rows, items[0].due - begins, cost), self.background_rows)
+        self.background_rows -= along
+        return sorted([*items, *self._first_rows(self._background, along)], key=_DUE)
 
     def _first_rows(self, waiting: list[Item], rows: int) -> list[Item]:
         """Take out the first so many rows, cutting the last item if need be."""

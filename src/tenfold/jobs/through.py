@@ -6,6 +6,7 @@ Whatever the service has no time for is asked again, less of it and later: a job
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
@@ -30,6 +31,7 @@ SOON_S, LATEST_S = 0.05, 5.0  # how long to wait before asking again
 PATIENCE_S = 60.0  # for a service that does not answer at all: it may be starting anew
 ANSWER_S = 120.0  # for one request
 
+log = logging.getLogger("tenfold")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -63,6 +65,7 @@ class Through:
         self._columns = Columns(spec.input)
         self._size = spec.batching.max_rows
         self._alive, self._sleep, self._clock = alive, sleep, clock
+        self._told = clock()  # when rows were answered last, or it was said that none are
 
     def answer(self, checked: Checked) -> Answer:
         """Answer what validation accepted. It says of some rows here what the service then says again."""
@@ -110,6 +113,7 @@ class Through:
         except Refused as refused:
             if refused.too_many:
                 self._size = max(len(some) // 2, 1)
+            self._tell()
             self._wait(refused.after_s)
             return list(some)
         if document["release"] != self._release:
@@ -118,6 +122,10 @@ class Through:
                 "name what is deployed: its folder, or NAME@current of its store; or answer without --through",
             )
         again = found.take(document, some)
+        if len(again) == len(some):
+            self._tell()
+        else:
+            self._told = self._clock()
         if again:
             self._size = max(len(some) // 2, 1)
             self._wait(SOON_S)
@@ -149,6 +157,12 @@ class Through:
             access = "--access KEY, or TENFOLD_KEY" if status in (401, 403) else "see to it"
             raise TenfoldError(f"{self._line.url} refuses the rows: {said}", f"{access}; the same command goes on")
         return document
+
+    def _tell(self) -> None:
+        """Say so when there has been no room for any row for long."""
+        if self._clock() - self._told >= PATIENCE_S:
+            self._told = self._clock()
+            log.warning("%s had no room for these rows for %.0f s; they wait until it has", self._line.url, PATIENCE_S)
 
     def _wait(self, seconds: float) -> None:
         self._alive()
