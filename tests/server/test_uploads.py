@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from tenfold.server import uploads
 from tenfold.server.responses import problem, response
-from tenfold.server.uploads import HIDDEN, Relay, Spool
+from tenfold.server.uploads import HIDDEN, Refused, Relay, Spool, Uploads
 from tenfold.server.wire import Connection, Handler, Head, Heads, Live
 from tests.server.test_wire import read_one, until
 
@@ -48,11 +49,21 @@ class Far(Near):
         super().__init__(path)
         self.place = place
         self.received = b""
+        self.uploads = Uploads()
 
     def resolve(self, head: Head) -> Handler:
         head.max_body = LIMIT
-        head.sink = lambda *_: Spool(self.place, self.then)
+        head.sink = self.spool
         return self.whole
+
+    def spool(self, connection: Connection, head: Head) -> Spool | Refused:
+        assert self.place is not None
+        if why := self.uploads.refusal(self.place, head):
+            connection.reject("overloaded", why)
+            return Refused()
+        spool = Spool(self.place, self.then, self.uploads.end)
+        self.uploads.begin(spool, head)
+        return spool
 
     def then(self, connection: Connection, head: Head, rows: Spool) -> None:
         if rows.file is None:
@@ -141,6 +152,58 @@ def test_a_client_that_goes_leaves_nothing(tmp_path: Path) -> None:
     assert not left(tmp_path)
 
 
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize(
+    ("limit", "said"), [("MOST_AT_ONCE", b"others are sending"), ("MOST_KEPT_BYTES", b"wait to be")]
+)
+def test_no_more_than_there_is_room_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, said: bytes, chunked: bool
+) -> None:
+    """Too many at once, or more than the disk may hold, are refused before they have been sent; nothing of them stays."""
+    monkeypatch.setattr(uploads, limit, 0)
+    framing = b"transfer-encoding: chunked" if chunked else b"content-length: %d" % len(BODY)
+
+    async def send(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"POST /rows HTTP/1.1\r\nhost: x\r\n%b\r\n\r\n" % framing)
+        writer.write(b"1000\r\n%b\r\n" % BODY[:4096] if chunked else BODY[:4096])
+        status, _, body = await read_one(reader)
+        assert (status, said in body) == (503, True)
+
+    assert talk(send, tmp_path).received == b""
+    assert not left(tmp_path)
+
+
+def test_rows_of_jobs_that_wait_take_up_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As much as they have, until their job has ended; and so does what is being sent."""
+    monkeypatch.setattr(uploads, "MOST_KEPT_BYTES", 2 * len(BODY))
+    head = Head("POST", b"/rows", {"content-length": str(len(BODY))}, True)
+    (tmp_path / "job").mkdir()
+    (tmp_path / "job" / "rows.csv").write_bytes(BODY)
+    under_way, spool = Uploads(), Spool(tmp_path, lambda *_: None)
+    assert not under_way.refusal(tmp_path, head)
+    under_way.begin(spool, head)
+    assert under_way.refusal(tmp_path, head)
+    under_way.end(spool)
+    assert not under_way.refusal(tmp_path, head)
+    spool.abandon()
+
+
+def test_rows_that_take_too_long_are_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often a few more bytes come: 408, and what was kept of them goes."""
+    monkeypatch.setattr(uploads, "LONGEST_S", 0.2)
+
+    async def send(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"POST /rows HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(BODY))
+        answer = asyncio.ensure_future(read_one(reader))
+        while not answer.done():
+            writer.write(b"a")
+            await asyncio.sleep(0.01)
+        assert answer.result()[0] == 408
+
+    assert talk(send, tmp_path).received == b""
+    assert not left(tmp_path)
+
+
 def test_an_admin_process_that_is_gone_is_told(tmp_path: Path) -> None:
     """503 once the body is here, and the connection ends."""
 
@@ -184,6 +247,6 @@ def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
     old, new = tmp_path / f"{HIDDEN}old", tmp_path / f"{HIDDEN}new"
     for file in (old, new):
         file.touch()
-    os.utime(old, (0, time.time() - 7200))
+    os.utime(old, (0, time.time() - 2 * uploads.LEFT_S))
     Spool(tmp_path, lambda *_: None).abandon()
     assert [*tmp_path.iterdir()] == [new]

@@ -12,12 +12,15 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from tenfold.errors import NotFound, TenfoldError
 from tenfold.jobs.folder import MANIFEST
-from tenfold.server.uploads import Spool
+from tenfold.server.uploads import ROWS, Spool, is_left, why_full
 from tenfold.store import Store
+from tenfold.store.jobs import ENDED
+from tenfold.store.nouns import Jobs
 from tenfold.store.places import is_shared
 from tenfold.store.records import Job
 
@@ -76,6 +79,21 @@ class Files:
         """Nobody needs what was sent any more."""
         if job.plan["upload"]:
             self._upload(job).unlink(missing_ok=True)
+
+    def why_full(self, more: int) -> str:
+        """Why there is no room for so many more bytes of rows; "" where there is."""
+        return why_full(self.place, more)
+
+    def sweep(self, jobs: Jobs) -> None:
+        """Remove rows that nobody needs: of jobs that have ended, and of one that never was, since whoever took it on was
+        killed before it had said so."""
+        for rows in self.place.glob(f"*/{ROWS}"):
+            with suppress(OSError):
+                job = jobs.get(rows.parent.name)
+                if (job is None or job.state in ENDED) and is_left(rows):
+                    rows.unlink()
+                    if job is None:
+                        rows.parent.rmdir()
 
     def _upload(self, job: Job) -> Path:
         return Path(self.place, job.id, job.plan["upload"])

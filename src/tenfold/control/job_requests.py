@@ -61,6 +61,10 @@ class Malformed(UsageError):
     """A body that cannot be read at all."""
 
 
+class Full(TenfoldError):
+    """There is no room for the rows of one more job."""
+
+
 class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What may be said of a job: the options of ``tenfold batch``. ``input`` is left out where the rows are sent."""
 
@@ -92,6 +96,8 @@ def answer(about: Mapping[str, Any], asked: Asked, body: bytes | Spool, place: s
     except UsageError as error:
         code = "malformed" if isinstance(error, Malformed) else "invalid_option"
         return _problem(code, f"{error.message}; {error.hint}" if error.hint else error.message)
+    except Full as error:
+        return _problem("overloaded", error.message)
     except TenfoldError as error:  # it names places on this machine, which are for the log
         log.error("jobs of %s: %s", about["service"]["name"], error.message)
         return _problem("not_ready", "the server cannot keep or look up jobs now; its log says why")
@@ -156,6 +162,8 @@ def add(store: Store, files: Files, about: Mapping[str, Any], asked: Asked, body
         return store.jobs.add(service, plan)
     if not len(body):
         raise UsageError("the body is empty")
+    if why := files.why_full(len(body)):
+        raise Full(why)
     rows = files.written(body) if isinstance(body, bytes) else files.received(body)
     try:
         plan |= files.took(rows)

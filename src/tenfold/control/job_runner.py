@@ -153,6 +153,7 @@ def main(channel: int, store: str, services: Sequence[str]) -> None:
     stand_back()
     holder = f"{socket.gethostname()}:{os.getpid()}"
     with closing(open_store(store)) as opened:
+        Files(opened).sweep(opened.jobs)
         while (job := opened.jobs.claim(holder, LEASE_S, services)) is not None:
             do(opened, job)
 

@@ -24,7 +24,7 @@ from tenfold.server.history import Recorder
 from tenfold.server.origins import ASTRAY, is_astray, is_loopback
 from tenfold.server.responses import JSON, Date, problem, response
 from tenfold.server.totals import Totals, live
-from tenfold.server.uploads import MOST_BYTES, Spool, is_upload
+from tenfold.server.uploads import MOST_BYTES, Refused, Spool, Uploads, is_upload
 from tenfold.server.usage import Usage, Used, Whose
 from tenfold.server.wire import Connection, Handler, Head, Heads, Live, refuse_method
 from tenfold.store.database import EMBEDDED
@@ -129,6 +129,7 @@ class Admin:
         self._gate = Access(required=("operate",)).gate()  # until the supervisor says who may do what
         self._reading_needs_key = False
         self._is_near = False  # on loopback alone
+        self._uploads = Uploads()
         self._stopped = asyncio.Event()
 
     def served(self) -> list[Served]:
@@ -267,17 +268,24 @@ class Admin:
         asked = Asked(head.method, rest, head.query, media_type)
         head.max_body = MOST_TOLD_BYTES
         if is_upload(head):
-            head.max_body, head.sink = MOST_BYTES, lambda *_: self._spool(aside, asked, name)
+            head.max_body = MOST_BYTES
+            head.sink = lambda connection, head: self._spool(connection, head, aside, asked, name)
         return self._do(lambda about, body: aside.jobs(about, asked, body), name)
 
-    def _spool(self, aside: Aside, asked: Asked, name: str) -> Spool:
-        """Rows that are written to a file while they arrive, beside those of jobs."""
+    def _spool(self, connection: Connection, head: Head, aside: Aside, asked: Asked, name: str) -> Spool | Refused:
+        """Rows that are written to a file while they arrive, beside those of jobs; or refused before they do."""
         about = self._about(name)
+        place = Path(about["home"], EMBEDDED, "jobs") if about else None
+        if place is not None and (why := self._uploads.refusal(place, head)):
+            connection.reject("overloaded", why)
+            return Refused()
 
         def whole(connection: Connection, head: Head, rows: Spool) -> None:
             self._do(lambda about, _: aside.jobs(about, asked, rows), name)(connection, head, b"", connection.started)
 
-        return Spool(Path(about["home"], EMBEDDED, "jobs") if about else None, whole)
+        spool = Spool(place, whole, self._uploads.end)
+        self._uploads.begin(spool, head)
+        return spool
 
     def _about(self, name: str) -> Mapping[str, Any] | None:
         return next((about for about in self.fleet if about["service"]["name"] == name), None)

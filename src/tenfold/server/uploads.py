@@ -1,7 +1,8 @@
 """Bodies that are too large to be held: a front hands them on as they arrive, and the admin process writes them to a file.
 
 A front neither keeps nor writes any of it, so that no answer waits for a disk. Whoever sends faster than the disk writes is
-not read from for a while.
+not read from for a while. Whoever is silent for 30 s, or not done within an hour, is not waited for; only so many send at
+once; and what was sent, and is not answered yet, takes up only so much of the disk.
 """
 
 from __future__ import annotations
@@ -12,14 +13,21 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from tenfold.server.responses import JSON, problem
 from tenfold.server.wire import Connection, Head
 
 MOST_BYTES = 1 << 30  # of rows that are sent to be answered as a job
+MOST_AT_ONCE = 8  # uploads
+MOST_KEPT_BYTES = 16 << 30  # of rows of jobs that have not ended, and of those that are being sent
+LONGEST_S = 3600.0  # for rows to be sent
+ROWS = "rows*"  # what was sent, in the folder of its job
 ANSWER_S = 60.0  # for the admin process to keep what it has, and to answer
 HIDDEN = ".upload-"
-LEFT_S = 3600.0  # a file that nobody wrote to for so long was left by a process that was killed
+LEFT_S = 2 * LONGEST_S  # a file that nobody wrote to for so long was left by a process that was killed
 
 
 def is_upload(head: Head) -> bool:
@@ -42,6 +50,7 @@ class Relay(asyncio.Protocol):
         self._is_complete = self._is_answered = False
         loop = asyncio.get_running_loop()
         self._opening = loop.create_task(self._open(loop, path))
+        self._limit = loop.call_later(LONGEST_S, self._take_too_long)
         self._pause()
 
     def _framing(self) -> str:
@@ -67,6 +76,7 @@ class Relay(asyncio.Protocol):
     def complete(self, connection: Connection, head: Head, body: bytes, started: float) -> None:
         """All of it is here."""
         self._is_complete = True
+        self._limit.cancel()
         if self._is_answered:
             self._deliver()
         else:
@@ -75,11 +85,16 @@ class Relay(asyncio.Protocol):
 
     def abandon(self) -> None:
         """The client is gone, or has waited for long enough."""
+        self._limit.cancel()
         self._opening.cancel()
         if self._transport is not None:
             self._transport.abort()
         elif not self._is_answered:
             self.connection_lost(None)
+
+    def _take_too_long(self) -> None:
+        self._client.reject("request_timeout", f"rows have {LONGEST_S / 60:.0f} minutes to arrive")
+        self.abandon()
 
     def _write(self, data: bytes) -> None:
         if self._transport is None:
@@ -111,25 +126,96 @@ class Relay(asyncio.Protocol):
         self._answer += data
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """That is all that it says. Who is still sending may have been refused: that is told once all has been sent."""
+        """That is all that it says. Who is still sending was refused, and need not send the rest."""
         self._is_answered, self._transport = True, None
         self.resume_writing()
         if self._is_complete:
             self._deliver()
+        elif self._answer:
+            self._limit.cancel()
+            self._client.reject(*_refusal(self._answer))
 
     def _deliver(self) -> None:
         unheard = problem("not_ready", "the admin process does not answer", headers=[("retry-after", "1")])
         self._client.send(self._answer or unheard, keep_alive=False)
 
 
+class Uploads:
+    """Those of one server: how many are under way, and how many bytes they will have, as far as they say."""
+
+    def __init__(self) -> None:
+        self._under_way: dict[Spool, int] = {}
+
+    def refusal(self, place: Path, head: Head) -> str:
+        """Why no more is taken in below ``place`` now; "" where it is."""
+        if len(self._under_way) >= MOST_AT_ONCE:
+            return f"{MOST_AT_ONCE} others are sending rows; come again in a minute"
+        expected = sum(self._under_way.values()) + _expected(head)
+        return why_full(place, expected)
+
+    def begin(self, spool: Spool, head: Head) -> None:
+        """One more is under way."""
+        self._under_way[spool] = _expected(head)
+
+    def end(self, spool: Spool) -> None:
+        """It is whole, or given up."""
+        self._under_way.pop(spool, None)
+
+
+def why_full(place: Path, more: int) -> str:
+    """Why there is no room for so many bytes beside what waits in the folders of jobs; "" where there is."""
+    kept = 0
+    for file in place.glob(f"*/{ROWS}"):
+        with contextlib.suppress(OSError):
+            kept += file.stat().st_size
+    if kept + more <= MOST_KEPT_BYTES:
+        return ""
+    return f"rows that wait to be answered take up {MOST_KEPT_BYTES >> 30} GiB; come again when jobs have ended"
+
+
+def _expected(head: Head) -> int:
+    return MOST_BYTES if head.length < 0 else head.length
+
+
+def _refusal(answer: bytes) -> tuple[str, str]:
+    """The code and the words of an answer that came before its question was complete."""
+    try:
+        document = msgspec.json.decode(answer.partition(b"\r\n\r\n")[2], type=dict[str, Any])
+        return document["code"], document["detail"]
+    except (msgspec.MsgspecError, KeyError):
+        return "not_ready", "the admin process took no more"
+
+
+class Refused:
+    """A body of which nothing is read: that was told at once."""
+
+    def __len__(self) -> int:
+        return 0
+
+    def extend(self, data: bytes, /) -> None:
+        """More of it."""
+
+    def complete(self, connection: Connection, head: Head, body: bytes, started: float) -> None:
+        """The rest of it."""
+
+    def abandon(self) -> None:
+        """No rest of it."""
+
+
 class Spool:
     """A body in a file of its own, below ``place``; nowhere, where that is None. What cannot be written is not kept, and
-    ``trouble`` says why. ``then`` is called with it once it is whole."""
+    ``trouble`` says why. ``then`` is called with it once it is whole, ``over`` once no more of it will come."""
 
-    def __init__(self, place: Path | None, then: Callable[[Connection, Head, Spool], None]) -> None:
+    def __init__(
+        self,
+        place: Path | None,
+        then: Callable[[Connection, Head, Spool], None],
+        over: Callable[[Spool], None] = lambda _: None,
+    ) -> None:
         self.file: Path | None = None
         self.trouble = ""
         self._then = then
+        self._over = over
         self._size = 0
         self._handle = -1
         if place is not None:
@@ -163,6 +249,7 @@ class Spool:
             self.file.unlink(missing_ok=True)
 
     def _close(self) -> None:
+        self._over(self)
         if self._handle >= 0:
             os.close(self._handle)
             self._handle = -1
@@ -181,5 +268,10 @@ def sweep(place: Path) -> None:
     """Remove what processes that were killed left behind."""
     for left in place.glob(f"{HIDDEN}*"):
         with contextlib.suppress(OSError):
-            if time.time() - left.stat().st_mtime > LEFT_S:
+            if is_left(left):
                 left.unlink()
+
+
+def is_left(file: Path) -> bool:
+    """Whether nobody has written to a file for so long that nobody will."""
+    return time.time() - file.stat().st_mtime > LEFT_S
