@@ -41,6 +41,14 @@ def service(journal: str) -> str:
     return SERVICE.replace('labels_after="1 s"', f'labels_after="1 s", journal="{journal}"')
 
 
+def key(folder: Path, run: Run) -> str:
+    """A key that may operate the server of a folder."""
+    made: str = run("keys", "create", "ci", "--scope", "operate", "--store", str(folder / ".tenfold"), "--json").json()[
+        "key"
+    ]
+    return made
+
+
 class World:
     """A server whose answers are labelled at once."""
 
@@ -128,6 +136,41 @@ def test_a_challenger_that_is_better_is_recommended(world: World, push: Callable
     assert document["next"] == f"tenfold deploy {name}"
 
 
+def test_a_server_is_asked_to_try_a_challenger(world: World, push: Callable[[str], str], run: Run) -> None:
+    """From wherever it can be reached, by its admin address: it loads the release aside, and the verdict comes back."""
+    name = push("(scores - 42) / 4")
+    told = (
+        "--server",
+        world.client.server.admin_url,
+        "--challenger",
+        name,
+        "--since",
+        world.began.isoformat(),
+        "--json",
+    )
+    refused = run("drift", "loans", *told)
+    assert refused.code == 1
+    assert "--access KEY, of one that may operate" in refused.json()["error"]["fix"]
+    world.client.key = key(world.folder, run)
+    done = until(
+        lambda: (d := run("drift", "loans", *told, "--access", world.client.key)) and "may operate" not in d.out and d
+    )
+    assert done.code == 0, done.err
+    document = done.json()
+    assert document["challenge"]["name"] == name
+    assert document["challenge"]["rows"] >= 600
+    status, said = world.client.challenge({"challenger": name, "since": "lately"})
+    assert (status, said["code"]) == (400, "invalid_option")
+    assert "lately" in said["detail"]
+    assert world.client.challenge({"challenger": name, "since": "lately"})[1]["hint"].startswith("2026-")
+    assert world.client.challenge({"since": "2026-01-01"})[0] == 400
+    assert world.client.challenge({"challenger": "loans@99"})[0] == 404
+    assert world.client.challenge({"challenger": name}, "other")[0] == 404
+    known = world.client.drift()["challenger"]
+    assert (known["name"], known["trouble"]) == (name, "")
+    assert known["state"] in ("trying", "over")
+
+
 def test_what_a_challenger_has_learnt_from_is_no_proof(world: World, push: Callable[[str], str], run: Run) -> None:
     """Unless it is said since when it learnt nothing, rows count that were answered after it was pushed: none yet."""
     name = push("(scores - 41) / 8")
@@ -173,21 +216,26 @@ def test_where_no_inputs_are_kept_that_is_said(tmp_path: Path, run: Run) -> None
         assert run("push", str(tmp_path)).code == 0
         (tmp_path / "service.py").write_text(service("outputs").replace("/ 8", "/ 4"), "utf-8")
         assert run("push", str(tmp_path)).code == 0
-        since = world.began.isoformat()
-        done = until(
-            lambda: (
-                (d := run("drift", str(tmp_path), "--challenger", "@2", "--since", since))
-                and "waits" not in d.err
-                and d
-            )
-        )
-        assert done.code == 5
-        assert (
-            'the inputs of labelled rows are not in the journal; Drift(journal="inputs") keeps those to come'
-            in done.err
-        )
+        since, server = world.began.isoformat(), ("--server", world.client.server.admin_url)
+        at = (*server, "--access", key(tmp_path, run))
+        asked = [
+            run("drift", str(tmp_path), "--challenger", "@2"),  # whatever labels are still to come
+            run("drift", str(tmp_path), "--challenger", "@2", "--since", since),
+            until(
+                lambda: (
+                    (d := run("drift", "loans", "--challenger", "@2", "--since", since, *at))
+                    and "may operate" not in d.err
+                    and d
+                )
+            ),
+        ]
+        for done in asked:
+            assert done.code == 5, done.err
+            assert "loans@2 cannot be compared: the inputs of labelled rows are not in the journal" in done.err
+            assert 'fix:   write Drift(journal="inputs"), which keeps those to come; or let a canary tell' in done.err
         assert run("drift", str(tmp_path), "--challenger", "@9").code == 4
-        assert run("drift", "loans", "--challenger", "@2", "--server", world.client.server.admin_url).code == 2
+        assert run("drift", "loans", "--challenger", "@9", *at).code == 4
+        assert run("drift", "loans", "--challenger", "@2", *server, "--store", "x").code == 2
         assert run("drift", str(tmp_path), "--since", since).code == 2
         assert run("drift", str(tmp_path), "--challenger", "@2", "--since", "lately").code == 2
     listed = driftkept.kept(tmp_path, "loans").reasons

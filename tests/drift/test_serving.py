@@ -66,6 +66,7 @@ class Client:
         self.server = stack.enter_context(serving(folder))
         self.random = random.Random(1)
         self.asked = 0
+        self.key = ""
 
     def restart(self) -> None:
         """End the server, and start another one in its place."""
@@ -85,6 +86,11 @@ class Client:
     def label(self, body: Any) -> tuple[int, Any]:
         """What the server says to labels."""
         reply = ask(f"{self.server.url}/loans/feedback", json.dumps(body).encode())
+        return reply.status, reply.json()
+
+    def challenge(self, body: Any, name: str = "loans") -> tuple[int, Any]:
+        """What the server says to a challenger."""
+        reply = ask(f"{self.server.admin_url}/api/challenge/{name}", json.dumps(body).encode(), key=self.key)
         return reply.status, reply.json()
 
     def drift(self) -> dict[str, Any]:

@@ -101,7 +101,9 @@ def drift(admin: Admin, head: Head) -> Page:
     judged = monitor.report()
     if "text/html" in head.headers.get("accept", ""):
         return Page(driftpages.render(judged).encode(), HTML)
-    document = {"schema": 1, "service": name, "release": found["release"], **judged.to_dict()}
+    contest = monitor.actions.contest
+    told = {"challenger": contest.told()} if contest is not None else {}
+    document = {"schema": 1, "service": name, "release": found["release"], **judged.to_dict(), **told}
     return Page(encode_json(document))
 
 

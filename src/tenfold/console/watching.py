@@ -21,7 +21,7 @@ class Watching:
 
     def __init__(self) -> None:
         self.store = ""
-        self.deeds: Mapping[str, Deed] = {"/api/feedback": feedback}
+        self.deeds: Mapping[str, Deed] = {"/api/feedback": feedback, "/api/challenge": self.challenge}
         self._watch: Watch | None = None
         self._runners = Runners()
 
@@ -49,6 +49,12 @@ class Watching:
         from tenfold.control.job_requests import answer
 
         return Page(*answer(about, asked, body, store_of(about, self.store)))
+
+    def challenge(self, about: Mapping[str, Any], body: bytes) -> Page:
+        """Have another release answer what has labels, and go on with it."""
+        from tenfold.control.driftasked import take
+
+        return Page(*take(about, body, store_of(about, self.store)))
 
 
 def feedback(about: Mapping[str, Any], body: bytes) -> Page:

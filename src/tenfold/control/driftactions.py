@@ -70,6 +70,7 @@ class Actions:
         self._challenging: threading.Thread | None = None
         self._contest: Contest | None = None
         self._contest_of = self._challenged = 0.0
+        self._challenger = ""  # who was asked last
         self._tries = 0
         self._next_try = 0.0
         try:
@@ -108,10 +109,13 @@ class Actions:
     def challenge(self, policy: Drift) -> None:
         """Have the challenger answer rows whose labels have come, aside, once in a while."""
         contest, now = self.contest, self._clock()
-        if contest is None or contest.is_over or now - max(contest.at, self._challenged) < driftchallenge.ROUND_S:
+        if contest is None or contest.is_over:
+            return
+        tried = max(contest.at, self._challenged if contest.id == self._challenger else 0.0)
+        if now - tried < driftchallenge.ROUND_S:
             return
         if not _runs(self._challenging) and not _runs(self._training):
-            self._challenged = now
+            self._challenged, self._challenger = now, contest.id
             given = self._home, self._release, policy, now
             self._challenging = _start("challenger", driftchallenge.go_on, *given)
 

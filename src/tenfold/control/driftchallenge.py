@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from tenfold.drift.paired import compare
 from tenfold.drift.profile import Profile, unpack
 from tenfold.drift.truth import task_of, told, truths
 from tenfold.drift.verdicts import Challenge
-from tenfold.errors import TenfoldError
+from tenfold.errors import Conflict, TenfoldError, UsageError
 from tenfold.gates import Asked, Request
 from tenfold.gates.seen import Answered
 from tenfold.journal.reader import Journal
@@ -44,7 +45,7 @@ class Contest(msgspec.Struct, frozen=True, kw_only=True):
     """A release that challenges: its ``name`` (``loans@2``), its ``id`` and the store that it is in.
 
     Rows count that were answered from ``since`` on (seconds since 1970), of which it has learnt nothing. ``result`` is what
-    was found ``at`` that time, ``trouble`` why there is none.
+    was found ``at`` that time, ``trouble`` why there is none, and ``mend`` what to do about that.
     """
 
     name: str
@@ -54,6 +55,23 @@ class Contest(msgspec.Struct, frozen=True, kw_only=True):
     result: Challenge | None = None
     at: float = 0.0
     trouble: str = ""
+    mend: str = ""
+
+    @property
+    def said(self) -> str:
+        """What keeps it from being judged, and what to do; "" for nothing."""
+        return ": ".join(filter(None, (self.trouble, self.mend)))
+
+    def told(self) -> dict[str, Any]:
+        """As JSON has it: ``state`` is "waiting" for its first round, "trying" while more labels may tell, or "over"."""
+        state = "over" if self.is_over else "trying" if self.at else "waiting"
+        return {
+            "name": self.name,
+            "state": state,
+            "since": moment(self.since),
+            "trouble": self.trouble,
+            "fix": self.mend,
+        }
 
     @property
     def is_over(self) -> bool:
@@ -77,6 +95,32 @@ def touched(home: Path, serving: str) -> float:
         return 0.0
 
 
+def against(store: Store, release: Release, serving: str, since: str = "") -> Contest:
+    """The contest of a release against the one that serves, by its label, on rows that were answered ``since`` then
+    (ISO 8601), or since it was pushed. ``UsageError`` for the release that serves, ``Conflict`` for one that cannot be
+    asked."""
+    if serving.endswith(f"@{release.id[:7]}"):
+        raise UsageError(
+            f"{release.name} is the one that serves", f"tenfold releases {release.service} lists the others"
+        )
+    first = _moment(since) if since else release.at.timestamp()
+    _require_inputs(store, release)
+    return Contest(name=release.name, id=release.id, place=store.place, since=first)
+
+
+def moment(time_s: float) -> str:
+    """A time as ISO 8601 has it."""
+    return datetime.fromtimestamp(time_s, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _moment(text: str) -> float:
+    try:
+        found = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise UsageError(f"--since {text}: that is no time", "2026-02-14 or 2026-02-14T21:20:00Z") from None
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+
+
 def begin(home: Path, serving: str, contest: Contest) -> None:
     """A new challenger takes the place of whichever there was."""
     folder = folder_of(home, serving)
@@ -93,32 +137,29 @@ def go_on(home: Path, serving: str, policy: Drift, now: float) -> Contest | None
     contest = read(home, serving)
     if contest is None:
         return None
+    result, mend = contest.result, ""
     try:
         result, trouble = _judged(home, serving, contest, policy, now)
+    except Conflict as error:
+        trouble, mend = error.message, error.hint
     except (TenfoldError, OSError) as error:
-        result, trouble = contest.result, f"{contest.name} could not be asked: {error}"
-    found = msgspec.structs.replace(contest, result=result, at=now, trouble=trouble)
+        trouble = f"{contest.name} could not be asked: {error}"
+    found = msgspec.structs.replace(contest, result=result, at=now, trouble=trouble, mend=mend)
     if read(home, serving) == contest:  # and no other challenger has come meanwhile
         replace(folder_of(home, serving) / CONTEST, msgspec.json.encode(found))
     return found
 
 
 def _judged(home: Path, serving: str, contest: Contest, policy: Drift, now: float) -> tuple[Challenge | None, str]:
-    """What labels say by now, or why they say nothing."""
+    """What labels say by now, and what is to be said besides. ``Conflict`` where they can say nothing yet."""
     until = now - (policy.labels_after_s or 0.0)
     labels = labelfiles.between(home, contest.since, until, serving)
-    if not labels:
-        return None, f"{contest.name} waits for labels of rows that were answered since it was trained"
     answers = _known(home, serving)
     wanted = sorted(labels.keys() - answers.keys(), key=_by_hash)[:MOST_ROWS]
-    if wanted:
-        inputs = _inputs(home, serving, [labels[name] for name in wanted])
-        if not inputs and not answers:
-            mend = 'Drift(journal="inputs") keeps those to come'
-            return (
-                None,
-                f"{contest.name} cannot be compared: the inputs of labelled rows are not in the journal; {mend}",
-            )
+    inputs = _inputs(home, serving, [labels[name] for name in wanted]) if wanted else {}
+    if not inputs and not answers:
+        raise _nothing_to_ask(contest, policy, bool(labels))
+    if inputs:
         answers |= _asked(contest, inputs)
         _keep(home, serving, answers)
     both = [(labels[name], answer) for name, answer in answers.items() if answer and name in labels]
@@ -126,6 +167,19 @@ def _judged(home: Path, serving: str, contest: Contest, policy: Drift, now: floa
     refused = sum(not answer for answer in answers.values())
     said = f"{contest.name} refuses {refused:,} of {len(answers):,} labelled rows that were answered" if refused else ""
     return found, said if found else said or f"{contest.name} has no answers that labels could be held against"
+
+
+def _nothing_to_ask(contest: Contest, policy: Drift, is_labelled: bool) -> Conflict:
+    """Why there is no row that the challenger could answer, and what to do about it."""
+    if policy.journal != "inputs" or is_labelled:
+        return Conflict(
+            f"{contest.name} cannot be compared: the inputs of labelled rows are not in the journal",
+            f'write Drift(journal="inputs"), which keeps those to come; or let a canary tell: tenfold deploy {contest.name}',
+        )
+    return Conflict(
+        f"{contest.name} waits for labels of rows that were answered since it was trained",
+        "tenfold feedback sends them; --since TIME, if it has learnt from none of the rows since then",
+    )
 
 
 def _compared(
@@ -173,11 +227,15 @@ def _release(store: Store, contest: Contest) -> Release:
     release = store.releases.by_id(service, contest.id)
     if release is None:
         raise TenfoldError("it is not in the store any more", "tenfold push makes another one")
+    return release
+
+
+def _require_inputs(store: Store, release: Release) -> None:
+    """``Conflict`` where what a release takes is kept by no journal."""
     private = [wire for _, wire, _, field in leaves(store.spec(release).input.fields) if field.private]
     if private:
         said = f"{', '.join(private)} is Private, and no journal keeps it: rows cannot be answered again"
-        raise TenfoldError(said, "the canary compares releases on rows as they come")
-    return release
+        raise Conflict(said, f"a canary compares releases on rows as they come: tenfold deploy {release.name}")
 
 
 def _known(home: Path, serving: str) -> dict[str, dict[str, Any]]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from tenfold.control import driftchallenge
-from tenfold.control.driftchallenge import Contest
+from tenfold.control.driftchallenge import Contest, moment
 from tenfold.drift.folder import PROFILE, folder_of, profile_in
 from tenfold.drift.following import Following, Release
 from tenfold.drift.monitor import FEWEST_ROWS
@@ -65,8 +64,8 @@ def report_of(
     else:
         found = report(profile, about.policy, now.state, about.around, moment)
     reasons = [*found.reasons, *_besides(now, profile, about, time_s)]
-    if contest is not None and contest.trouble:
-        reasons.append(contest.trouble)
+    if contest is not None and contest.said:
+        reasons.append(contest.said)
     return msgspec.structs.replace(found, reasons=tuple(reasons), replay=f"tenfold drift {name}")
 
 
@@ -93,11 +92,6 @@ def _besides(now: Following, profile: Profile | None, about: Release, time_s: fl
         yield "no label has come, and nobody says when one does: Drift(labels_after=…)"
     if profile is not None and now.last_row and time_s - now.last_row > 3 * (about.policy.window_s or 3600.0):
         yield f"no row since {moment(now.last_row)}"
-
-
-def moment(time_s: float) -> str:
-    """A time as ISO 8601 has it."""
-    return datetime.fromtimestamp(time_s, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def read(path: Path, kind: type[Any]) -> Any:

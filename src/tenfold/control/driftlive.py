@@ -6,13 +6,11 @@ import csv
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from tenfold.control import driftchallenge, driftkept, servers, stores
-from tenfold.control.driftchallenge import Contest
 from tenfold.control.workshop import home_of
 from tenfold.drift.verdicts import Report
 from tenfold.errors import Conflict, NotFound, TenfoldError, UsageError
@@ -20,6 +18,8 @@ from tenfold.store import resolve
 
 AT_ONCE = 5000  # labels in a request
 TIMEOUT_S = 90.0
+LONGEST_S = 1200.0  # that a challenger may take to load and to answer; it stands behind everything else
+ASK_S = 0.5
 OPTIONS = ("server", "access", "challenger", "store", "since")  # that go with the name of a service
 
 Row = Mapping[str, Any]
@@ -40,23 +40,29 @@ def judge(name: str, given: Mapping[str, Any], say: Callable[..., object] = lamb
             )
     server, challenger = given.get("server") or "", given.get("challenger")
     if challenger:
-        if server:
-            raise UsageError(
-                "a challenger is asked where its store is, not by a server", f"tenfold drift {name} --store"
-            )
-        return challenge(name, challenger, given.get("store") or "", given.get("since") or "", say)
+        place, since = given.get("store") or "", given.get("since") or ""
+        if not server:
+            return challenge(name, challenger, place, since, say)
+        if place:
+            raise UsageError("the server knows its store", "leave --store out")
+        return challenge_at(server, name, challenger, since, given.get("access") or "", say)
     if given.get("since") or given.get("store"):
         raise UsageError("--since and --store go with a challenger", f"tenfold drift {name} --challenger RELEASE")
     path = Path(name)
     if not server and path.exists():
         return driftkept.kept((path if path.is_dir() else path.parent).resolve(), name)
-    asked = f"{(server or servers.ADMIN).rstrip('/')}/api/drift/{name}"
-    reply = servers.ask(asked, key=given.get("access") or "")
+    return _told(server or servers.ADMIN, name, given.get("access") or "")[0]
+
+
+def _told(server: str, name: str, access: str) -> tuple[Report, Mapping[str, Any]]:
+    """The verdict that a server has reached, and what it says of whoever challenges."""
+    reply = servers.ask(f"{server.rstrip('/')}/api/drift/{name}", key=access)
     if reply.status != 200:
         raise NotFound(
             _said(reply), f"tenfold status {server} lists its services; a folder's own verdict: tenfold drift FOLDER"
         )
-    return Report.of(reply.json())
+    document = reply.json()
+    return Report.of(document), document.get("challenger") or {}
 
 
 def challenge(
@@ -68,33 +74,55 @@ def challenge(
     then (ISO 8601), or since the challenger was pushed: it must not have learnt from them. A server that runs goes on with
     it as labels come. Raises ``NotFound``, and ``Conflict`` where there is nothing that the two could be compared on.
     """
+    path = Path(name)
     with stores.opened(place, name) as store:
         release = resolve(store, stores.within(store, challenger))
-        path, place = Path(name), store.place
-        home = home_of(store, release.service)
-    if path.exists():
-        home = (path if path.is_dir() else path.parent).resolve()
-    serving, known = driftkept.latest(home)
-    if serving.endswith(f"@{release.id[:7]}"):
-        raise UsageError(
-            f"{release.name} is the one that serves", f"tenfold releases {release.service} lists the others"
-        )
-    first = _moment(since) if since else release.at.timestamp()
+        home = (path if path.is_dir() else path.parent).resolve() if path.exists() else home_of(store, release.service)
+        serving, known = driftkept.latest(home)
+        contest = driftchallenge.against(store, release, serving, since)
     say("asking the challenger")
-    driftchallenge.begin(home, serving, Contest(name=release.name, id=release.id, place=place, since=first))
+    driftchallenge.begin(home, serving, contest)
     found = driftchallenge.go_on(home, serving, known.policy, time.time())
     if found is None or found.result is None:
-        hint = "--since TIME, if it has learnt from none of the rows since then" if not since else "tenfold feedback"
-        raise Conflict(found.trouble if found else "nothing was compared", hint)
+        raise Conflict(found.trouble, found.mend) if found else Conflict("another challenger has come meanwhile")
     return driftkept.kept(home, name)
 
 
-def _moment(text: str) -> float:
+def challenge_at(
+    server: str, name: str, challenger: str, since: str, access: str = "", say: Callable[..., object] = lambda *_: None
+) -> Report:
+    """The same by the server behind an admin address, from the store that it deploys from: wait for its first round.
+
+    The release that challenges is loaded there, aside, and it goes on there as labels come.
+    """
+    wish = {"challenger": challenger, **({"since": since} if since else {})}
+    reply = servers.ask(f"{server.rstrip('/')}/api/challenge/{name}", json.dumps(wish).encode(), key=access)
+    if reply.status != 202:
+        raise _refused(reply)
+    asked = reply.json()["challenger"]["name"]
+    until = time.monotonic() + LONGEST_S
+    while time.monotonic() < until:
+        say("asking the challenger")
+        report, contest = _told(server, name, access)
+        if contest.get("name") != asked:
+            raise Conflict("another challenger has come meanwhile", f"tenfold drift {name} --server {server}")
+        if contest["state"] != "waiting":
+            if report.challenge is None:
+                raise Conflict(contest["trouble"], contest["fix"])
+            return report
+        time.sleep(ASK_S)
+    raise TenfoldError(f"{asked} was not heard of", f"tenfold drift {name} --server {server} asks again")
+
+
+def _refused(reply: servers.Reply) -> TenfoldError:
+    """Why a server does not take what it was asked for."""
+    kind = {400: UsageError, 404: NotFound}.get(reply.status, TenfoldError)
+    if reply.status in (401, 403):
+        return kind(_said(reply), "--access KEY, of one that may operate; tenfold keys create NAME --scope operate")
     try:
-        found = datetime.fromisoformat(text.strip())
+        return kind(_said(reply), reply.json().get("hint", ""))
     except ValueError:
-        raise UsageError(f"--since {text}: that is no time", "2026-02-14 or 2026-02-14T21:20:00Z") from None
-    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+        return kind(_said(reply))
 
 
 class Sent(NamedTuple):

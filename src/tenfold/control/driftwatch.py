@@ -18,7 +18,8 @@ import msgspec
 
 from tenfold.control import labelfiles
 from tenfold.control.driftactions import Actions
-from tenfold.control.driftkept import Kept, challenged, moment, read, report_of
+from tenfold.control.driftchallenge import moment
+from tenfold.control.driftkept import Kept, challenged, read, report_of
 from tenfold.drift import cycles, following, labelling
 from tenfold.drift.cycles import History
 from tenfold.drift.deltas import Delta
