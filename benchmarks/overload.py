@@ -68,17 +68,18 @@ OFFERED = Line(
 @click.command()
 @click.option("--seconds", default=8.0, show_default=True, help="How long each rate is offered.")
 @click.option("--model", "names", multiple=True, type=click.Choice([model.name for model in MODELS]))
+@click.option("--fronts", default=1, show_default=True, help="How many processes speak HTTP, and share the replica.")
 @click.option("--peers", "with_peers", is_flag=True, help="Offer the slow one to FastAPI, LitServe and BentoML.")
-def main(seconds: float, names: Sequence[str], with_peers: bool) -> None:
+def main(seconds: float, names: Sequence[str], fronts: int, with_peers: bool) -> None:
     """Offer models of a known speed less and more than they can answer; exits with 1 where a goal is missed."""
     os.sched_setaffinity(0, {CLIENT_CORE})
     RUN.mkdir(exist_ok=True)
     wanted = [model for model in MODELS if not names or model.name in names]
     print(machine())
     show(PREDICTED)
-    fits = [show(predicted(model, load, seconds)) for model in wanted for load in BELOW]
+    fits = [show(predicted(model, load, seconds, fronts)) for model in wanted for load in BELOW]
     show(OFFERED)
-    fits += [show(line) for model in wanted for line in overloaded(model, seconds)]
+    fits += [show(line) for model in wanted for line in overloaded(model, seconds, fronts)]
     if with_peers:
         for model in [model for model in wanted if model.capacity <= PEERS_CAN]:
             for peer in peers(model):
@@ -96,10 +97,10 @@ def show(line: Line) -> bool:
     return line.fits
 
 
-def predicted(model: Model, load: float, seconds: float) -> Line:
+def predicted(model: Model, load: float, seconds: float, fronts: int) -> Line:
     """Whether 99 of 100 batches take as long as it was predicted of them."""
     (metrics,) = free_ports(1)
-    server = tenfold(model, metrics)
+    server = tenfold(model, metrics, fronts)
     with running(server, WORK, SERVER_CORE) as at_work:
         settle(server, at_work.url, model, load)
         before = batches(metrics)
@@ -110,10 +111,10 @@ def predicted(model: Model, load: float, seconds: float) -> Line:
     return Line(cells, 1 - OFF <= ratio <= 1 + OFF)
 
 
-def overloaded(model: Model, seconds: float) -> Iterator[Line]:
+def overloaded(model: Model, seconds: float, fronts: int) -> Iterator[Line]:
     """What tenfold makes of too much."""
     (metrics,) = free_ports(1)
-    server = tenfold(model, metrics)
+    server = tenfold(model, metrics, fronts)
     with running(server, WORK, SERVER_CORE) as at_work:
         for load in ABOVE:
             yield offered(server, at_work.url, model, load, seconds)

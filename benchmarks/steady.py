@@ -95,7 +95,7 @@ class Model:
         return self.max_rows / (self.fixed_s + self.row_s * self.max_rows)
 
 
-def tenfold(model: Model, metrics_port: int) -> Server:
+def tenfold(model: Model, metrics_port: int, fronts: int = 1) -> Server:
     """Served by tenfold, which says on another port what it counts."""
     folder = RUN / f"steady-{model.name}"
     folder.mkdir(parents=True, exist_ok=True)
@@ -105,7 +105,7 @@ def tenfold(model: Model, metrics_port: int) -> Server:
     return Server(
         name="tenfold",
         model="sklearn",
-        command=(TENFOLD, "serve", str(folder), *PORTS, *metrics),
+        command=(TENFOLD, "serve", str(folder), *PORTS, *metrics, "--fronts", str(fronts)),
         answer=lambda answer: answer["output"]["number"],
     )
 

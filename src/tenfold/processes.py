@@ -6,6 +6,7 @@ Kept apart from the command line so that each process imports only its own rooms
 from __future__ import annotations
 
 import argparse
+import signal
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from typing import Any
 def run(role: str, arguments: Sequence[str]) -> None:
     """Become a front, a replica, the admin process, the deployer, the placer of replicas elsewhere, the runner of jobs, a
     worker of one or the load generator of a benchmark."""
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # in the background of its terminal, it may print there all the same
     parser = argparse.ArgumentParser(prog=f"tenfold {role}", description="Started by tenfold serve.")
     parser.add_argument("--channel", type=int, required=True)
     if role not in ("load", "worker", "jobs", "placer"):
@@ -23,6 +25,7 @@ def run(role: str, arguments: Sequence[str]) -> None:
             parser.add_argument("--run", required=True)
             parser.add_argument("--number", type=int, required=True)
             parser.add_argument("--services", type=int, required=True)
+            parser.add_argument("--fronts", type=int, default=1)
             parser.add_argument("--deployed", action="store_true")
             from tenfold.server.front import main as front
 

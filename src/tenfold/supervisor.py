@@ -122,6 +122,7 @@ class Supervisor:
         arguments = [
             *("--listen", str(self._public.fileno()), "--run", str(self._run), "--number", str(self._children.next())),
             *("--services", str(self._deployments.services if self._plan.deployed else len(self._crews))),
+            *("--fronts", str(self._plan.fronts)),
             *("--log", self._plan.log, *(["--deployed"] if self._plan.deployed else [])),
         ]
         front = self._children.start("front", arguments, [self._public])

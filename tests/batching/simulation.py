@@ -12,7 +12,7 @@ from itertools import count
 from typing import Any, Literal
 
 from tenfold.batching import Line
-from tenfold.deadline import Admit, Cost, admit
+from tenfold.deadline import Admit, Behind, Cost, admit
 
 Speed = Callable[[random.Random, int, float], float]  # the seconds of a batch of so many rows that begins then
 Fate = Literal["", "ok", "late", "refused", "dropped"]
@@ -79,14 +79,22 @@ class Batch:
     items: Sequence[Part]
     rows: int
     link: Link
+    began: float = 0.0
 
 
 @dataclass
 class Replica:
-    """It answers one batch after the other, in the order in which they came from whatever front."""
+    """It answers one batch after the other, of each front in turn. The first that waits is the one that it works on."""
 
     waiting: deque[Batch] = field(default_factory=deque)
     busy_s: float = 0.0
+
+    def next_turn(self, last: Front) -> None:
+        """A batch of another front comes first, if there is one."""
+        others = [batch for batch in self.waiting if batch.link.front is not last]
+        if others:
+            self.waiting.remove(others[0])
+            self.waiting.appendleft(others[0])
 
 
 @dataclass
@@ -106,6 +114,8 @@ class Front:
         self.world = world
         self.cost = Cost(max_rows)
         self.cost.expect(expected_s)
+        self.behind = Behind()
+        self.is_alone = world.is_one_front
         self.line: Line[Part] = Line(Part.cut)
         self.links = [Link(self, replica) for replica in world.replicas]
         self.batches = self.beyond = 0
@@ -128,6 +138,7 @@ class Front:
             queue = self.line.seen_by_background(free_s, running)
         else:
             queue = self.line.seen_by(asked.due, free_s, running)
+        queue = queue._replace(behind_s=self.behind.mean_s, behind_peak_s=self.behind.peak_s)
         if not isinstance(admit(queue, asked.rows, self.cost, asked.due, now), Admit):
             self.line.refused(asked.rows)
             asked.end("refused", now)
@@ -144,9 +155,9 @@ class Front:
         while self.line:
             link = min(self.links, key=lambda link: len(link.running))
             ahead = bool(link.running)
-            if ahead and (len(link.running) >= PREFETCH or self.line.rows < self.cost.max_rows):
+            if ahead and (not self.is_alone or len(link.running) >= PREFETCH or self.line.rows < self.cost.max_rows):
                 return
-            begins = now
+            begins = now + self.behind.mean_s
             if ahead:
                 begins += self.cost.left_at_most_s(link.running[0].rows, now - link.began)
             items, dropped = self.line.take(self.cost, begins, ahead)
@@ -167,7 +178,12 @@ class Front:
     def answered(self, batch: Batch, now: float) -> None:
         link = batch.link
         link.running.popleft()
+        behind_s = max(batch.began - link.began, 0.0)
         took_s, link.began = now - link.began, now
+        if not self.is_alone:
+            self.behind.observe(behind_s)
+            took_s -= behind_s
+            self.cost.leave(self.behind.mean_s)
         self.batches += 1
         self.beyond += took_s > self.cost.peak_s(batch.rows)
         self.cost.observe(batch.rows, took_s)
@@ -183,7 +199,9 @@ class Front:
             return 0.0
         first, *others = link.running
         ahead_s = sum(self.cost.mean_s(batch.rows) for batch in others)
-        return self.cost.left_s(first.rows, now - link.began) + ahead_s
+        waits_s = self.behind.left_s(now - link.began)
+        elapsed_s = max(now - link.began - self.behind.mean_s, 0.0)
+        return waits_s + self.cost.left_s(first.rows, elapsed_s) + ahead_s
 
 
 @dataclass
@@ -218,6 +236,7 @@ class World:
         self.idle_s = 0.0  # a replica had nothing to do while something waited
         self.asked: list[Asked] = []
         self.replicas = [Replica() for _ in range(replicas)]
+        self.is_one_front = fronts == 1
         self.fronts = [Front(self, max_rows, math.inf) for _ in range(fronts)]
         self._events: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._number = count()
@@ -233,6 +252,7 @@ class World:
             self._run(batch)
 
     def _run(self, batch: Batch) -> None:
+        batch.began = self.now
         seconds = self.speed(self.chance, batch.rows, self.now)
         if self.now > batch.items[-1].due:
             seconds = 1e-4  # a batch that nobody waits for is not begun
@@ -243,6 +263,7 @@ class World:
         waiting = batch.link.replica.waiting
         waiting.popleft()
         if waiting:
+            batch.link.replica.next_turn(batch.link.front)
             self._run(waiting[0])
         batch.link.front.answered(batch, self.now)
 

@@ -6,12 +6,12 @@ rows can still be answered before their deadline, behind those that wait already
 the model's speed.
 """
 
-from tenfold.deadline.admission import BACKGROUND_EVERY as BACKGROUND_EVERY
 from tenfold.deadline.admission import SOONEST_RETRY_S as SOONEST_RETRY_S
 from tenfold.deadline.admission import Admit as Admit
 from tenfold.deadline.admission import Queue as Queue
 from tenfold.deadline.admission import Refuse as Refuse
 from tenfold.deadline.admission import admit as admit
+from tenfold.deadline.behind import Behind as Behind
 from tenfold.deadline.cost import Cost as Cost
 from tenfold.deadline.cost import Costs as Costs
 from tenfold.deadline.option import Deadline as Deadline

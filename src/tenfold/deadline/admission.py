@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import sqrt
+from math import hypot, sqrt
 from typing import NamedTuple
 
 from tenfold.deadline.cost import Cost
 from tenfold.units import duration
 
 SOONEST_RETRY_S = 0.05  # a client told to come back sooner than this would only knock
-BACKGROUND_EVERY = 8  # background work gets one batch of so many while there is other work
 MOST_OVERTAKEN = 0.95
 PROBE_AFTER = 16  # refusals in a row, with nothing to do, after which one request is tried all the same
 
@@ -39,7 +38,9 @@ class Queue(NamedTuple):
     ``free_s`` are the seconds until each replica is free (0 for an idle one); without it, all are taken to have the
     same work. ``behind_rows`` of the ``waiting_rows`` are due later than the request. ``usual_rows`` is how many rows
     the last batch had and were refused since: so many are about to come again. ``overtaken`` is the share of rows
-    that went ahead of others that had come before them. ``background``: whether background work waits.
+    that went ahead of others that had come before them. ``behind_s`` is how long each
+    batch waits in its replica for those of other fronts, and ``behind_peak_s`` what that rarely exceeds. Background work
+    that waits is none of this: nobody waits for it.
     """
 
     waiting_rows: int
@@ -49,7 +50,8 @@ class Queue(NamedTuple):
     behind_rows: int = 0
     usual_rows: int = 0
     overtaken: float = 0.0
-    background: bool = False
+    behind_s: float = 0.0
+    behind_peak_s: float = 0.0
 
 
 def admit(queue: Queue, rows: int, cost: Cost, due: float, now: float) -> Admit | Refuse:
@@ -81,7 +83,8 @@ def _finish_s(queue: Queue, rows: int, cost: Cost) -> float:
 
     The rows ahead go in batches of the planned size, at their mean cost, each to the replica that is free first. The
     batch that carries these rows is as large as batches are these days: were it taken to be small because little
-    waits just now, it would have to be sent half empty later. Deviations add up like those of independent batches.
+    waits just now, it would have to be sent half empty later. Deviations add up like those of independent batches,
+    of one's own and of others.
     """
     full_rows = cost.planned_rows
     together = queue.waiting_rows + rows
@@ -89,13 +92,12 @@ def _finish_s(queue: Queue, rows: int, cost: Cost) -> float:
     batches = (together - queue.behind_rows - 1) // full_rows
     if queue.overtaken:
         batches = int((batches + 1) / (1.0 - min(queue.overtaken, MOST_OVERTAKEN))) - 1
-    if queue.background:
-        batches += 1 + batches // BACKGROUND_EVERY
-    full_s = cost.mean_s(full_rows)
+    full_s = cost.mean_s(full_rows) + queue.behind_s
     rounds, place = divmod(batches, queue.replicas)
     free_s = sorted(queue.free_s) or [queue.running_batches / queue.replicas * full_s] * queue.replicas
     begin_s = rounds * full_s + min(free_s[place], free_s[0] + full_s)
     if not begin_s:
-        return cost.peak_s(min(together, full_rows))
+        return cost.peak_s(min(together, full_rows)) + queue.behind_peak_s
     mean_s = cost.mean_s(own_rows)
-    return begin_s + mean_s + (cost.peak_s(own_rows) - mean_s) * sqrt(rounds + 2)
+    beyond_s = hypot(cost.peak_s(own_rows) - mean_s, queue.behind_peak_s - queue.behind_s)
+    return begin_s + queue.behind_s + mean_s + beyond_s * sqrt(rounds + 2)

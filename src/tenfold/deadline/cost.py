@@ -15,6 +15,8 @@ STALE = 512  # observations without one of a size, after which it may be tried a
 FADES = 64  # observations after which the newer of two sizes counts twice
 WORTH = 0.9  # a batch is worth while when it does so many rows per second of those that a full one does
 WAIT_SHARE = 0.5  # of a batch that runs, which a request has to be able to wait for before its own begins
+LEAST = 0.1  # of the time that requests have is for their batch, however long it waits
+NEWS = 0.02  # of that time, below which a change is none
 LIGHT_BYTES = 16 * 2**10
 
 
@@ -30,7 +32,7 @@ class Cost:
     def __init__(self, max_rows: int, seconds: float = 0.0) -> None:
         """``seconds`` is assumed for a batch of any size until one has been observed."""
         self.max_rows = max_rows
-        self.budget_s = inf
+        self.budget_s = self._allowed_s = inf
         self._sizes = [min(1 << k, max_rows) for k in range(bucket(max_rows) + 1)]
         self._last = len(self._sizes) - 1
         self._recent: list[Recent | None] = [None] * len(self._sizes)
@@ -57,8 +59,15 @@ class Cost:
 
     def expect(self, budget_s: float) -> None:
         """Requests have so much time as a rule; ``planned_rows`` follows from it."""
-        self.budget_s = budget_s
+        self.budget_s = self._allowed_s = budget_s
         self._set(self._means, self._peaks)
+
+    def leave(self, seconds: float) -> None:
+        """So much of a request's time passes before its batch begins, whatever happens here."""
+        left_s = max(self._allowed_s - seconds, LEAST * self._allowed_s)
+        if abs(left_s - self.budget_s) > NEWS * self._allowed_s:
+            self.budget_s = left_s
+            self._set(self._means, self._peaks)
 
     def mean_s(self, rows: int) -> float:
         """The seconds that a batch of so many rows takes on average."""
@@ -107,7 +116,7 @@ class Cost:
     def like(self, factor: float) -> Cost:
         """A cost to start from where rows are ``factor`` times as heavy: what is known here, until something is there."""
         other = Cost(self.max_rows)
-        other.budget_s = self.budget_s
+        other.budget_s, other._allowed_s = self.budget_s, self._allowed_s
         other._set([factor * seconds for seconds in self._means], [factor * seconds for seconds in self._peaks])
         return other
 

@@ -75,15 +75,19 @@ class Front:
 
     max_body_bytes = 1 << 16  # where no service says otherwise
 
-    def __init__(self, channel: Channel, run: Path, number: int, services: int, deployed: bool = False) -> None:
+    def __init__(
+        self, channel: Channel, run: Path, number: int, services: int, deployed: bool = False, fronts: int = 1
+    ) -> None:
         """``run`` is the folder of sockets and counters; ``services`` is how many there will be. Where they are ``deployed``,
-        the supervisor says which release answers; else it is the one that is there first."""
+        the supervisor says which release answers; else it is the one that is there first. ``fronts`` ask the same
+        replicas, this one included."""
         self.draining = False
         self.heads = Heads(self)
         self.sites: dict[str, Site] = {}
         self._channel = channel
         self._run = run
         self._number = number
+        self._is_alone = fronts == 1
         self._ready = True
         self._live = Live()
         self._services, self._plain = services, ""
@@ -199,7 +203,7 @@ class Front:
 
     def _open(self, hello: Hello, home: Path) -> Lane:
         spec, release = msgspec.json.decode(hello.service, type=Spec), hello.release
-        return Lane(spec, release, self._counters_of(release, spec), home, self._tell)
+        return Lane(spec, release, self._counters_of(release, spec), home, self._tell, self._is_alone)
 
     def _counters_of(self, release: str, spec: Spec) -> Counters:
         if release not in self._counters:
@@ -437,7 +441,9 @@ def _scope(head: Head) -> Scope | Literal[""]:
     return "feedback" if head.path.rstrip("/").endswith("/feedback") else "predict"
 
 
-def main(channel: int, listen: int, run: str, number: int, services: int, deployed: bool = False) -> None:
+def main(
+    channel: int, listen: int, run: str, number: int, services: int, deployed: bool = False, fronts: int = 1
+) -> None:
     """Run a front on inherited descriptors."""
     import uvloop
 
@@ -445,7 +451,7 @@ def main(channel: int, listen: int, run: str, number: int, services: int, deploy
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
     async def serve() -> None:
-        front = Front(Channel.inherited(channel), Path(run), number, services, deployed)
+        front = Front(Channel.inherited(channel), Path(run), number, services, deployed, fronts)
         settle_memory()
         await front.serve(socket.socket(fileno=listen))
 

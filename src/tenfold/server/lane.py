@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tenfold.batching import Line
 from tenfold.contract.form import layout_of
-from tenfold.deadline import Cost, Costs, Refuse, admit
+from tenfold.deadline import Behind, Cost, Costs, Refuse, admit
 from tenfold.journal.writer import Names, Writer, names_of
 from tenfold.server import frames
 from tenfold.server.frames import Frame, Joiner, decode_notes
@@ -45,9 +45,12 @@ Tell = Callable[..., None]
 class Lane:
     """The queue of one release and the replicas that empty it."""
 
-    def __init__(self, spec: Spec, release: str, counters: Counters, home: Path, tell: Tell) -> None:
+    def __init__(
+        self, spec: Spec, release: str, counters: Counters, home: Path, tell: Tell, is_alone: bool = True
+    ) -> None:
         """``home`` is the service's folder, where its dead letters are kept. ``tell`` takes what the supervisor has to know
-        of a replica: that its link was ``lost``, that it is ``stuck``, or that it is ``detached``."""
+        of a replica: that its link was ``lost``, that it is ``stuck``, or that it is ``detached``. ``is_alone``: no other
+        front asks the same replicas."""
         self.spec = spec
         self.release = release
         self.counters = self._own_counters = counters
@@ -62,6 +65,9 @@ class Lane:
         self.cost = Cost(spec.batching.max_rows)
         self.cost.expect(self.budget_s)
         self._costs = Costs(self.cost)
+        self._behind = Behind()
+        self._is_alone = is_alone
+        self._most_running = PREFETCH if is_alone else 1  # of others, something is there whenever a batch ends
         self._row_bytes = 0.0  # of the last batch, where rows may be heavy
         self.links: list[Link] = []
         self._tell = tell
@@ -175,6 +181,8 @@ class Lane:
             queue = self._line.seen_by_background(free_s, running)
         else:
             queue = self._line.seen_by(request.due, free_s, running)
+        if not self._is_alone:
+            queue = queue._replace(behind_s=self._behind.mean_s, behind_peak_s=self._behind.peak_s)
         verdict = admit(queue, rows, cost, request.due, now)
         if isinstance(verdict, Refuse):
             self._line.refused(rows)
@@ -196,9 +204,11 @@ class Lane:
 
     def _busy_s(self, link: Link, now: float) -> float:
         """How long a replica will take for what it has in hand."""
-        busy_s = 0.0
+        elapsed_s = now - link.began
+        busy_s = self._behind.left_s(elapsed_s) if link.running else 0.0
         for place, batch in enumerate(link.running):
-            busy_s += self.cost.mean_s(batch.rows) if place else self.cost.left_s(batch.rows, now - link.began)
+            took_s = max(elapsed_s - self._behind.mean_s, 0.0)
+            busy_s += self.cost.mean_s(batch.rows) if place else self.cost.left_s(batch.rows, took_s)
         return busy_s
 
     def is_killer(self, row: Packed) -> bool:
@@ -281,7 +291,7 @@ class Lane:
     def _feed(self, link: Link, now: float) -> bool:
         """Give a replica its next batch. Whether to go on: not where what waits should not be handed over ahead."""
         cost = self._costs.of(self._row_bytes) if self._is_heavy else self.cost
-        begins, ahead = now, bool(link.running)
+        begins, ahead = now + self._behind.mean_s, bool(link.running)
         if ahead:
             begins += cost.left_at_most_s(link.running[0].rows, now - link.began)
         items, dropped = self._line.take(cost, begins, ahead)
@@ -305,7 +315,7 @@ class Lane:
                 return link
             if best is None or len(link.running) < len(best.running):
                 best = link
-        if best is None or len(best.running) >= PREFETCH or self._line.rows < self.cost.max_rows:
+        if best is None or len(best.running) >= self._most_running or self._line.rows < self.cost.max_rows:
             return None
         return best
 
@@ -353,12 +363,22 @@ class Lane:
         if self._retired:
             self._let_go()
         self._stuck.discard(link)
-        self._call_soon(self._remember, batch, frame, now, now - link.began, names, came)
+        took_s = now - link.began if self._is_alone else self._own_s(link, frame, now)
+        self._call_soon(self._remember, batch, frame, now, took_s, names, came)
         link.began = now
         if self._suspects or self._line.rows >= self.cost.max_rows:
             self._dispatch()
         elif self._line and not self._dispatching:
             self._begin_turn()
+
+    def _own_s(self, link: Link, frame: Frame, now: float) -> float:
+        """What a batch took, without what it waited for those of other fronts, which is learnt apart."""
+        *spent_ns, _ = frames.TIMES.unpack(frame.parts[0])
+        began: float = (frame.due_ns - link.ahead_ns - sum(spent_ns)) / 1e9
+        behind_s = min(max(began - link.began, 0.0), now - link.began)
+        self._behind.observe(behind_s)
+        self.cost.leave(self._behind.mean_s)
+        return now - link.began - behind_s
 
     def _remember(
         self, batch: Batch, frame: Frame, now: float, took_s: float, names: Names | None, came: Sequence[float]
@@ -400,7 +420,7 @@ class Lane:
         self._full_s = self.cost.peak_s(self.cost.max_rows)
         if self._killers or not self.links or self._line.background_rows:
             return 0
-        batches = int(self.budget_s * 0.5 / max(self._full_s, 1e-6)) - PREFETCH
+        batches = int(self.budget_s * 0.5 / max(self._full_s + self._behind.peak_s, 1e-6)) - PREFETCH
         return max(batches, 0) * self.cost.max_rows * len(self.links)
 
     def lost(self, link: Link, unanswered: Sequence[Batch], suspect: Batch | None) -> None:

@@ -20,8 +20,10 @@ import socket
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Sequence
 from importlib.metadata import version
+from operator import attrgetter
 from pathlib import Path
 
 import msgspec
@@ -47,8 +49,20 @@ SWEEP_S = 0.1
 ORPHAN_S = 40.0  # longer than fronts may drain: whatever keeps a replica then, it has no business any more
 
 
+class Front:
+    """A front as the replica sees it: the batches ``waiting`` that it has handed over, oldest first."""
+
+    def __init__(self, connection: socket.socket, number: int) -> None:
+        self.connection = connection
+        self.number = number
+        self.reader = Reader()
+        self.waiting: deque[Frame] = deque()
+        self.answered = 0  # the batch of the replica's, counted from its first, that was this front's last
+
+
 class Replica:
-    """One loaded release and the fronts that it answers."""
+    """One loaded release and the fronts that it answers, a batch of each in turn: whichever had two of its own go before
+    another's would have that one wait for three, and neither could foresee when it is answered."""
 
     def __init__(
         self, pipeline: Pipeline, hello: Hello, channel: Channel, listening: socket.socket | Handed, home: str
@@ -60,7 +74,9 @@ class Replica:
         self._hello = hello
         self._channel = channel
         self._listening = listening
-        self._fronts: dict[int, tuple[socket.socket, Reader, int]] = {}
+        self._fronts: dict[int, Front] = {}
+        self._waiting: set[Front] = set()
+        self._answered = 0
         self._met = 0
         self._now = mapped(f"{listening.getsockname()}.now")
         self._poll = select.poll()
@@ -71,8 +87,8 @@ class Replica:
         self._poll.register(self._listening, select.POLLIN)
         hung_up = False
         while self._fronts or not hung_up:
-            heard = self._poll.poll(self._counting.patience_ms)
-            if not heard:
+            heard = self._poll.poll(0 if self._waiting else self._counting.patience_ms)
+            if not heard and not self._waiting:
                 self._counting.rest()
             for fd, _ in heard:
                 if fd in self._fronts:
@@ -86,33 +102,57 @@ class Replica:
                     end = threading.Timer(ORPHAN_S, os._exit, (1,))
                     end.daemon = True
                     end.start()
+            if self._waiting:
+                self._answer_next()
         self._counting.close()
 
     def _welcome(self) -> None:
-        front, _ = self._listening.accept()
+        connection, _ = self._listening.accept()
         self._met += 1
-        self._fronts[front.fileno()] = front, Reader(), self._met
-        self._poll.register(front, select.POLLIN)
+        self._fronts[connection.fileno()] = Front(connection, self._met)
+        self._poll.register(connection, select.POLLIN)
         with contextlib.suppress(ConnectionError):
-            front.sendall(frames.write_hello(msgspec.structs.replace(self._hello, peer=self._met)))
+            connection.sendall(frames.write_hello(msgspec.structs.replace(self._hello, peer=self._met)))
 
     def _hear(self, fd: int) -> None:
-        front, reader, peer = self._fronts[fd]
+        """Take what a front hands over; what one waits for that is gone, nobody does."""
+        front = self._fronts[fd]
         try:
-            data = front.recv(RECEIVE_BYTES)
-            for frame in reader.feed(data):
-                frames.NOW.pack_into(self._now, 0, peer, frame.number)
-                reply, seen = self.answer(frame)
-                frames.NOW.pack_into(self._now, 0, 0, frame.number)
-                front.sendall(reply)
-                if seen:
-                    self._counting.saw(*seen)
+            data = front.connection.recv(RECEIVE_BYTES)
         except ConnectionError:
             data = b""
         if not data:
-            del self._fronts[fd]
-            self._poll.unregister(fd)
-            front.close()
+            self._forget(front)
+            return
+        front.waiting.extend(front.reader.feed(data))
+        if front.waiting:
+            self._waiting.add(front)
+
+    def _forget(self, front: Front) -> None:
+        fd = front.connection.fileno()
+        del self._fronts[fd]
+        self._poll.unregister(fd)
+        front.connection.close()
+        self._waiting.discard(front)
+
+    def _answer_next(self) -> None:
+        """Answer the front that was answered longest ago, whichever's batch came first: one that hears of its last answer at
+        once would always have the next one there."""
+        front = min(self._waiting, key=attrgetter("answered"))
+        frame = front.waiting.popleft()
+        self._answered = front.answered = self._answered + 1
+        frames.NOW.pack_into(self._now, 0, front.number, frame.number)
+        reply, seen = self.answer(frame)
+        frames.NOW.pack_into(self._now, 0, 0, frame.number)
+        if not front.waiting:
+            self._waiting.discard(front)
+        try:
+            front.connection.sendall(reply)
+        except ConnectionError:
+            self._forget(front)
+        else:
+            if seen:
+                self._counting.saw(*seen)
 
     def answer(self, frame: Frame) -> tuple[bytes, tuple[Rows, Answer] | None]:
         """The answer to one batch; whatever may go wrong, there is one. And what there is to be counted, once it is sent."""
@@ -219,13 +259,13 @@ def main(channel: int, listen: int, folder: str, env: str, home: str, template: 
     except TenfoldError as error:
         line.send(event="failed", message=error.message, hint=error.hint, code=error.exit_code)
         sys.exit(error.exit_code)
+    settle_memory()
     come_back()
     stand_back()
     end_with_parent(bool(handed))
     hello, ready = introduce(pipeline, described, rows, server(pipeline.service.folder, env), began)
     alone = unfit(pipeline.service, opened) if template else "it was not asked for"
     line.send(event="ready" if alone else "template", **ready, alone=alone)
-    settle_memory()
     if alone:
         Replica(pipeline, hello, line, listening, home).serve()
     else:
