@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tenfold.control import deployments, releases
+from tenfold.control import deployments, releases, standings
 from tenfold.control.beside import origin, proposed, put
 from tenfold.control.stores import opened
 from tenfold.errors import Conflict, UsageError
@@ -95,8 +95,8 @@ def test_what_follows_joins_the_service_that_it_does_not_break(breaking: Path) -
     assert deployments.rollback("double-2", str(breaking)).release.name == "double-2@1"
     with opened(str(breaking)) as store:
         assert origin(store, "double-3") == "double"
-        assert deployments.held(store, "double-2")
-        assert not deployments.held(store, "double")
+        assert standings.held(store, "double-2")
+        assert not standings.held(store, "double")
 
 
 def test_what_is_made_of_two_releases_stays_beside(breaking: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tenfold.control import deployments, releases
+from tenfold.control import deployments, releases, standings
 from tenfold.control.stores import opened
 from tenfold.errors import Conflict
 from tenfold.store import Act
@@ -120,7 +120,7 @@ def test_a_harmful_release_is_taken_back(tmp_path: Path) -> None:
     with opened(str(store)) as one:
         why = next(event.why for event in one.events.list() if event.what == "rollback")
         assert "requests to multiply@2 failed, 0 of" in why
-        hold = deployments.held(one, "multiply")
+        hold = standings.held(one, "multiply")
         assert hold is not None
 
 

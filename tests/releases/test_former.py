@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tenfold.control import deployments
+from tenfold.control import deployments, standings
 from tenfold.control.stores import opened
 from tenfold.errors import Conflict
 from tenfold.store import Act
@@ -45,7 +45,7 @@ def deploy(place: str, number: int) -> None:
 def answering(place: str) -> int:
     """The number of what answers."""
     with opened(place) as store:
-        current = deployments.current_of(store, SERVICE)
+        current = standings.current_of(store, SERVICE)
         assert current is not None
         return current.number
 

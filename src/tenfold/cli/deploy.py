@@ -11,7 +11,8 @@ from tenfold.cli.store import store_option
 from tenfold.errors import UsageError
 
 if TYPE_CHECKING:
-    from tenfold.control.deployments import Asked, Plan, Progress
+    from tenfold.control.deployments import Asked, Plan
+    from tenfold.control.standings import Progress
 
 
 FORESEEN = ("now", "accept_breaking", "other_name")  # options that make a difference to what would happen

@@ -72,14 +72,14 @@ def under_way(known: dict[str, Any]) -> Iterator[str]:
 
 def show_standings(place: str, as_json: bool) -> None:
     """What a store deploys: what answers, what is on its way, who changed code and model last."""
-    from tenfold.control import deployments, stores
+    from tenfold.control import standings, stores
 
-    standings = deployments.standings(place)
+    found = standings.standings(place)
     if as_json:
-        screen.print_json({"services": [{"name": name, **known} for name, known in standings.items()]})
+        screen.print_json({"services": [{"name": name, **known} for name, known in found.items()]})
         return
-    width = max(map(len, standings), default=0)
-    for name, known in standings.items():
+    width = max(map(len, found), default=0)
+    for name, known in found.items():
         changes = known.get("changes", {})
         said = [
             f"{part} {changes[part]['at'][:10]} by {changes[part]['who']}"
@@ -90,7 +90,7 @@ def show_standings(place: str, as_json: bool) -> None:
         click.echo(f"{screen.paint(SIGNS['met'], 'green')}  {name:<{width}}  {number}  {', '.join(said)}".rstrip())
         for line in under_way(known):
             click.echo(f"   {'':<{width}}  {line}")
-    if not standings:
+    if not found:
         click.echo(f"no releases · tenfold push SERVICE{stores.at(place)} makes the first one")
 
 

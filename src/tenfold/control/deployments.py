@@ -6,10 +6,9 @@ What is asked is written to the store; the servers of that store do it. So it is
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 from msgspec.structs import replace
@@ -19,46 +18,34 @@ from tenfold.control import gates
 from tenfold.control.beside import Beside
 from tenfold.control.composing import taken_back
 from tenfold.control.former import TAKES_BACK, former, refusal
-from tenfold.control.releases import last_changes
+from tenfold.control.standings import (
+    HOLD,
+    NEARLY_DONE,
+    REFUSED,
+    RESUME,
+    UNTOUCHED,
+    Progress,
+    current_of,
+    held,
+    mend,
+    name_of,
+    progress_of,
+)
 from tenfold.control.stores import opened, who, within
 from tenfold.errors import Conflict, GateFailed, NotFound, UsageError
 from tenfold.gates import Word
 from tenfold.releases import Releases
 from tenfold.store import Act, Store, resolve
-from tenfold.store.records import ROLLOUT, Event, Gate, Release, Rollout
+from tenfold.store.records import Event, Gate, Release, Rollout
 from tenfold.units import seconds
 
 LOOK_S = 0.1
 TAKEN_UP_S = 3.0  # a server that runs has taken a rollout up by then
 MAKE_ROOM_S = 60.0  # for a rollout that bakes to come to its end, where the next one waits for it
 TRIES = 20
-UNTOUCHED = ("pending",)
 EXAMINED = (*UNTOUCHED, "gating")  # nothing has been started yet
-REFUSED = "refused"
-NEARLY_DONE = ("baking", "retiring")
-HOLD, RESUME = "rollback", "resume"
 
 Told = Callable[[str], None]
-
-
-class Progress(NamedTuple):
-    """How far a rollout is: in plain words, what can be done about it, its share of the requests in percent, what comparing
-    its answers with those of the former one has shown, and whether the service's pointer means it."""
-
-    rollout: Rollout
-    service: str
-    release: str
-    former: str
-    said: str
-    fix: str
-    percent: float
-    compared: str
-    is_current: bool
-
-    @property
-    def answers(self) -> bool:
-        """Whether the new release answers everything, and would after a restart."""
-        return self.is_current and self.rollout.state in (*NEARLY_DONE, "promoted")
 
 
 class Asked(NamedTuple):
@@ -184,12 +171,12 @@ def rollback(name: str, place: str = "", *, part: str = "", why: str = "") -> As
             rollout = _begin(store, release, current, act, policy_of(store, release, now=True))
             return Asked(release, current, rollout, store.place, store.url)
         if under_way is not None and under_way.plan.get(TAKES_BACK):
-            to = _name(store, service, under_way.to)
+            to = name_of(store, service, under_way.to)
             raise refusal(store, under_way.from_, under_way, f"{to} answers or is about to")
         if under_way is not None:
             stays = store.releases.by_id(service, under_way.from_ or under_way.to)
             assert stays is not None
-            asked, name = _ask(store, service, "rollback", why), _name(store, service, under_way.to)
+            asked, name = _ask(store, service, "rollback", why), name_of(store, service, under_way.to)
             return Asked(stays, current, asked, store.place, store.url, back=name)
         release = former(store, service)
         act = Act(who(), HOLD, why or f"back to {release.name}")
@@ -207,95 +194,19 @@ def resume(name: str, place: str = "", *, why: str = "") -> tuple[str, Event | N
         return service, hold
 
 
-def held(store: Store, service: str) -> Event | None:
-    """The roll-back since which automatic deployments wait; None where they don't."""
-    events = [event for event in store.events.list(service) if event.what in (HOLD, RESUME)]
-    return events[-1] if events and events[-1].what == HOLD else None
+def ended(asked: Asked) -> Progress | None:
+    """How a rollout came to its end; None while it is on its way."""
+    assert asked.rollout is not None
+    with opened(asked.url) as store:
+        rollout = next(one for one in store.rollouts.list(asked.rollout.service) if one.id == asked.rollout.id)
+        return progress_of(store, rollout) if rollout.ended is not None else None
 
 
 def progress(name: str = "", place: str = "") -> list[Progress]:
     """The rollouts that are on their way: of one service, or of all."""
     with opened(place, name) as store:
         service = meant(store, name.partition("@")[0]).service if name else ""
-        return [_progress(store, one) for one in store.rollouts.list(service) if one.ended is None]
-
-
-def standing(store: Store, service: str) -> dict[str, Any]:
-    """How it stands with the releases of a service, for a page: what answers, what is on its way, who changed what last."""
-    current = current_of(store, service)
-    if current is None:
-        return {}
-    under_way, hold = store.rollouts.open(service), held(store, service)
-    return {
-        **_refused(store, service),
-        "release": current.name,
-        "rollout": as_object(_progress(store, under_way)) if under_way else None,
-        "held": _as_held(store, service, hold) if hold else None,
-        "changes": {
-            part: {"who": event.who, "at": event.at.isoformat(), "why": event.why}
-            for part, event in last_changes(store, service).items()
-        },
-        "gates": verdicts(store.gates.of(service, current.id)),
-    }
-
-
-def standings(place: str = "") -> dict[str, dict[str, Any]]:
-    """How it stands with the releases of each service of a store; empty for one of which none was deployed."""
-    with opened(place) as store:
-        found = {service: standing(store, service) for service in store.releases.services()}
-        for service in [service for service, about in found.items() if not about]:
-            under_way = store.rollouts.open(service)
-            found[service] = {"rollout": as_object(_progress(store, under_way))} if under_way else {}
-            found[service] |= _refused(store, service)
-        return found
-
-
-def mend(store: Store, name: str, refusal: str) -> str:
-    """What can be done about a release that its gates refuse. One that breaks others may answer beside the old one, as a
-    service of another name."""
-    at = store.at(name)
-    if refusal.startswith("contract: "):
-        current = f"{name.partition('@')[0]}@current"
-        return f"tenfold diff {current} {name}{at}; or let both answer: tenfold deploy {name} --accept-breaking{at}"
-    return f"tenfold gates {name} --last{at} says more; mend it, and push again"
-
-
-def as_object(at: Progress) -> dict[str, Any]:
-    """How far a rollout is, for a program."""
-    return {
-        "release": at.release,
-        "former": at.former,
-        "state": at.rollout.state,
-        "percent": at.percent,
-        "said": at.said,
-        "fix": at.fix,
-        "compared": at.compared,
-    }
-
-
-def verdicts(said: Sequence[Gate]) -> dict[str, Any]:
-    """How many gates passed, failed and were left unproven, and when the last one spoke; empty where none did."""
-    if not said:
-        return {}
-    counts = Counter(gate.verdict for gate in said)
-    at = max(gate.at for gate in said).isoformat()
-    return {"passed": counts["passed"], "failed": counts["failed"], "unproven": counts["unproven"], "at": at}
-
-
-def ended(asked: Asked) -> Progress | None:
-    """How a rollout came to its end; None while it is on its way."""
-    assert asked.rollout is not None
-    with opened(asked.url) as store:
-        rollout = next(one for one in store.rollouts.list(asked.rollout.service) if one.id == asked.rollout.id)
-        return _progress(store, rollout) if rollout.ended is not None else None
-
-
-def last(release: Release, place: str = "") -> Progress | None:
-    """How far a release is that was deployed, under its own name or beside; None for one that never was."""
-    with opened(place) as store:
-        services = {release.service, *besides.beside(store, release.service)}
-        found = [one for one in store.rollouts.list() if one.to == release.id and one.service in services]
-        return _progress(store, found[0]) if found else None
+        return [progress_of(store, one) for one in store.rollouts.list(service) if one.ended is None]
 
 
 def wait(asked: Asked, limit_s: float, told: Told = lambda _: None) -> Progress:
@@ -308,7 +219,7 @@ def wait(asked: Asked, limit_s: float, told: Told = lambda _: None) -> Progress:
     with opened(asked.url) as store:
         while True:
             rollout = next(one for one in store.rollouts.list(asked.rollout.service) if one.id == asked.rollout.id)
-            at = _progress(store, rollout)
+            at = progress_of(store, rollout)
             if at.said != said:
                 said = at.said
                 told(said)
@@ -360,12 +271,6 @@ def meant(store: Store, name: str) -> Release:
     """The release that is to be deployed: the one that was pushed last, unless another one is named."""
     known = within(store, name)
     return resolve(store, known if "@" in known else f"{known}@latest")
-
-
-def current_of(store: Store, service: str) -> Release | None:
-    """The release that the service's pointer means."""
-    pointer = store.pointers.get(service)
-    return store.releases.by_id(service, pointer.release) if pointer else None
 
 
 def policy_of(store: Store, release: Release, now: bool) -> Releases:
@@ -421,7 +326,7 @@ def _ask(store: Store, service: str, what: str, why: str) -> Rollout:
 
 def _make_room(store: Store, rollout: Rollout) -> None:
     """Let a rollout that has all but ended come to its end; ``Conflict`` where another one is under way."""
-    service, name, at = rollout.service, _name(store, rollout.service, rollout.to), store.at(rollout.service)
+    service, name, at = rollout.service, name_of(store, rollout.service, rollout.to), store.at(rollout.service)
     if rollout.state in UNTOUCHED:
         act = Act(who(), "replace", "another release is deployed before it began")
         store.rollouts.change(rollout, "replaced", act, ended=True)
@@ -439,64 +344,3 @@ def _make_room(store: Store, rollout: Rollout) -> None:
         if time.monotonic() > until:
             raise Conflict(f"{name} has not come to its end", f"is the server of {store.place} running?")
         time.sleep(LOOK_S)
-
-
-def _progress(store: Store, rollout: Rollout) -> Progress:
-    kept: dict[str, Any] = {}
-    for one in store.evidence.of(rollout.service, rollout.to, ROLLOUT):
-        if (one.content["rollout"], one.content["version"]) == (rollout.id, rollout.version):
-            kept = one.content
-    said = kept.get("reason") or (rollout.detail.get("last") or ["", "", ""])[2] or _why(store, rollout)
-    names = [_name(store, rollout.service, release) for release in (rollout.to, rollout.from_)]
-    fix = f"{kept['fix']}{store.at(rollout.service)}" if kept.get("fix") else ""
-    pointer = store.pointers.get(rollout.service)
-    return Progress(
-        rollout,
-        rollout.service,
-        names[0],
-        names[1],
-        said,
-        mend(store, names[0], said) if rollout.state == REFUSED else fix,
-        kept.get("percent", rollout.detail.get("percent", 0.0)),
-        kept.get("compared", ""),
-        pointer is not None and pointer.release == rollout.to,
-    )
-
-
-def _refused(store: Store, service: str) -> dict[str, Any]:
-    """The release that was deployed last, where its gates refused it and it doesn't answer beside: when, why, and the mend;
-    empty otherwise."""
-    last = next(iter(store.rollouts.list(service)), None)
-    if last is None or last.state != REFUSED:
-        return {}
-    when = last.ended or last.changed
-    if besides.was_put(store, service, last.to, when):
-        return {}
-    at = _progress(store, last)
-    return {
-        "refused": {
-            "release": at.release,
-            "at": when.isoformat(),
-            "why": at.said,
-            "fix": mend(store, at.release, at.said),
-        }
-    }
-
-
-def _as_held(store: Store, service: str, hold: Event) -> dict[str, Any]:
-    """Since when automatic deployments wait, and what lets them go on."""
-    fix = f"tenfold resume {service}{store.at(service)}"
-    return {"who": hold.who, "why": hold.why, "at": hold.at.isoformat(), "fix": fix}
-
-
-def _why(store: Store, rollout: Rollout) -> str:
-    """What the last event of a rollout says, where it took no step yet."""
-    if rollout.state in UNTOUCHED:
-        return "no server has begun with it yet"
-    events = [event for event in store.events.list(rollout.service) if event.to == rollout.to and event.what != "push"]
-    return events[-1].why if events else rollout.state
-
-
-def _name(store: Store, service: str, release: str) -> str:
-    found = store.releases.by_id(service, release) if release else None
-    return found.name if found else release[:7]

@@ -23,8 +23,8 @@ import msgspec
 
 from tenfold.control.beside import origin
 from tenfold.control.canaries import Answers, Side
-from tenfold.control.deployments import standing
 from tenfold.control.fleet import Fleet, Orders, Route, fleet_of, requests_of, tallies
+from tenfold.control.standings import standing
 from tenfold.control.workshop import Examined, Placed, Workshop, home_of
 from tenfold.errors import Conflict, TenfoldError
 from tenfold.releases import Releases

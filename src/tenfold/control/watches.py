@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from tenfold import environment
 from tenfold.config import single_threaded
-from tenfold.control import deployments, releases
+from tenfold.control import deployments, releases, standings
 from tenfold.control.beside import require_name
 from tenfold.control.stores import opened, who
 from tenfold.errors import Conflict, ServiceError, TenfoldError, UsageError
@@ -219,8 +219,8 @@ class Watcher:
             self._waiting = None
             self._refuse(release.service, f"{why}: {conflict.message}; {conflict.hint}")
             return
-        before = deployments.last(release, self._place)
-        if before and not (plan.beside and before.rollout.state == deployments.REFUSED):
+        before = standings.last(release, self._place)
+        if before and not (plan.beside and before.rollout.state == standings.REFUSED):
             self._waiting = None
             self._say("known", f"{release.name} was deployed before: {_became(before)}")
             return
@@ -291,7 +291,7 @@ def _pause_s(failures: int) -> float:
     return RETRIES_S[min(failures, len(RETRIES_S) - 1)]
 
 
-def _became(at: deployments.Progress) -> str:
+def _became(at: standings.Progress) -> str:
     """What a rollout came to, and the mend."""
     return "; ".join(filter(None, (at.said, at.fix)))
 
