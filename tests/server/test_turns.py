@@ -130,6 +130,21 @@ def test_whoever_was_answered_longest_ago_comes_next(address: Path) -> None:
     other.close()
 
 
+@pytest.mark.parametrize(
+    "sent",
+    [struct.pack("<I", 2**32 - 1) + bytes(60), struct.pack("<I", 4) + bytes(4), struct.pack("<I", 40) + b"\xff" * 40],
+)
+def test_a_front_that_is_out_of_step_is_let_go(address: Path, sent: bytes) -> None:
+    """What it sends is no batch: the connection is closed, and the others go on being answered."""
+    one, other = Front(address), Front(address)
+    one.line.sendall(sent)
+    assert one.line.recv(1) == b""
+    other.ask(10)
+    assert [frame.number for frame in other.hear(1)] == [10]
+    one.close()
+    other.close()
+
+
 def test_what_a_front_waits_for_that_is_gone_is_not_begun(address: Path) -> None:
     """The others are answered as if it had never been there."""
     folder, one, other = address.parent, Front(address), Front(address)

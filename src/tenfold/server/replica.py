@@ -17,6 +17,7 @@ import resource
 import select
 import signal
 import socket
+import struct
 import sys
 import threading
 import time
@@ -111,20 +112,22 @@ class Replica:
         self._met += 1
         self._fronts[connection.fileno()] = Front(connection, self._met)
         self._poll.register(connection, select.POLLIN)
-        with contextlib.suppress(ConnectionError):
+        with contextlib.suppress(OSError):
             connection.sendall(frames.write_hello(msgspec.structs.replace(self._hello, peer=self._met)))
 
     def _hear(self, fd: int) -> None:
-        """Take what a front hands over; what one waits for that is gone, nobody does."""
+        """Take what a front hands over; what one waits for that is gone, nobody does. One that cannot be reached or is out of
+        step is let go: it comes back, and the others are answered meanwhile."""
         front = self._fronts[fd]
         try:
             data = front.connection.recv(RECEIVE_BYTES)
-        except ConnectionError:
+            whole = list(front.reader.feed(data))
+        except (OSError, ValueError, struct.error):
             data = b""
         if not data:
             self._forget(front)
             return
-        front.waiting.extend(front.reader.feed(data))
+        front.waiting.extend(whole)
         if front.waiting:
             self._waiting.add(front)
 
@@ -148,7 +151,7 @@ class Replica:
             self._waiting.discard(front)
         try:
             front.connection.sendall(reply)
-        except ConnectionError:
+        except OSError:
             self._forget(front)
         else:
             if seen:
