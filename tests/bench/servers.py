@@ -12,11 +12,15 @@
 /hang?after=20          answers so many, and then nobody any more
 /goodbye                answers, and says 408 to whoever is idle 20 ms later
 /nonsense               answers, but not in HTTP
+/noted                  how many requests "crossed" with such a close, and how many "fresh" connections were dropped
+
+Whoever leaves closes one half and goes on reading, so that what crosses is seen.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import subprocess
 import sys
 import time
@@ -39,10 +43,13 @@ class Server(asyncio.Protocol):
     came = 0
     busy_until = 0.0
     stalling = False
+    crossed = 0
+    fresh = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
         self.parser = httptools.HttpRequestParser(self)
+        self.answered, self.has_left = 0, False
 
     def data_received(self, data: bytes) -> None:
         self.parser.feed_data(data)
@@ -53,6 +60,9 @@ class Server(asyncio.Protocol):
         self.query = {name: float(value) for name, value in parse_qsl(parts.query)}
 
     def on_message_complete(self) -> None:
+        if self.has_left:
+            Server.crossed += 1
+            return
         Server.came += 1
         behaviour: Callable[..., None] = getattr(self, self.path)
         behaviour(**self.query)
@@ -60,8 +70,17 @@ class Server(asyncio.Protocol):
     def reply(self, status: int = 200, body: bytes = GOOD, more: bytes = b"") -> None:
         head = b"HTTP/1.1 %d X\r\ncontent-type: application/json\r\n%bcontent-length: %d\r\n\r\n"
         self.transport.write(head % (status, more, len(body)) + body)
+        self.answered += 1
+
+    def go(self) -> None:
+        if not self.has_left and not self.transport.is_closing():
+            self.has_left = True
+            self.transport.write_eof()
 
     # Behaviours
+
+    def noted(self) -> None:
+        self.reply(body=json.dumps({"crossed": Server.crossed, "fresh": Server.fresh}).encode())
 
     def at_once(self) -> None:
         self.reply()
@@ -88,12 +107,13 @@ class Server(asyncio.Protocol):
         if Server.came % n:
             self.reply()
         else:
+            Server.fresh += not self.answered
             self.transport.close()
 
     def leave(self, n: float) -> None:
         self.reply()
         if not Server.came % n:
-            asyncio.get_running_loop().call_later(0.005, self.transport.close)
+            asyncio.get_running_loop().call_later(0.005, self.go)
 
     def bye(self) -> None:
         self.reply(more=b"connection: close\r\n")
@@ -115,9 +135,9 @@ class Server(asyncio.Protocol):
         asyncio.get_running_loop().call_later(0.02, self.hang_up)
 
     def hang_up(self) -> None:
-        if not self.transport.is_closing():
+        if not self.has_left and not self.transport.is_closing():
             self.reply(408, b"{}", b"connection: close\r\n")
-            self.transport.close()
+            self.go()
 
     def nonsense(self) -> None:
         self.transport.write(b"220 smtp.example ESMTP\r\n")
