@@ -104,11 +104,15 @@ def test_rows_go_in_larger_requests_as_long_as_there_is_time(doubled: Service, m
 
 
 def test_a_service_that_is_busy_is_asked_for_less_and_later(doubled: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    """503 says when to come back; then half of the rows are asked for, in the same order."""
+    """503 says when to come back; then half of the rows are asked for, in the same order, and more only after a while: each
+    time that is too much costs a wait."""
     asked = Asked(doubled, monkeypatch, (503, {"retry-after": "2"}, b"{}"), (504, {}, b"{}"))
     answer = asked.ask(doubled, 40)
-    assert asked.sizes == [40, 20, 10, 20, 10]
+    assert asked.sizes == [40, 20, 10, 10, 10, 10]
     assert asked.slept == [2.0, 0.05]
+    asked.sizes.clear()
+    asked.ask(doubled, 200)
+    assert asked.sizes == [10] * (through.GROWS_AFTER - 3) + [20, 20, 20, 10]
     assert answer.index.tolist() == list(range(100, 140))
 
 

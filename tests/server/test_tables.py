@@ -165,8 +165,9 @@ def readers(front: int) -> list[int]:
 
 def test_another_encoding_is_refused_when_it_says_so(server: Running) -> None:
     """As JSON's is."""
-    for charset, status in (("utf-16", 415), ("UTF-8", 200)):
-        assert send(server, b"x\n1\n", f"text/csv; charset={charset}").status == status
+    said = {"charset=utf-16": 415, "charset=UTF-8": 200, 'header=present; charset="utf-8"': 200, "header=absent": 415}
+    for parameters, status in said.items():
+        assert send(server, b"x\n1\n", f"text/csv; {parameters}").status == status
     assert send(server, b"x\tlevel\n1\t0.5\n", "text/tab-separated-values").json["answered"] == 1
 
 

@@ -27,6 +27,7 @@ from tenfold.spec import Spec
 BACKGROUND = {"priority": "u=7"}  # RFC 9218: the least urgent there is
 LATER = ("deadline", "overloaded", "not_ready")  # why a row may be asked again
 MOST_ROWS = 10_000  # of one request
+GROWS_AFTER = 16  # requests in a row that are answered, once one was not: asking for too much costs a wait
 SOON_S, LATEST_S = 0.05, 5.0  # how long to wait before asking again
 PATIENCE_S = 60.0  # for a service that does not answer at all: it may be starting anew
 ANSWER_S = 120.0  # for one request
@@ -65,6 +66,8 @@ class Through:
         self._columns = Columns(spec.input)
         self._size = spec.batching.max_rows
         self._alive, self._sleep, self._clock = alive, sleep, clock
+        self._steady = 0  # requests to be answered before more rows are asked for
+        self._was_refused = False
         self._told = clock()  # when rows were answered last, or it was said that none are
 
     def answer(self, checked: Checked) -> Answer:
@@ -112,7 +115,7 @@ class Through:
             document = self._ask(body)
         except Refused as refused:
             if refused.too_many:
-                self._size = max(len(some) // 2, 1)
+                self._shrink(len(some))
             self._tell()
             self._wait(refused.after_s)
             return list(some)
@@ -127,11 +130,24 @@ class Through:
         else:
             self._told = self._clock()
         if again:
-            self._size = max(len(some) // 2, 1)
+            self._shrink(len(some))
             self._wait(SOON_S)
         else:
-            self._size = min(max(self._size, 2 * len(some)), MOST_ROWS)
+            self._grow(len(some))
         return again
+
+    def _shrink(self, rows: int) -> None:
+        """So many were too many."""
+        self._size = max(rows // 2, 1)
+        self._steady, self._was_refused = GROWS_AFTER, True
+
+    def _grow(self, rows: int) -> None:
+        """So many were answered: twice as many may be, too, as long as none were ever too many; else after a while."""
+        if self._steady:
+            self._steady -= 1
+        elif 2 * rows > self._size:
+            self._size = min(2 * rows, MOST_ROWS)
+            self._steady = GROWS_AFTER if self._was_refused else 0
 
     def _ask(self, body: bytes) -> dict[str, Any]:
         """The answer to a request. Raises ``Refused``, and ``TenfoldError`` where asking again is useless."""

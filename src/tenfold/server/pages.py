@@ -123,7 +123,8 @@ def _answer(answer: Declared) -> str:
 
 
 def _about(form: Form) -> str:
-    what = "The picture itself is the request." if picture_of(form) else "A JSON object is one row, an array is many."
+    rows = "A JSON object is one row; an array is many, and so is NDJSON, CSV, Arrow or Parquet."
+    what = "The picture itself is the request." if picture_of(form) else rows
     return f"{what} Nothing is altered silently: what was changed is said beside its field."
 
 

@@ -10,7 +10,6 @@ Messages are a length (u32) and msgpack: a ``Task`` there, a ``Read`` back. The 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import socket
 import subprocess
@@ -27,7 +26,6 @@ from tenfold.errors import Change, Flag, Violation
 
 START_S = 30.0  # for the reader to start, which the first bodies wait for beyond their deadlines
 GRACE_S = 1.0  # after the deadline of a body, until whoever still reads it is ended
-REAP_S = 1.0
 MOST_WAITING = 16
 LENGTH_BYTES = 4
 ENDED = "reading the body ended the process that read it, twice"
@@ -196,9 +194,8 @@ class Reader(asyncio.Protocol):
         self._transport = None
         self._held.clear()
         if process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            asyncio.get_running_loop().call_later(REAP_S, process.poll)
+            process.kill()
+            process.wait()  # which takes no time: what closed the line was its end
         if order is not None and not order.done.done():
             order.deaths += 1
             if order.deaths > 1:

@@ -107,7 +107,7 @@ class Site:
                 return self._refuse("unsupported_media_type", "JSON is UTF-8 (RFC 8259)")
             return self._predict_lines if media_type in LINES else self._predict
         if media_type in TEXTS or media_type in BINARY:
-            return self._table_reader(media_type, charset)
+            return self._table_reader(media_type, parameters)
         if self._picture and (media_type.startswith("image/") or media_type == "application/octet-stream"):
             return self._predict_picture
         accepted = ", ".join(("application/json", LINES[0], *TEXTS, *BINARY)) + (
@@ -194,14 +194,10 @@ class Site:
 
         in_steps(decode(body, MAX_ROWS), connection, head, take)
 
-    def _table_reader(self, media_type: str, charset: str) -> Handler:
+    def _table_reader(self, media_type: str, parameters: str) -> Handler:
         """The handler of a table, or of one that is not read here."""
-        is_text = media_type.startswith("text/")
-        if is_text and charset and charset not in ("utf-8", "utf8", "us-ascii"):
-            return self._refuse("unsupported_media_type", "rows of text are UTF-8")
-        if why := why_not(media_type):
-            return self._refuse("unsupported_media_type", why)
-        return self._predict_table
+        why = why_not(media_type, parameters)
+        return self._refuse("unsupported_media_type", why) if why else self._predict_table
 
     def _predict_table(self, connection: Connection, head: Head, body: bytes, started: float) -> None:
         """CSV, Arrow or Parquet: answered as a JSON array of the same rows."""

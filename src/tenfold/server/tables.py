@@ -58,9 +58,14 @@ Take = Callable[[Table], None]
 Decline = Callable[[str, str], None]
 
 
-def why_not(media_type: str) -> str:
-    """Why tables of a kind are not read here; "" where they are."""
-    return why_unreadable() if media_type in BINARY else ""
+def why_not(media_type: str, parameters: str) -> str:
+    """Why tables of a kind are not read here; "" where they are. The ``parameters`` of text/csv are those of RFC 4180."""
+    if media_type in BINARY:
+        return why_unreadable()
+    said = dict(part.strip().lower().partition("=")[::2] for part in parameters.split(";"))
+    if said.get("charset", "utf-8").strip('"') not in ("utf-8", "utf8", "us-ascii"):
+        return "rows of text are UTF-8"
+    return "the first row has to name the columns" if said.get("header") == "absent" else ""
 
 
 def read(wanted: Wanted, take: Take, decline: Decline) -> None:
