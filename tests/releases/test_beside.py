@@ -191,7 +191,12 @@ def test_both_contracts_are_served(tmp_path: Path, run: Run) -> None:
     releases.push(str(store))
     with served(store) as server:
         deploy("@1", store)
+        plain = deployments.deploy("multiply@2", str(store))
+        assert deployments.taken_up(plain)  # and is examined meanwhile
         deploy("multiply@2", store, accept_breaking=True)
+        ended = deployments.ended(plain)
+        assert ended is not None
+        assert ended.rollout.state == "replaced"
         until(lambda: server.ask("/multiply-2/predict", {"x": 1}).status == 200, "an answer of the second")
         first, second = server.ask("/multiply/predict", {"x": 0}), server.ask("/multiply-2/predict", {"x": 0})
         assert (first.status, second.status) == (200, 422)
