@@ -1,22 +1,29 @@
 """Releases take over from each other under load: is a request lost, and who notices? `python -m benchmarks.swaps`.
 
 Two releases of one service multiply by numbers of their own. Clients that keep their connections ask at 70 % of what the
-server takes here, before and while one release after the other takes over at once, again and again. Each answer has to be the
-product that the release which it names would give. Latency counts from the moment at which a request was due. Whoever deploys
-is a process of its own, so that the clients stay punctual.
+server takes here, while one release after the other takes over at once, again and again, and for a while before each few
+swaps: what else the machine does meanwhile then delays the one as much as the other. Each answer has to be the product that
+the release which it names would give.
+
+Latency counts from the moment at which a request was due. How much of it is the clients' own lateness, who share the
+processors with the server, is said beside it. Whoever deploys is a process of its own, at idle priority: it stands for
+another machine.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import subprocess
 import sys
 import tempfile
 import time
+from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 from typing import NamedTuple
 
 import click
@@ -25,11 +32,13 @@ import numpy as np
 import uvloop
 
 from tenfold.control import deployments, releases
+from tenfold.server.channel import settle_memory
+from tenfold.server.process import go_idle
 
 DEADLINE_S = 1.0
 LOST_S = 10.0
-MEASURE_S, SETTLE_S = 3.0, 2.0
-BACK_EVERY = 5  # swaps, then one is taken back
+MEASURE_S, MEASURES, SETTLE_S = 1.0, 5, 2.0
+BACK_EVERY = 5  # swaps, the last of which is taken back
 SERVICE = '''\
 import numpy as np
 
@@ -71,18 +80,42 @@ class Swapped(Service):
 
 
 class Plan(NamedTuple):
-    """So many swaps, so many seconds before them, so many connections, and the share of what the server takes."""
+    """So many swaps, so many seconds before each few of them, so many connections, and the share of what the server takes."""
 
     swaps: int = 100
-    steady_s: float = 20.0
-    connections: int = 16
+    steady_s: float = 5.0
+    connections: int = 64
     load: float = 0.7
     rate: float = 0.0
 
 
+class Latencies:
+    """How long answers took since they were due, and how late requests were sent though a connection was free, in seconds.
+    Plain numbers: nothing that a collection of garbage would have to look at, and the clients to wait for."""
+
+    def __init__(self) -> None:
+        self._took_s, self._lag_s = array("d"), array("d")
+
+    def note(self, took_s: float, lag_s: float) -> None:
+        """One reply."""
+        self._took_s.append(took_s)
+        self._lag_s.append(lag_s)
+
+    @property
+    def p99_ms(self) -> float:
+        """The 99th percentile of the latencies."""
+        return float(np.quantile(self._took_s, 0.99)) * 1000
+
+    @property
+    def lag_p99_ms(self) -> float:
+        """The 99th percentile of the clients' own lateness."""
+        return float(np.quantile(self._lag_s, 0.99)) * 1000
+
+
 @dataclass
 class Outcome:
-    """What became of the requests. ``times`` is what each release was seen to multiply by."""
+    """What became of the requests, the ``steady`` ones before the swaps and those ``during`` them. ``times`` is what each
+    release was seen to multiply by."""
 
     rate: float = 0.0
     swaps: int = 0
@@ -90,8 +123,8 @@ class Outcome:
     lost: int = 0
     wrong: int = 0
     refused: int = 0
-    steady: list[float] = field(default_factory=list)
-    during: list[float] = field(default_factory=list)
+    steady: Latencies = field(default_factory=Latencies)
+    during: Latencies = field(default_factory=Latencies)
     swapping: bool = False
     times: dict[str, int] = field(default_factory=dict)
     took_s: list[float] = field(default_factory=list)
@@ -102,7 +135,7 @@ class Outcome:
         """All of them."""
         return self.answered + self.lost + self.wrong + self.refused
 
-    def note(self, number: int, status: int, body: bytes, took_s: float) -> None:
+    def note(self, number: int, status: int, body: bytes, took_s: float, lag_s: float) -> None:
         """One reply."""
         if status != 200:
             self.refused += 1
@@ -112,12 +145,12 @@ class Outcome:
         is_right = said["output"] == {"product": number * times, "times": times}
         self.answered += is_right
         self.wrong += not is_right
-        (self.during if self.swapping else self.steady).append(took_s)
+        (self.during if self.swapping else self.steady).note(took_s, lag_s)
 
     @property
     def ratio(self) -> float:
         """The 99th percentile while releases were swapped, over the one before."""
-        return float(np.quantile(self.during, 0.99) / np.quantile(self.steady, 0.99))
+        return self.during.p99_ms / self.steady.p99_ms
 
     @property
     def is_met(self) -> bool:
@@ -125,12 +158,13 @@ class Outcome:
         return not (self.lost or self.wrong or self.refused) and self.ratio <= 2
 
     def __str__(self) -> str:
-        p99 = [float(np.quantile(latencies, 0.99)) * 1000 for latencies in (self.steady, self.during)]
+        before, during = self.steady, self.during
         return (
             f"{self.requests:,} requests at {self.rate:,.0f}/s, {self.swaps} swaps of {len(self.times)} releases\n"
             f"answered   {self.answered:,}, each by the release that it names\n"
             f"lost       {self.lost:,}\nwrong      {self.wrong:,}\nrefused    {self.refused:,}\n"
-            f"p99        {p99[0]:.2f} ms before, {p99[1]:.2f} ms during: {self.ratio:.2f} times\n"
+            f"p99        {before.p99_ms:.2f} ms before, {during.p99_ms:.2f} ms during: {self.ratio:.2f} times\n"
+            f"sent late  {before.lag_p99_ms:.2f} ms before, {during.lag_p99_ms:.2f} ms during, at the 99th percentile\n"
             f"a swap     {np.median(self.took_s):.2f} s in the median, from the command to the last front\n"
             f"back       {max(self.back_s):.2f} s at most, from the command to the last front"
         )
@@ -180,6 +214,7 @@ class Deployer:
 
 def deploy_as_told(store: Path) -> None:
     """The process: a line for each swap, and the seconds as the answer."""
+    go_idle()
     for line in sys.stdin:
         what = line.strip()
         print(swap_back(store) if what == "back" else swap(what, store), flush=True)
@@ -191,7 +226,7 @@ def serving(store: Path) -> Iterator[int]:
     log = store / "server.log"
     command = [sys.executable, "-m", "tenfold", "serve", "--store", str(store), "--port", "0", "--admin-port", "0"]
     with log.open("wb") as output:
-        process = subprocess.Popen([*command, "--json"], stdout=output, stderr=output, start_new_session=True)
+        process = subprocess.Popen([*command, "--json"], stdout=output, stderr=output, process_group=0)
     try:
         while not (lines := [line for line in log.read_bytes().splitlines() if b'"serving"' in line]):
             if process.poll() is not None:
@@ -216,7 +251,7 @@ def swap_back(store: Path) -> float:
     """Take the last one back, while the one before is warm; how long that took."""
     began = time.perf_counter()
     asked = deployments.rollback("swapped", str(store))
-    while deployments.progress("swapped", str(store))[0].rollout.state != "turning_back":
+    while (at := deployments.progress("swapped", str(store))) and at[0].rollout.state != "turning_back":
         time.sleep(0.01)
     took_s = time.perf_counter() - began
     deployments.wait(asked, 120)
@@ -225,53 +260,66 @@ def swap_back(store: Path) -> float:
 
 async def ask_all(plan: Plan, store: Path, port: int) -> Outcome:
     """Ask, first as fast as it goes, then at a share of that; and swap."""
+    settle_memory()
     rate = plan.rate or plan.load * await most(plan, port)
     outcome, over = Outcome(rate=rate), asyncio.Event()
-    clients = [
-        asyncio.create_task(client(port, rate / plan.connections, k / rate, outcome, over))
-        for k in range(plan.connections)
-    ]
-    deployer = await Deployer.start(store)
+    due = schedule(rate)
+    clients = [asyncio.create_task(client(port, due, outcome, over)) for _ in range(plan.connections)]
+    deployer, release = await Deployer.start(store), 1
     await asyncio.sleep(SETTLE_S)
-    outcome.steady.clear()
-    await asyncio.sleep(plan.steady_s)
-    outcome.swapping = True
-    release = 1
+    outcome.steady = Latencies()
     while outcome.swaps < plan.swaps:
-        release = 3 - release
-        outcome.took_s.append(await deployer.take(f"@{release}"))
-        outcome.swaps += 1
-        if outcome.swaps % BACK_EVERY == 0:
+        outcome.swapping = False
+        await asyncio.sleep(plan.steady_s)
+        outcome.swapping = True
+        for _ in range(BACK_EVERY - 1):
             release = 3 - release
-            outcome.back_s.append(await deployer.take("back"))
-            outcome.swaps += 1
+            outcome.took_s.append(await deployer.take(f"@{release}"))
+        release = 3 - release
+        outcome.back_s.append(await deployer.take("back"))
+        outcome.swaps += BACK_EVERY
     over.set()
     await asyncio.gather(*clients, deployer.end())
     return outcome
 
 
 async def most(plan: Plan, port: int) -> float:
-    """How many requests a second the server answers when each client asks again at once."""
-    outcome, over = Outcome(), asyncio.Event()
-    clients = [asyncio.create_task(client(port, 0.0, 0.0, outcome, over)) for _ in range(plan.connections)]
-    await asyncio.sleep(MEASURE_S)
+    """How many requests a second the server answers when each client asks again at once, in the median of a few seconds."""
+    outcome, over, rates = Outcome(), asyncio.Event(), []
+    clients = [asyncio.create_task(client(port, at_once(), outcome, over)) for _ in range(plan.connections)]
+    for _ in range(MEASURES):
+        before, began = outcome.answered, time.perf_counter()
+        await asyncio.sleep(MEASURE_S)
+        rates.append((outcome.answered - before) / (time.perf_counter() - began))
     over.set()
     await asyncio.gather(*clients)
-    return outcome.answered / MEASURE_S
+    return median(rates)
 
 
-async def client(port: int, rate: float, offset_s: float, outcome: Outcome, over: asyncio.Event) -> None:
-    """One connection: a request when it is due, its reply, the next one; 0 for at once."""
-    began, number = time.perf_counter() + offset_s, 0
+def schedule(rate: float) -> Iterator[float]:
+    """When requests are due, so many a second."""
+    began = time.perf_counter()
+    return (began + number / rate for number in itertools.count())
+
+
+def at_once() -> Iterator[float]:
+    """A request is due whenever one is asked for."""
+    return iter(time.perf_counter, None)
+
+
+async def client(port: int, due: Iterator[float], outcome: Outcome, over: asyncio.Event) -> None:
+    """One connection. It takes the next request that is due, whoever else may be waiting for an answer, and sends it then."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    while not over.is_set():
-        due = began + number / rate if rate else time.perf_counter()
-        await asyncio.sleep(due - time.perf_counter())
-        number += 1
+    for number, when in enumerate(due):
+        free = time.perf_counter()
+        await asyncio.sleep(when - free)
+        lag_s = time.perf_counter() - max(when, free)
+        if over.is_set():
+            break
         try:
             async with asyncio.timeout(LOST_S):
                 status, body = await ask(reader, writer, number)
-            outcome.note(number, status, body, time.perf_counter() - due)
+            outcome.note(number, status, body, time.perf_counter() - when, lag_s)
         except (OSError, EOFError, TimeoutError):
             outcome.lost += 1
             writer.close()
@@ -291,7 +339,7 @@ async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number
 
 @click.command()
 @click.option("--swaps", default=Plan().swaps, show_default=True)
-@click.option("--steady", "steady_s", default=Plan().steady_s, show_default=True, help="Seconds before the first swap.")
+@click.option("--steady", "steady_s", default=Plan().steady_s, show_default=True, help="Seconds before each few swaps.")
 @click.option("--connections", default=Plan().connections, show_default=True)
 @click.option("--load", default=Plan().load, show_default=True, help="Share of the rate that the server takes.")
 @click.option("--rate", default=0.0, help="Requests a second, instead of a share.")

@@ -51,9 +51,9 @@ def run(role: str, arguments: Sequence[str]) -> None:
             parser.add_argument("--run", required=True)
             parser.add_argument("--metrics", type=int, default=-1)
             parser.add_argument("--store", default="")
-            from tenfold.server.process import stand_back
+            from tenfold.server.process import stand_aside
 
-            stand_back()  # before the imports: a service that starts beside it comes first
+            stand_aside()  # before the imports: a service that starts beside it comes first
             from tenfold.console import VIEWS
             from tenfold.console.watching import Watching
             from tenfold.server.admin import main as admin
@@ -64,9 +64,9 @@ def run(role: str, arguments: Sequence[str]) -> None:
             parser.add_argument("--store", required=True)
             parser.add_argument("--replicas", type=int, default=1)
             parser.add_argument("names", nargs="*")
-            from tenfold.server.process import stand_back
+            from tenfold.server.process import stand_aside
 
-            stand_back()
+            stand_aside()
             from tenfold.control.rollouts import main as deployer
 
             asked = begun(role, parser.parse_args(arguments))

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import platform
+import struct
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
-from tenfold.server.process import come_back, go_idle
+from tenfold.server.process import BEHIND, LONG_SLICE_S, come_back, go_idle, stand_aside
+from tests.server.running import Running, until
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="priorities of Linux")
 
@@ -40,3 +45,31 @@ def test_what_has_ended_is_no_error() -> None:
         child.wait()
     go_idle(child.pid)
     come_back(child.pid)
+
+
+def test_the_processes_of_a_server_share_its_session(server: Running) -> None:
+    """Linux shares the processor out among sessions first: across them, a low priority would be none."""
+    until(lambda: server.pids("admin"), "the admin process")
+    found = [pid for role in ("front", "replica", "admin") for pid in server.pids(role)]
+    assert len(found) >= 3
+    assert {os.getsid(pid) for pid in found} == {os.getsid(server.process.pid)}
+    assert [os.getpgid(pid) for pid in found] == found
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the number of a system call")
+def test_what_stands_aside_is_interrupted_by_whoever_wakes_up() -> None:
+    """Its turns are longer than those of others, which from Linux 6.12 on need not wait for their end."""
+    found: list[int] = []
+
+    def ask() -> None:
+        stand_aside()
+        attributes = ctypes.create_string_buffer(48)
+        assert ctypes.CDLL(None).syscall(315, 0, attributes, 48, 0) == 0  # sched_getattr(2)
+        found.extend(struct.unpack("=IIQiIQQQ", attributes.raw))
+
+    thread = threading.Thread(target=ask)  # each has priorities of its own
+    thread.start()
+    thread.join()
+    assert found[3] >= BEHIND
+    if tuple(map(int, platform.release().split(".")[:2])) >= (6, 12):
+        assert found[5] == int(LONG_SLICE_S * 1e9)

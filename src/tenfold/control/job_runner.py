@@ -26,7 +26,7 @@ from tenfold.control.job_runners import LEASE_S
 from tenfold.control.jobs import Batch, Outcome, Plan, Progress
 from tenfold.errors import Conflict, TenfoldError
 from tenfold.formats.weighing import require_modest
-from tenfold.server.process import stand_back
+from tenfold.server.process import stand_aside
 from tenfold.store import Store, open_store
 from tenfold.store.jobs import ENDED
 from tenfold.store.records import Job
@@ -150,7 +150,7 @@ def _ended(outcome: Outcome, kept: dict[str, Any]) -> tuple[str, dict[str, Any]]
 def main(channel: int, store: str, services: Sequence[str]) -> None:
     """Do whatever waits in a store for these services, as long as the other end of ``channel`` is held."""
     threading.Thread(target=_follow, args=(channel,), daemon=True).start()
-    stand_back()
+    stand_aside()
     holder = f"{socket.gethostname()}:{os.getpid()}"
     with closing(open_store(store)) as opened:
         Files(opened).sweep(opened.jobs)

@@ -71,7 +71,7 @@ class Queue:
         theirs, self._ours = os.pipe()
         command = [sys.executable, "-m", "tenfold", "jobs", "--channel", str(theirs), self._store, *self._services]
         self._process = subprocess.Popen(
-            command, pass_fds=[theirs], stdin=subprocess.DEVNULL, start_new_session=True, env=single_threaded()
+            command, pass_fds=[theirs], stdin=subprocess.DEVNULL, process_group=0, env=single_threaded()
         )
         os.close(theirs)
 

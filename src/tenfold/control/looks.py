@@ -60,7 +60,7 @@ def _finished(command: Sequence[str], work: Path, release: Release) -> str:
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=said,
-            start_new_session=True,
+            process_group=0,
         )
         try:
             code = _end_of(process)

@@ -17,7 +17,7 @@ from tenfold.engines.health import STOPPED_S
 from tenfold.engines.local import Child, changes, fork, kill_group, listen_unix, start
 from tenfold.engines.vitals import clear_hand
 from tenfold.server.channel import Message
-from tenfold.server.process import TELL_WHERE, adopt_orphans
+from tenfold.server.process import TELL_WHERE, adopt_orphans, go_idle
 
 LAST_WORDS_S = 0.05  # for a process that hangs to write down where
 
@@ -96,7 +96,9 @@ class Children:
         words = [word for option in options.items() for word in option] + ["--template"] * template
         arguments = [folder, "--listen", str(listening.fileno()), *words, "--haste", haste]
         known = {"folder": folder, "generation": generation, "address": address}
-        self.start("replica", arguments, [listening], python=python, **known)
+        child = self.start("replica", arguments, [listening], python=python, **known)
+        if haste == "idle":
+            go_idle(child.pid)  # from its first instruction on: an interpreter that begins is felt already
         listening.close()
 
     def fork_replica(self, template: Child) -> None:
@@ -120,6 +122,12 @@ class Children:
         return child
 
     # How they end
+
+    def dismiss(self, child: Child) -> None:
+        """It is not needed any more, and what it does to end is in nobody's way."""
+        if child.pid and not (child.elsewhere or child.ended):
+            go_idle(child.pid)
+        self.hang_up(child)
 
     def hang_up(self, child: Child) -> None:
         """End the line to a child, by which it knows that it is not needed any more. Of one elsewhere, the end is still to be

@@ -250,7 +250,7 @@ class Crew:
     def _dismiss(self, replica: Child) -> None:
         """End a retired replica that no front knows; one that still loads would not hear that it is hung up."""
         if replica.retired and not replica.known_to:
-            self._children.hang_up(replica)
+            self._children.dismiss(replica)
             if not replica.ready:
                 replica.kill()
 
@@ -263,7 +263,7 @@ class Crew:
         for template in self._templates():
             if template.generation not in needed or template.generation <= self._unfit:
                 template.retired = True
-                self._children.hang_up(template)
+                self._children.dismiss(template)
                 self._loop.call_later(STOP_LIMIT_S, template.kill)
 
     # Deaths

@@ -127,7 +127,10 @@ def start(
     **known: Any,
 ) -> Child:
     """Start a process of a server with an interpreter; ``known`` is what there is to know of it. What it prints goes where
-    ours goes, or to a descriptor."""
+    ours goes, or to a descriptor.
+
+    It leads a group of its own, which can be ended with all that it started, but no session: Linux shares its processors out
+    among sessions first (autogroup, sched(7)), and priorities hold only within one."""
     ours, theirs = Channel.pair()
     command = [python, "-m", "tenfold", role, *arguments, "--channel", str(theirs.fileno())]
     fds = [theirs.fileno(), *(one.fileno() for one in inherited)]
@@ -137,7 +140,7 @@ def start(
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=output,
-        start_new_session=True,
+        process_group=0,
         env=environment,
     )
     theirs.close()

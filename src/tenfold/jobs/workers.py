@@ -175,7 +175,7 @@ class Pool:
             [*self._command, "--channel", str(fds[0]), "--alive", str(fds[1])],
             pass_fds=fds,
             stdin=subprocess.DEVNULL,
-            start_new_session=True,  # Ctrl-C is for the job to hear
+            process_group=0,  # Ctrl-C is for the job to hear
             env=self._environment,
         )
         theirs.close()

@@ -9,6 +9,7 @@ import contextlib
 import ctypes
 import os
 import signal
+import struct
 import sys
 import threading
 from pathlib import Path
@@ -17,7 +18,9 @@ IDLE_S = 15.0  # of loading only while nobody else wants the processor: on one t
 BEHIND = 10  # how nice a replica is: the front, which refuses and answers, comes first on a busy machine
 TELL_WHERE = signal.SIGUSR1  # a replica answers it by writing down where each of its threads is, even while it hangs
 FORK_SAFE = {"jemalloc_bg_thd"}  # of pyarrow's allocator, which stops it before a fork and starts it again after
+LONG_SLICE_S = 0.02  # by default it is some milliseconds; the kernel allows 0.1 to 100
 
+_SCHED_SETATTR, _KEEP_POLICY = {"x86_64": 314, "aarch64": 274}, 8  # the number of the call, and a flag of it
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _ARG_START, _ARG_END = 45, 46  # fields of /proc/PID/stat, counted from the state
 
@@ -56,6 +59,23 @@ def stand_back() -> None:
     """Let the front go first."""
     with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, 0, max(BEHIND, os.getpriority(os.PRIO_PROCESS, 0)))
+
+
+def stand_aside() -> None:
+    """Answer nothing, and so be in nobody's way: stand back, and be interrupted by whoever wakes up. They wait for the end
+    of a slice where one is merely nice, up to 4 ms. What is started from here is alike."""
+    stand_back()
+    _set_slice(LONG_SLICE_S)
+
+
+def _set_slice(slice_s: float) -> None:
+    """How long to run at a stretch, of what runs by turns: whoever has a shorter slice need not wait for it
+    (sched_setattr(2), EEVDF from Linux 6.12 on; before, it changes nothing)."""
+    number = _SCHED_SETATTR.get(os.uname().machine) if sys.platform == "linux" else None
+    if number is not None:
+        nice = os.getpriority(os.PRIO_PROCESS, 0)
+        attributes = struct.pack("=IIQiIQQQ", 48, 0, _KEEP_POLICY, nice, 0, int(slice_s * 1e9), 0, 0)
+        ctypes.CDLL(None).syscall(number, 0, attributes, 0)
 
 
 def take_place(haste: str) -> None:

@@ -76,7 +76,7 @@ def _is_fork() -> bool:
         return False
     with contextlib.suppress(OSError):
         if os.fork() == 0:
-            os.setsid()
+            os.setpgid(0, 0)
             return True
     os._exit(0)
 
