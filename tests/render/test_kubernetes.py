@@ -286,7 +286,7 @@ def test_what_an_inference_service_cannot_do_either_is_refused(case: str) -> Non
 
 def test_every_criterion_is_known_or_refused() -> None:
     """A new field of Scaling or Releases is refused until somebody thinks of what it means here."""
-    changed = {"share": 2.0, "hold": "1 s", "hold_rows": 5}
+    changed = {"share": 2.0, "hold": "1 s", "hold_rows": 5, "resources": ("GPU: 1",)}
     known = {"min_replicas", "max_replicas", "headroom", "scale_in_after", "drain_backlog_in", "schedule", "cores"}
     assert known | changed.keys() == set(Scaling.__struct_fields__)
     for field, value in changed.items():

@@ -16,6 +16,12 @@ def test_the_bounds_are_shown_as_declared() -> None:
     assert Scaling(min_replicas=3).bounds == (3, 3)
 
 
+def test_other_resources_are_named_with_their_amount() -> None:
+    """A replica may take a GPU, or half of something that the machines of a cluster were given."""
+    assert Scaling(resources=("GPU: 1", "eu:camera: 0.5")).amounts == {"GPU": 1.0, "eu:camera": 0.5}
+    assert Scaling().amounts == {}
+
+
 def test_bounds_that_contradict_each_other_are_an_error() -> None:
     """Fewer at most than at least is said where it is written."""
     with pytest.raises(ServiceError, match=r"Scaling\(max_replicas=1\): fewer than min_replicas=2"):
@@ -33,6 +39,9 @@ def test_bounds_that_contradict_each_other_are_an_error() -> None:
         ({"scale_in_after": "soon"}, "'soon' is not a quantity"),
         ({"drain_backlog_in": "0 s"}, "no number of replicas answers what waits in no time"),
         ({"share": 0.0}, "share"),
+        ({"resources": ["GPU"]}, "'GPU' is no amount of a resource"),
+        ({"resources": ["GPU: none"]}, 'write "GPU: 1"'),
+        ({"resources": ["CPU: 2"]}, "CPU is stated by cores"),
     ],
 )
 def test_criteria_that_cannot_be_followed_are_an_error(wrong: dict[str, object], fault: str) -> None:

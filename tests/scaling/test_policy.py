@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tenfold.scaling import Scaling
-from tenfold.scaling.past import Past
+from tenfold.scaling.past import Past, forecast
 from tenfold.scaling.policy import Memory, Replicas, Snapshot, decide
 from tenfold.scaling.schedule import NOBODY, Floor
 
@@ -56,6 +56,35 @@ def test_noise_is_no_rise() -> None:
     assert first(seen([0, 3, 1, 0, 2, 1, 1, 0, 4, 1] * 6, ready=1)).n == 1
 
 
+def test_slow_replicas_are_not_ordered_for_seconds_that_are_over_by_then() -> None:
+    """A few busier seconds count for what is ready within the minute, and not for what takes two."""
+    counts = [100.0 + 2 * (-1) ** k for k in range(600)] + [104.0] * 10
+    fast, slow = forecast(Past.of(counts), 5.0), forecast(Past.of(counts), 120.0)
+    assert fast.rate > 103
+    assert slow.rate < 101.5
+    assert not slow.is_rising
+
+
+def test_traffic_that_wanders_within_a_start_gets_more() -> None:
+    """Minutes that differ are carried with some to spare, the more the longer a start takes; one jump is no wandering."""
+    minutes = [420.0 + 60 * math.sin(2.4 * k) for k in range(40)]
+    wandering = Past.of([rate for rate in minutes for _ in range(60)])
+    steady, jumped = Past.of([420.0] * 2400), Past.of([300.0] * 1200 + [420.0] * 1200)
+    assert forecast(wandering, 120.0).error > 30
+    assert forecast(wandering, 5.0).error < 10
+    assert forecast(steady, 120.0).error == forecast(jumped, 120.0).error == 0
+    snapshot = seen([], ready=2)._replace(startup_s=120.0)
+    assert first(snapshot._replace(past=wandering)).n > first(snapshot._replace(past=steady)).n
+
+
+def test_a_slow_rise_is_carried_on() -> None:
+    """What rose by 60 rows/s in every two minutes of the last half hour will do so again, and a fall is waited for."""
+    rise = Past.of([100.0 + 0.5 * second for second in range(2400)])
+    fall = Past.of([1300.0 - 0.5 * second for second in range(2400)])
+    assert forecast(rise, 120.0).rate >= rise.mean(60) + 60 - 1e-6
+    assert forecast(fall, 120.0).rate == fall.mean(60)
+
+
 def test_uneven_traffic_gets_more_than_its_mean() -> None:
     """Requests of a hundred rows each come in lumps; the staffing covers those."""
     smooth, lumpy = [460.0] * 60, [0.0, 920.0] * 30
@@ -71,6 +100,17 @@ def test_replicas_go_late() -> None:
         decided.append(wanted.n)
         now += 2.0
     assert decided[59:110] == [4] * 51
+    assert decided[-1] == 1
+
+
+def test_a_slow_replica_does_not_go_as_soon_as_it_has_come() -> None:
+    """What was ordered is not given up just when it is there: a need for what takes two minutes is remembered for three."""
+    memory, decided = Memory(), []
+    for look in range(150):
+        snapshot = seen([820.0 if look < 30 else 200.0] * 60, ready=4)._replace(startup_s=120.0)
+        wanted, memory = decide(snapshot, POLICY, memory, 2.0 * look)
+        decided.append(wanted.n)
+    assert decided[:110] == [4] * 110
     assert decided[-1] == 1
 
 
@@ -109,17 +149,20 @@ def test_a_person_has_the_last_word() -> None:
 
 
 def test_the_shortest_memory_outlasts_the_time_between_two_looks() -> None:
-    """A scale_in_after of a second is one of a few looks, and not for ever."""
+    """A scale_in_after of a second is one of a few looks, and not for ever, where a start takes no time."""
     policy, memory = Scaling(0, 2, scale_in_after="1 s"), Memory()
+    idle = seen([0.0] * 60, ready=1)._replace(startup_s=0.1)
     decided = []
     for now in range(0, 20, 2):
-        wanted, memory = decide(seen([0.0] * 60, ready=1), policy, memory, float(now))
+        wanted, memory = decide(idle, policy, memory, float(now))
         decided.append(wanted.n)
     assert decided[0] == 1
     assert decided[-1] == 0
 
 
-counts = st.lists(st.floats(0, 1e6), max_size=80)
+counts = st.lists(st.floats(0, 1e6), max_size=80) | st.lists(
+    st.sampled_from([0.0, 3.0, 900.0]), min_size=300, max_size=900
+)
 
 
 @settings(max_examples=200)

@@ -20,7 +20,7 @@ from tenfold.engines.overrides import Overrides
 from tenfold.engines.plan import Plan
 from tenfold.scaling.learning import Seen, learnt
 from tenfold.scaling.options import Scaling
-from tenfold.scaling.past import BURST_S, CALM_S, Past
+from tenfold.scaling.past import BURST_S, KEPT_S, Past
 from tenfold.scaling.policy import EVERY_S, Memory, Replicas, Snapshot, decide
 from tenfold.scaling.schedule import Entry, Floor, scheduled
 from tenfold.scaling.sharing import Allotted, Claim, Machine, allot
@@ -50,7 +50,7 @@ class Follower:
         self.entries: tuple[Entry, ...] = policy.entries
         self.limit = ""
         self.needed = crew.size  # by the policy alone
-        self._came: deque[float] = deque(maxlen=CALM_S)
+        self._came: deque[float] = deque(maxlen=KEPT_S)
         self._answered: deque[float] = deque(maxlen=BURST_S)
         self._missed: deque[float] = deque(maxlen=BURST_S)
         self._sizes: deque[int] = deque(maxlen=BURST_S)

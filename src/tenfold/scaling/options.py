@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from math import inf
 from typing import Annotated
 
 from msgspec import Meta
@@ -12,6 +13,8 @@ from tenfold.scaling.schedule import Entry, entries
 from tenfold.units import ratio, seconds
 
 _RATIO, _SECONDS = lru_cache(ratio), lru_cache(seconds)  # a replay asks for them millions of times
+
+ELSEWHERE = {"CPU": "cores", "memory": "memory, in [server] of tenfold.toml"}
 
 
 class Scaling(Option, frozen=True):
@@ -43,6 +46,9 @@ class Scaling(Option, frozen=True):
     cores: Annotated[
         float, Meta(ge=0, description="processor cores that a busy replica takes; 0 where it waits for something else")
     ] = 1.0
+    resources: Annotated[
+        tuple[str, ...], Meta(description='what else a replica takes of a machine of a Ray cluster: "GPU: 1"')
+    ] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -56,6 +62,7 @@ class Scaling(Option, frozen=True):
         if any(entry.replicas > high for entry in self.entries):
             raise self.fault("schedule", f"more than the {high} replicas that there may be at most (max_replicas)")
         self.headroom_ratio, self.scale_in_after_s, self.hold_s  # noqa: B018 -- read once, so that a wrong unit is said here
+        self.amounts  # noqa: B018 -- likewise
 
     @property
     def bounds(self) -> tuple[int, int]:
@@ -89,6 +96,24 @@ class Scaling(Option, frozen=True):
             return entries(self.schedule)
         except ValueError as error:
             raise self.fault("schedule", str(error)) from None
+
+    @property
+    def amounts(self) -> dict[str, float]:
+        """How much of each resource a replica takes, by Ray's name of it."""
+        return dict(map(self._amount, self.resources))
+
+    def _amount(self, text: str) -> tuple[str, float]:
+        name, _, amount = (part.strip() for part in text.rpartition(":"))
+        if name in ELSEWHERE:
+            raise self.fault("resources", f"{name} is stated by {ELSEWHERE[name]}")
+        try:
+            if not (name and 0 < float(amount) < inf):
+                raise ValueError
+        except ValueError:
+            raise self.fault(
+                "resources", f'{text!r} is no amount of a resource; write "GPU: 1" or "camera: 0.5"'
+            ) from None
+        return name, float(amount)
 
     def describe(self) -> str:
         low, high = self.bounds

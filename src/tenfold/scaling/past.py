@@ -9,6 +9,10 @@ from typing import NamedTuple
 
 BURST_S = 10  # the two windows over which the arrival rate is averaged
 CALM_S = 60
+TRIED_S = 1800  # over which it is tried how well a minute foretells a later one
+KEPT_S = TRIED_S + 600  # of the past that a server keeps: enough to try that for starts of some minutes
+FEWEST = 5  # minutes that tell anything of it
+NORMAL = 1.4826  # standard deviations in the median of absolute ones, by the normal law
 
 
 class Past(NamedTuple):
@@ -41,6 +45,22 @@ class Past(NamedTuple):
         """Whether nothing came for a minute."""
         return self.mean(CALM_S) == 0
 
+    def moves(self, ahead_s: float) -> tuple[float, float]:
+        """By how much the mean of a minute differs from that of the minute which ends ``ahead_s`` later, in rows per second:
+        in the middle, and the standard deviation, beyond that of random arrivals; 0 where too little is known.
+
+        By medians over the last while, so that they tell of how the traffic always is, and not of the one time that it jumped
+        (Hampel, "The Influence Curve and Its Role in Robust Estimation", 1974).
+        """
+        lag, totals = max(round(ahead_s), 1), self.totals
+        ends = range(self.end, max(self.end - TRIED_S, lag + CALM_S - 1), -CALM_S)
+        if len(ends) < FEWEST:
+            return 0.0, 0.0
+        moved = [totals[end] - totals[end - CALM_S] - totals[end - lag] + totals[end - lag - CALM_S] for end in ends]
+        usual = _median(moved)
+        spread = NORMAL * _median([abs(one - usual) for one in moved]) / CALM_S
+        return usual / CALM_S, math.sqrt(max(spread**2 - self.dispersion() * self.mean(CALM_S) / CALM_S, 0.0))
+
     def dispersion(self) -> float:
         """How much more the count of a second fluctuates than a Poisson count would: many rows may come in one request.
 
@@ -55,21 +75,34 @@ class Past(NamedTuple):
 
 
 class Forecast(NamedTuple):
-    """Rows per second to reckon with, and whether that is more than came so far, since they become more."""
+    """Rows per second to reckon with; whether that is more than came so far, since they become more; and the standard
+    deviation of what will come from that, beyond what random arrivals have within seconds."""
 
     rate: float
     is_rising: bool = False
+    error: float = 0.0
 
 
 def forecast(past: Past, ahead_s: float) -> Forecast:
-    """The rate at which rows will come when a replica that is ordered now is ready, ``ahead_s`` from now: the higher of two
-    averages, and the rise between them carried on, as far as it is more than noise and for no longer than was looked back."""
+    """The rate at which rows will come when a replica that is ordered now is ready, ``ahead_s`` from now: an average, and its
+    rise carried on, as far as that is more than noise and for no longer than was looked back, or what it mostly rose in
+    such a time of late.
+
+    A replica that is ready within the minute is ordered by the higher of both averages. What the last seconds have more than
+    the minute is gone by the time that a slower one is, unless it is more than the traffic always has.
+    """
     recent, mean = past.mean(BURST_S), past.mean(CALM_S)
+    drift, error = past.moves(ahead_s)
     older_s = min(past.end, CALM_S) - BURST_S
     if older_s <= 0:
         return Forecast(max(recent, mean))
     before = past.mean(CALM_S - BURST_S, BURST_S)
-    noise = 2 * math.sqrt(past.dispersion() * max(before, 1 / older_s) / BURST_S)
+    noise = 2 * math.hypot(math.sqrt(past.dispersion() * max(before, 1 / older_s) / BURST_S), error)
     rise = max(recent - before - noise, 0.0)
     slope = rise / ((older_s + BURST_S) / 2)  # from the middle of the one window to that of the other
-    return Forecast(max(recent, mean) + slope * min(ahead_s, CALM_S), rise > 0)
+    now = max(recent, mean) if rise or ahead_s < CALM_S else mean
+    return Forecast(now + max(slope * min(ahead_s, CALM_S), drift, 0.0), rise > 0, error)
+
+
+def _median(values: Sequence[float]) -> float:
+    return sorted(values)[len(values) // 2]

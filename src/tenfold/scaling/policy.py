@@ -18,6 +18,7 @@ from tenfold.units import duration
 EVERY_S = 2.0  # between two decisions
 CERTAINTY = 2.33  # standard deviations of a count that the staffing covers: the 99th percentile of the normal law
 SHORTEST_S = 5 * EVERY_S  # for which needs are remembered
+STARTS = 1.5  # for which needs are remembered at least: a replica stays for half as long as it took to come
 SLOTS = 10  # parts of ``scale_in_after`` for which the highest need is remembered
 
 
@@ -59,13 +60,15 @@ def decide(
     or a person asks for beyond the policy, whatever its limits are.
 
     Out at once, by the forecast over what one replica carries, with some to spare for what comes unevenly, and a term that
-    drains what waits. In only to the highest need within ``scale_in_after``. Right after a start the past is unknown, and
-    nothing goes for that long.
+    drains what waits. In only to the highest need within ``scale_in_after``, and within ``STARTS`` times what a start takes:
+    a replica that goes as soon as it has come was paid for nothing. Right after a start the past is unknown, and nothing
+    goes for that long.
     """
     low, high = policy.bounds
     have = seen.ready + seen.starting
     need = _need(seen, policy)
-    memory = _remembered(memory, max(need.n, have if memory.since == -math.inf else 0), policy, now)
+    kept_s = max(policy.scale_in_after_s, STARTS * seen.startup_s, SHORTEST_S)
+    memory = _remembered(memory, max(need.n, have if memory.since == -math.inf else 0), kept_s, now)
     wanted = max(memory.needs) if need.n < have else need.n
     n = min(max(wanted, low), high)
     limit = ""
@@ -76,7 +79,7 @@ def decide(
     elif n > wanted:
         limit = f"; {low} at least"
     elif n > need.n:
-        limit = f"; {wanted} were needed within the last {policy.scale_in_after}"
+        limit = f"; {wanted} were needed within the last {duration(kept_s)}"
     moved = f"{have} → {n}: " if n != have else f"{n}: "
     return Replicas(n, moved + need.reason + limit), memory
 
@@ -87,8 +90,8 @@ def _need(seen: Snapshot, policy: Scaling) -> Replicas:
     if past.is_idle and not waiting:
         return Replicas(0, f"no rows for {min(past.end, CALM_S)} s")
     expected = forecast(past, seen.startup_s)
-    to_carry = expected.rate * (1 + policy.headroom_ratio) + spare(expected.rate, past.dispersion(), seen.budget_s)
-    carry = to_carry / rate
+    uneven = math.hypot(spare(expected.rate, past.dispersion(), seen.budget_s), CERTAINTY * expected.error)
+    carry = (expected.rate * (1 + policy.headroom_ratio) + uneven) / rate
     drain = 0.0
     if waiting > rate * max(seen.ready, 1) * min(seen.budget_s, 1.0):  # more than passes by itself
         drain = waiting / (rate * policy.drain_backlog_in_s)
@@ -117,9 +120,9 @@ def _rows(per_s: float) -> str:
     return f"{per_s:,.0f}" if per_s >= 100 else f"{per_s:.3g}"
 
 
-def _remembered(memory: Memory, need: int, policy: Scaling, now: float) -> Memory:
+def _remembered(memory: Memory, need: int, kept_s: float, now: float) -> Memory:
     """The needs of the last while, in ``SLOTS`` parts."""
-    part_s = max(policy.scale_in_after_s, SHORTEST_S) / SLOTS
+    part_s = kept_s / SLOTS
     if not memory.needs or now - memory.since >= part_s * SLOTS:  # nobody looked: what was needed before may be still
         return Memory((max((need, *memory.needs)),), now)
     passed = int((now - memory.since) / part_s)
