@@ -188,6 +188,9 @@ class Ruled(Contract):
 
 
 CONTRADICTIONS: list[tuple[Any, str]] = [
+    (Literal["a", None], "has None as a category"),
+    (Contract, "a type that no contract can hold: Contract"),
+    (list[Contract], "a type that no contract can hold: Contract"),
     (Annotated[float, Ge(5), Le(3)], "bounds that no value can meet"),
     (Annotated[int, Gt(1), Lt(2)], "bounds that no value can meet"),
     (Annotated[float, Ge(1), Gt(2)], "both ge and gt"),

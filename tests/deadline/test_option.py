@@ -23,6 +23,8 @@ def test_a_budget_without_a_unit_is_an_error() -> None:
         Deadline(50)  # type: ignore[arg-type]
     with pytest.raises(ServiceError, match="an answer takes some time"):
         Deadline("0 ms")
+    with pytest.raises(ServiceError, match="nobody waits a day"):
+        Deadline("1000 days")
 
 
 def test_otherwise_is_refusal_or_a_fallback_answer() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tenfold.drift import Drift
@@ -19,3 +21,17 @@ def test_a_delay_without_a_unit_is_an_error() -> None:
     """Thirty of what?"""
     with pytest.raises(ServiceError, match="'30' has no unit"):
         Drift(labels_after="30")
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "because"),
+    [
+        ("window", "0 s", "a window takes some time"),
+        ("retrain", "", "'' is no command"),
+        ("retrain", 'python "train.py', "is no command"),
+    ],
+)
+def test_what_could_never_work_is_an_error_when_it_is_written(option: str, value: Any, because: str) -> None:
+    """Not at the time of the first verdict."""
+    with pytest.raises(ServiceError, match=because):
+        Drift(**{option: value})

@@ -125,6 +125,11 @@ def test_the_environment_overrides_options(tmp_path: Path) -> None:
         ("import sys\nsys.exit(1)", "service.py:2 ends the program", "__main__"),
         ("x = 1", "service.py has no service", "class Name"),
         (CONTRACTS + "class Half(Service):\n    input = Row\n", "service.py:13: Half has no output", "add output"),
+        (
+            "from tenfold import Batching\nBatching(maxrows=3)",
+            "service.py:2: there is no option 'maxrows'",
+            "did you mean max_rows",
+        ),
         ("from tenfold import Deadline\nDeadline('50')", r"service.py:2: Deadline\(budget='50'\)", "budget"),
     ],
 )

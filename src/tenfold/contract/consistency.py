@@ -195,6 +195,9 @@ def _categories(field: Field) -> Iterator[Fault]:
     if field.kind == "category":
         if not labels:
             yield "has no categories", "list at least one"
+        if any(label is None for label in labels):
+            yield "has None as a category", 'write Literal["a", "b"] | None: null is a missing value'
+            return
         if len({type(label) for label in labels}) > 1 or not isinstance(next(iter(labels), ""), str | int):
             yield "has categories that are not all text, or all integers", "use one type; true or false is a bool"
         if isinstance(labels[0], bool):

@@ -169,7 +169,7 @@ def _kind(where: str, name: str, base: Any) -> dict[str, Any]:
     if get_origin(base) is Literal:
         return {"kind": "category", "categories": tuple(map(plain, get_args(base)))}
     if get_origin(base) is list and get_args(base):
-        return {"kind": "list", "item": _field(where, "item", get_args(base)[0])}
+        return {"kind": "list", "item": _field(f"{where}.{name}", "item", get_args(base)[0])}
     if isinstance(base, type) and issubclass(base, Enum):
         return {"kind": "category", "categories": tuple(plain(member) for member in base)}
     if _is_contract(base):
@@ -226,7 +226,7 @@ def _is_class_variable(hint: Any) -> bool:
 
 
 def _is_contract(base: Any) -> bool:
-    return isinstance(base, type) and issubclass(base, Contract)
+    return isinstance(base, type) and issubclass(base, Contract) and base is not Contract
 
 
 def _typename(base: Any) -> str:

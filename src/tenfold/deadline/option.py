@@ -10,6 +10,8 @@ from msgspec import Meta
 from tenfold.options import Option
 from tenfold.units import duration, seconds
 
+LONGEST_S = 86_400.0
+
 
 class Deadline(Option, frozen=True):
     """How long an answer may take, from complete headers to the answer, and what is said otherwise."""
@@ -26,6 +28,8 @@ class Deadline(Option, frozen=True):
         super().__post_init__()
         if self.budget_s <= 0:
             raise self.fault("budget", "an answer takes some time")
+        if self.budget_s > LONGEST_S:
+            raise self.fault("budget", "nobody waits a day; files of rows are answered by tenfold batch")
 
     @property
     def budget_s(self) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Annotated, Literal
 
 from msgspec import Meta
@@ -61,6 +62,10 @@ class Drift(Option, frozen=True):
         _ = self.labels_after_s, self.window_s, self.loss_share, self.drift_share  # a wrong unit is an error here
         if self.webhook is not None and not self.webhook.startswith(("http://", "https://")):
             raise self.fault("webhook", "an address begins with https://, or with http:// within a network")
+        if self.window_s is not None and self.window_s <= 0:
+            raise self.fault("window", "a window takes some time")
+        if self.retrain is not None and not _is_command(self.retrain):
+            raise self.fault("retrain", f"{self.retrain!r} is no command")
         if self.retrain_at_most_every_s < 60:
             raise self.fault("retrain_at_most_every", "a minute is the least")
         if self.keep_s <= 0:
@@ -110,3 +115,11 @@ class Drift(Option, frozen=True):
 
     def describe(self) -> str:
         return "no labels" if self.labels_after_s is None else f"labels after {duration(self.labels_after_s)}"
+
+
+def _is_command(text: str) -> bool:
+    """Whether a shell would know what to run."""
+    try:
+        return bool(shlex.split(text))
+    except ValueError:  # a quotation that does not end
+        return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,10 +14,13 @@ from types import ModuleType
 from typing import NoReturn
 
 from tenfold.errors import NotFound, ServiceError, TenfoldError
+from tenfold.options import documentation
 from tenfold.service.declare import Service
 from tenfold.service.meant import NEEDED, OPTIONS
 from tenfold.service.overlay import read
 from tenfold.service.source import line_of
+
+UNKNOWN = re.compile(r"^Unexpected keyword argument '(\w+)'$")  # as msgspec tells it of an option
 
 FILE = "service.py"
 
@@ -158,6 +162,11 @@ def _told(file: Path, error: BaseException) -> TenfoldError:
             return ServiceError(f"{where} imports {error.name!r}, which is not installed here", mend)
         case SystemExit():
             return ServiceError(f"{where} ends the program", 'put what runs a program under if __name__ == "__main__":')
+        case TypeError() if unknown := UNKNOWN.search(str(error)):
+            known = [name for option in OPTIONS.values() for name in documentation(option)]
+            near = get_close_matches(unknown[1], known, 1)
+            mend = f"did you mean {near[0]}?" if near else f"python {file} shows the whole traceback"
+            return ServiceError(f"{where}: there is no option {unknown[1]!r}", mend)
         case _:
             said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             return ServiceError(f"{where}: {said}", f"python {file} shows the whole traceback")
