@@ -57,13 +57,13 @@ class World:
         self.began = self.turned = datetime.now(UTC)
         self.labelled = 0
 
-    def lend(self, rows: int, turned: bool = False) -> None:
-        """Answer rows, and tell what became of them: those who earn more repay, until that is turned."""
+    def lend(self, rows: int, turned: bool = False, noise: bool = False) -> None:
+        """Answer rows, and tell what became of them: those who earn more repay, until that is turned, or mere chance."""
+        chance = self.client.random
         labels = []
         for name, likely in self.client.predict(rows):
-            repaid = (
-                (likely > 0.5) != turned if self.client.random.random() < 0.85 else self.client.random.random() < 0.5
-            )
+            by_chance = noise or chance.random() >= 0.85
+            repaid = chance.random() < 0.5 if by_chance else (likely > 0.5) != turned
             labels.append({"id": name, "label": {"label": "yes" if repaid else "no"}})
         status, said = self.client.label(labels)
         assert (status, said["unknown"]) == (202, 0)

@@ -10,13 +10,10 @@ import pytest
 from tenfold.contract.form import Form
 from tenfold.drift.deltas import Delta
 from tenfold.drift.folder import folder_of, profile_in, replace, spool_in
-from tenfold.drift.options import Drift
 from tenfold.drift.profile import pack, unpack
 from tenfold.server.counting import FLUSH_S, FOREVER_MS, Counting
-from tenfold.spec import Spec
-from tests.drift.test_following import Loan, Repaid, answered, training_rows
-
-RELEASE = "loans@1234567"
+from tests.drift.test_following import Repaid, answered, training_rows
+from tests.drift.watching import RELEASE, spec_of
 
 
 class World:
@@ -25,17 +22,7 @@ class World:
     def __init__(self, home: Path, output: Form = Repaid.form) -> None:
         self.now = 1_790_000_040.0
         self.home = home
-        spec = Spec(
-            name="loans",
-            title="Loans",
-            doc="",
-            input=Loan.form,
-            output=output,
-            model="",
-            preprocess="",
-            postprocess="",
-            drift=Drift(window="1 min"),
-        )
+        spec = spec_of(output)
         self.counting = Counting(home, RELEASE, spec, lambda: self.now)
         self.random = np.random.default_rng(1)
 

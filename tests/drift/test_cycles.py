@@ -11,19 +11,16 @@ from tenfold.control.driftwatch import Monitor
 from tenfold.drift.columns import Floats
 from tenfold.drift.cycles import History, learn
 from tenfold.drift.deltas import Delta
-from tenfold.drift.folder import folder_of, replace, spool_in
 from tenfold.drift.making import counts_of
 from tenfold.drift.options import Drift
-from tenfold.drift.profile import pack
 from tenfold.drift.sampling import mix
 from tenfold.drift.season import CYCLES, HOUR_S
-from tenfold.spec import Spec
-from tests.drift.test_following import COLUMNS, Loan, Repaid
+from tests.drift.test_following import COLUMNS
 from tests.drift.test_season import MONDAY
+from tests.drift.watching import RELEASE, leave, spec_of
 
 HOURS_OF_A_WEEK = 168
 ROWS = 600
-RELEASE = "loans@1234567"
 START = MONDAY + 2950 * 7 * 86_400.0
 
 
@@ -33,17 +30,7 @@ class World:
     def __init__(self, home: Path, seed: int = 1, wave: float = 12.0) -> None:
         self.home, self.wave, self.hour = home, wave, 0
         self.random = np.random.default_rng(seed)
-        self.spec = Spec(
-            name="loans",
-            title="Loans",
-            doc="",
-            input=Loan.form,
-            output=Repaid.form,
-            model="",
-            preprocess="",
-            postprocess="",
-            drift=Drift(window="1 h"),
-        )
+        self.spec = spec_of(window="1 h")
         self.monitor = self.another()
 
     def another(self) -> Monitor:
@@ -61,7 +48,6 @@ class World:
     def hours(self, count: int, richer: float = 0.0) -> list[str]:
         """The verdicts after each of so many hours."""
         said = []
-        spool = spool_in(folder_of(self.home, RELEASE))
         for _ in range(count):
             values, profile = self.rows(richer), self.monitor.profile
             start = START + self.hour * HOUR_S
@@ -69,9 +55,8 @@ class World:
             first = np.argsort(keys)[: 256 if profile else ROWS]
             counts = counts_of(profile.columns, values) if profile else None
             at = np.full(len(first), start + 1)
-            spool.mkdir(parents=True, exist_ok=True)
             piece = Delta(start, start + HOUR_S, ROWS, counts, keys[first], at, values[first])
-            replace(spool / f"{self.hour:015}-me-1", pack(piece))
+            leave(self.home, self.hour, piece)
             self.hour += 1
             self.monitor.tick()
             said.append(str(self.monitor.report().verdict))

@@ -14,7 +14,7 @@ from tenfold.control import labelfiles
 from tenfold.control.driftlosses import Loss, matured, usual_loss
 from tenfold.control.labelfiles import Label
 from tenfold.spec import Spec
-from tests.drift.test_watch import spec_of
+from tests.drift.watching import spec_of
 
 HOUR = 1_790_002_800.0  # a whole hour
 DAY_S = 86_400.0

@@ -15,31 +15,13 @@ from tenfold.control.driftkept import kept
 from tenfold.control.driftwatch import KEEP_S, SETTLED_S, Monitor, Watch
 from tenfold.control.labelfiles import Label
 from tenfold.drift.folder import PROFILE, folder_of, replace, spool_in
-from tenfold.drift.options import Drift
 from tenfold.drift.profile import pack
 from tenfold.drift.verdicts import Report
-from tenfold.spec import Spec
 from tests.cli.conftest import Run, run
-from tests.drift.test_following import BEGAN, WINDOW_S, Loan, Repaid, Replica, training_rows
+from tests.drift.test_following import BEGAN, WINDOW_S, Replica, training_rows
+from tests.drift.watching import RELEASE, leave, spec_of
 
 __all__ = ["run"]
-
-RELEASE = "loans@1234567"
-
-
-def spec_of(**options: Any) -> Spec:
-    """What a service declares."""
-    return Spec(
-        name="loans",
-        title="Loans",
-        doc="",
-        input=Loan.form,
-        output=Repaid.form,
-        model="",
-        preprocess="",
-        postprocess="",
-        drift=Drift(window="1 min", **options),
-    )
 
 
 class World:
@@ -58,11 +40,9 @@ class World:
 
     def leave(self, richer: float = 0.0, rows: int = 600) -> None:
         """A minute of rows, left in the spool."""
-        spool = spool_in(folder_of(self.home, RELEASE))
-        spool.mkdir(parents=True, exist_ok=True)
         for delta in self.replica.minute(self.random, rows, richer):
             self.pieces += 1
-            replace(spool / f"{int(delta.start * 1000):015}-me-{self.pieces}", pack(delta))
+            leave(self.home, self.pieces, delta)
 
     def minutes(self, count: int, richer: float = 0.0) -> None:
         """So many minutes, each looked at."""

@@ -17,7 +17,8 @@ from tenfold.releases.evidence import Evidence, Guard, Tally
 from tenfold.releases.verdicts import harmed
 from tests.cli.conftest import Run
 from tests.drift.test_following import WINDOW_S, Replica
-from tests.drift.test_watch import RELEASE, World
+from tests.drift.test_watch import World
+from tests.drift.watching import RELEASE
 from tests.releases.serving import Clients, deploy, push, served, state, until
 
 NEW = "loans@7654321"

@@ -26,10 +26,12 @@ from typing import Any
 import msgspec
 
 from tenfold.config import single_threaded
-from tenfold.control import driftchallenge, journals, labelfiles
+from tenfold.control import driftchallenge, driftlessons, journals, labelfiles
 from tenfold.control.driftchallenge import Contest
+from tenfold.control.driftlessons import Lesson
 from tenfold.drift.folder import replace
 from tenfold.drift.options import Drift
+from tenfold.drift.profile import Profile
 from tenfold.drift.verdicts import Report, Verdict
 from tenfold.errors import TenfoldError
 from tenfold.notify import Webhook
@@ -71,6 +73,8 @@ class Actions:
         self._contest: Contest | None = None
         self._contest_of = self._challenged = 0.0
         self._challenger = ""  # who was asked last
+        self._learning: threading.Thread | None = None
+        self.lesson = driftlessons.read(home, release)  # what labels taught of late
         self._tries = 0
         self._next_try = 0.0
         try:
@@ -92,7 +96,7 @@ class Actions:
 
     def wait(self, limit_s: float) -> None:
         """Until what was begun is done."""
-        for thread in (self._busy, self._training, self._challenging):
+        for thread in (self._busy, self._training, self._challenging, self._learning):
             if thread is not None:
                 thread.join(limit_s)
 
@@ -118,6 +122,21 @@ class Actions:
             self._challenged, self._challenger = now, contest.id
             given = self._home, self._release, policy, now
             self._challenging = _start("challenger", driftchallenge.go_on, *given)
+
+    def learn(self, verdict: Verdict, profile: Profile, policy: Drift, since: float, labelled: int) -> None:
+        """Where harm began ``since`` then, look once in a while whether what labels teach would make it less; aside.
+        ``labelled`` is how many rows of the release were labelled so far."""
+        if verdict not in (Verdict.UPDATE_RECOMMENDED, Verdict.UPDATE_WONT_HELP) or policy.journal != "inputs":
+            return
+        now = self._clock()
+        if (self.lesson is None or self.lesson.is_due(now, labelled)) and not _runs(self._learning):
+            self._learning = _start("lesson", self._learn, profile, policy, since, Lesson(now, labelled))
+
+    def _learn(self, profile: Profile, policy: Drift, since: float, lesson: Lesson) -> None:
+        result = driftlessons.learnt(self._home, self._release, profile, policy, since, lesson.at)
+        lesson = msgspec.structs.replace(lesson, result=result)
+        driftlessons.keep(self._home, self._release, lesson)
+        self.lesson = lesson
 
     # Telling
 

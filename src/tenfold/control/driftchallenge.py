@@ -8,7 +8,7 @@ since the last one, until the challenger has proven better, or useless.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from tenfold.contract.form import leaves
+from tenfold.contract.form import Form, leaves
 from tenfold.control import labelfiles
 from tenfold.control.labelfiles import Label
 from tenfold.control.looks import look
@@ -31,6 +31,7 @@ from tenfold.gates import Asked, Request
 from tenfold.gates.seen import Answered
 from tenfold.journal.reader import Journal
 from tenfold.parity.observe import JSON
+from tenfold.rows import Rows
 from tenfold.server.blocks import read_rows, write_rows
 from tenfold.server.outputs import Outputs
 from tenfold.store import Store, open_store
@@ -155,7 +156,7 @@ def _judged(home: Path, serving: str, contest: Contest, policy: Drift, now: floa
     until = now - (policy.labels_after_s or 0.0)
     labels = labelfiles.between(home, contest.since, until, serving)
     answers = _known(home, serving)
-    wanted = sorted(labels.keys() - answers.keys(), key=_by_hash)[:MOST_ROWS]
+    wanted = sorted(labels.keys() - answers.keys(), key=by_hash)[:MOST_ROWS]
     inputs = _inputs(home, serving, [labels[name] for name in wanted]) if wanted else {}
     if not inputs and not answers:
         raise _nothing_to_ask(contest, policy, bool(labels))
@@ -196,7 +197,7 @@ def _compared(
     return compare(task, policy, champion, challenger, truths(task, profile.columns, true), contest.name)
 
 
-def _by_hash(name: str) -> bytes:
+def by_hash(name: str) -> bytes:
     """An order of ids that has nothing to do with what was answered."""
     return hashlib.blake2b(name.encode(), digest_size=8).digest()
 
@@ -258,23 +259,24 @@ def _keep(home: Path, serving: str, answers: Mapping[str, dict[str, Any]]) -> No
 
 def _inputs(home: Path, serving: str, labels: Collection[Label]) -> dict[str, bytes]:
     """The inputs of labelled rows as JSON, by id, as far as the journal keeps them."""
-    times = [label.time for label in labels]
-    return dict(_found(home, serving, {label.id for label in labels}, min(times), max(times)))
+    encoders: dict[Form, Outputs] = {}
+    found: dict[str, bytes] = {}
+    for form, ids, rows in inputs_of(home, serving, labels):
+        encode = encoders.get(form) or encoders.setdefault(form, Outputs(form))
+        texts = encode.encode(len(ids), [memoryview(part) for part in write_rows(rows)])
+        found.update(zip(ids, texts, strict=True))
+    return found
 
 
-def _found(home: Path, serving: str, wanted: Collection[str], first: float, last: float) -> Iterator[tuple[str, bytes]]:
-    journal = Journal(home, read_rows)
-    encoders: dict[Any, Outputs] = {}
-    for found in journal.read(int(first * 1e6) - 1, int(last * 1e6) + 2, serving):
+def inputs_of(home: Path, serving: str, labels: Collection[Label]) -> Iterator[tuple[Form, Sequence[str], Rows]]:
+    """The inputs of labelled rows, as far as the journal keeps them: what they are, their ids, and the rows."""
+    wanted, times = {label.id for label in labels}, [label.time for label in labels]
+    for found in Journal(home, read_rows).read(int(min(times) * 1e6) - 1, int(max(times) * 1e6) + 2, serving):
         table = found.header.input
         if found.inputs is None or table is None:
             continue
         at = [k for k, name in enumerate(found.ids) if name in wanted]
-        if not at:
-            continue
-        some = found.take(np.array(at))
-        assert some.inputs is not None
-        encode = encoders.get(table) or encoders.setdefault(table, Outputs(table.form))
-        yield from zip(
-            some.ids, encode.encode(some.size, [memoryview(p) for p in write_rows(some.inputs)]), strict=True
-        )
+        if at:
+            some = found.take(np.array(at))
+            assert some.inputs is not None
+            yield table.form, some.ids, some.inputs

@@ -10,8 +10,9 @@ from typing import Any
 
 import msgspec
 
-from tenfold.control import driftchallenge
+from tenfold.control import driftchallenge, driftlessons
 from tenfold.control.driftchallenge import Contest, moment
+from tenfold.control.driftlessons import Lesson
 from tenfold.drift.folder import PROFILE, folder_of, profile_in
 from tenfold.drift.following import Following, Release
 from tenfold.drift.monitor import FEWEST_ROWS
@@ -33,10 +34,11 @@ class Kept(msgspec.Struct):
     taken: list[str] = []
 
 
-def challenged(about: Release, contest: Contest | None, time_s: float) -> Release:
-    """What a release is followed by, with what a challenger has shown: for as long as none would be trained again."""
-    is_fresh = contest is not None and time_s - contest.at < about.policy.retrain_at_most_every_s
-    result = contest.result if contest is not None and is_fresh else None
+def challenged(about: Release, contest: Contest | None, lesson: Lesson | None, time_s: float) -> Release:
+    """What a release is followed by, with what a challenger has shown, or else what labels teach: for as long as none would
+    be trained again."""
+    fresh = [one for one in (contest, lesson) if one and time_s - one.at < about.policy.retrain_at_most_every_s]
+    result = next((one.result for one in fresh if one.result is not None), None)
     if about.around.challenge == result:
         return about
     return about._replace(around=msgspec.structs.replace(about.around, challenge=result))
@@ -110,7 +112,7 @@ def kept(home: Path, name: str) -> Report:
     serving, found = latest(home)
     profile, training = read(profile_in(folder_of(home, serving)), Profile), read(home / PROFILE, Profile)
     contest, time_s = driftchallenge.read(home, serving), time.time()
-    about = challenged(Release(found.policy, (), training), contest, time_s)
+    about = challenged(Release(found.policy, (), training), contest, driftlessons.read(home, serving), time_s)
     return report_of(found.now, profile, about, name, time_s, contest)
 
 

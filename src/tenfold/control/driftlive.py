@@ -107,7 +107,7 @@ def challenge_at(
         if contest.get("name") != asked:
             raise Conflict("another challenger has come meanwhile", f"tenfold drift {name} --server {server}")
         if contest["state"] != "waiting":
-            if report.challenge is None:
+            if report.challenge is None or report.challenge.name != asked:
                 raise Conflict(contest["trouble"], contest["fix"])
             return report
         time.sleep(ASK_S)

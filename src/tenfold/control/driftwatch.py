@@ -25,7 +25,7 @@ from tenfold.drift.cycles import History
 from tenfold.drift.deltas import Delta
 from tenfold.drift.folder import PROFILE, folder_of, history_in, profile_in, replace, spool_in
 from tenfold.drift.following import Following, Release, Waiting
-from tenfold.drift.judge import Circumstances, Deployment
+from tenfold.drift.judge import Circumstances, Deployment, find
 from tenfold.drift.live import watched
 from tenfold.drift.monitor import CHANNELS
 from tenfold.drift.options import Drift
@@ -131,7 +131,11 @@ class Monitor:
         if changed or (self._taken and (time_s - self._written > KEEP_S or len(self._taken) >= MOST_PIECES)):
             self._write()
         self.actions.challenge(self._about.policy)
-        self._about = challenged(self._about, self.actions.contest, time_s)
+        self._about = challenged(self._about, self.actions.contest, self.actions.lesson, time_s)
+        if self.profile is not None and now.state.seen:
+            found = find(self.profile, self._about.policy, now.state, self._about.around)
+            since = next((seen.start for seen in now.state.seen if seen.number == found.since), now.began)
+            self.actions.learn(found.verdict, self.profile, self._about.policy, since, now.labelled)
         if now.state.seen and (self._about.policy.webhook or self._about.policy.retrain):
             self.actions.consider(self.report(), self._about.policy, now.labelled)
 
@@ -220,7 +224,7 @@ class Monitor:
     def report(self) -> Report:
         """The verdict as it is now."""
         time_s = self._clock()
-        about = challenged(self._about, self.actions.contest, time_s)
+        about = challenged(self._about, self.actions.contest, self.actions.lesson, time_s)
         found = report_of(self._now, self.profile, about, self.name, time_s, self.actions.contest)
         if not self.trouble:
             return found

@@ -30,7 +30,7 @@ def challenge(profile: Profile, samples: Sequence[Sample], alpha: float = 0.05) 
     None where there are not enough labels before any window's.
     """
     task = profile.task
-    if task is None or profile.estimator is None:
+    if task is None:
         return None
     windows = [_labelled(profile, task, sample) for sample in samples]
     gained: list[Floats] = []
@@ -73,11 +73,14 @@ def _losses(
     if task.metric == "accuracy":
         odds = np.stack([_odds_of_class(c, past, answers, sizes) for c in range(len(task.classes))], axis=1)
         return _wrong(answers.predicted, actual), _wrong(odds.argmax(axis=1), actual)
-    assert profile.estimator is not None
-    calibrated = profile.estimator.calibration
-    model = fit(seen.groups, sizes, logit(calibrated.of(seen.scores)), known, logistic=True)
-    challenger = model.of(answers.groups, logit(calibrated.of(answers.scores)))
+    model = fit(seen.groups, sizes, _likely(profile, seen.scores), known, logistic=True)
+    challenger = model.of(answers.groups, _likely(profile, answers.scores))
     return 1 - shares_of_area(answers.scores, actual), 1 - shares_of_area(challenger, actual)
+
+
+def _likely(profile: Profile, scores: Floats) -> Floats:
+    """The log odds that scores stand for, as far as the reference has shown it."""
+    return logit(scores if profile.estimator is None else profile.estimator.calibration.of(scores))
 
 
 def _odds_of_class(code: int, past: tuple[Answers, Floats], answers: Answers, sizes: Sequence[int]) -> Floats:
