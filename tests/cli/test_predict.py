@@ -126,4 +126,23 @@ def test_a_url_is_told_to_be_asked_otherwise(run: Run) -> None:
     done = run("predict", "http://127.0.0.1:8000/tumour", "row.json")
     assert done.code == 2
     assert "takes a folder" in done.err
-    assert "curl -H 'Content-Type: application/json' -d @row.json http://127.0.0.1:8000/tumour/predict" in done.err
+    sends = "--data-binary @row.json http://127.0.0.1:8000/tumour/predict"
+    assert f"curl -H 'Content-Type: application/json' {sends}" in done.err
+
+
+def test_a_row_of_csv_that_is_none_is_refused_alone(trained: Path, tmp_path: Path, run: Run) -> None:
+    """With too few or too many cells, as a request and a job have it; the others are answered where they stand."""
+    header, first, *rest = write(tmp_path / "rows.csv").read_text().splitlines()
+    text = "\n".join([header, "1,2", first, f"{first},9", *rest])
+    (tmp_path / "ragged.csv").write_text(text)
+    answers = lines(run("predict", trained, tmp_path / "ragged.csv").out)
+    assert [answer.get("errors", [{"code": ""}])[0]["code"] for answer in answers] == [
+        "malformed",
+        "",
+        "malformed",
+        "",
+        "",
+        "",
+    ]
+    whole = lines(run("predict", trained, tmp_path / "rows.csv").out)
+    assert [answer["output"] for answer in answers if "output" in answer] == [answer["output"] for answer in whole]

@@ -6,15 +6,18 @@ import csv
 import io
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, TextIO
+from typing import Any, BinaryIO, NamedTuple, TypeVar
 
 import msgspec
+import numpy as np
 
-from tenfold.contract.form import Field, leaves
-from tenfold.errors import NotFound, UsageError
+from tenfold.contract.form import Form
+from tenfold.errors import Change, Flag, NotFound, UsageError, Violation
+from tenfold.formats.dialect import Dialect
+from tenfold.formats.records import Records
 from tenfold.rows import Answer, Checked
 from tenfold.scaffold.served import Served, is_array
 from tenfold.server.blocks import write_rows
@@ -22,11 +25,14 @@ from tenfold.server.outputs import Outputs
 from tenfold.server.replies import Ids, change_json, fallback_json
 from tenfold.service import Spec, find, spec
 from tenfold.validation import block
+from tenfold.validation.parsing import Malformed
 
 ROWS_AT_ONCE = 1000
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 PICTURE_STARTS = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF", b"GIF8", b"BM", b"II*\0", b"MM\0*")
 STDIN = "-"
+MEDIA_TYPES = {".csv": "text/csv", ".ndjson": "application/x-ndjson", ".parquet": "application/vnd.apache.parquet"}
+Remark = TypeVar("Remark", Violation, Change, Flag)
 
 
 class Batch(NamedTuple):
@@ -53,7 +59,8 @@ def predict(target: str, source: str, standard_input: Callable[[], bytes]) -> It
     line is the answer that the row would get over HTTP, or its ``errors``; ``row`` counts from 0.
     """
     if target.startswith(("http://", "https://")):
-        mend = f"curl -H 'Content-Type: application/json' -d @{source} {target.rstrip('/')}/predict"
+        media_type = MEDIA_TYPES.get(Path(source).suffix, "application/json")
+        mend = f"curl -H 'Content-Type: {media_type}' --data-binary @{source} {target.rstrip('/')}/predict"
         raise UsageError(f"predict answers in this process and takes a folder; {target} is a running service", mend)
     batches = _standard_input(standard_input()) if source == STDIN else _file(Path(source))
     service = find(target)
@@ -122,49 +129,44 @@ def _csv_or_json(data: bytes, served: Served) -> Iterator[Batch]:
     """CSV, if the first line names a field of the contract; else what is malformed is JSON."""
     header = next(csv.reader([data.decode("utf-8-sig", "replace").partition("\n")[0]]), [])
     if any(name in served.pipeline.layout.by_name for name in header):
-        return _csv(io.StringIO(data.decode("utf-8-sig"), newline=""), served)
+        return _csv(data, served)
     return _json(data)(served)
 
 
 def _csv_file(path: Path) -> Batches:
-    def batches(served: Served) -> Iterator[Batch]:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            yield from _csv(file, served)
-
-    return batches
+    return lambda served: _csv(path.read_bytes(), served)
 
 
-def _csv(file: TextIO, served: Served) -> Iterator[Batch]:
-    """CSV by the contract's types, never by what a cell looks like: an empty cell is missing."""
+def _csv(data: bytes, served: Served) -> Iterator[Batch]:
+    """CSV, with the rows and cells that a request or a job finds in it."""
     form = served.pipeline.form
-    read = {wire: _cell_reader(field) for _, wire, _, field in leaves(form.fields)}
-    rows = csv.DictReader(file)
-    while some := list(islice(rows, ROWS_AT_ONCE)):
-        typed = [{name: read[name](text) for name, text in row.items() if name in read and text} for row in some]
-        yield Batch(block.check(form, typed))
+    records = iter(Records(data, form, Dialect()))
+    while some := list(islice(records, ROWS_AT_ONCE)):
+        yield Batch(_checked(form, [record.value for record in some]))
 
 
-def _cell_reader(field: Field) -> Callable[[str], Any]:
-    """A cell as the field's type has it; text that is none of that type stays text, which validation then names."""
-    kinds: dict[str, Callable[[str], Any]] = {"int": int, "float": float, "bool": _truth, "list": _as_json}
-    numbers = field.kind == "category" and isinstance(field.categories[0], int)
-    convert = int if numbers else kinds.get(field.kind, str)
+def _checked(form: Form, rows: Sequence[dict[str, Any] | Malformed]) -> Checked:
+    """What validation makes of rows, some of which could not even be read."""
+    places = [k for k, row in enumerate(rows) if not isinstance(row, Malformed)]
+    checked = block.check(form, [rows[k] for k in places])
+    broken = [Violation(k, "", "malformed", str(row)) for k, row in enumerate(rows) if isinstance(row, Malformed)]
+    if not broken:
+        return checked
+    return Checked(
+        rows=checked.rows,
+        index=np.array(places, dtype=np.intp)[checked.index],
+        total=len(rows),
+        violations=sorted([*_placed(checked.violations, places), *broken], key=lambda one: one.row),
+        changes=_placed(checked.changes, places),
+        flags=_placed(checked.flags, places),
+        put_aside={places[row]: _placed(reasons, places) for row, reasons in checked.put_aside.items()},
+        fallbacks={places[row]: code for row, code in checked.fallbacks.items()},
+    )
 
-    def read(text: str) -> Any:
-        try:
-            return convert(text)
-        except (ValueError, KeyError, msgspec.DecodeError):
-            return text
 
-    return read
-
-
-def _truth(text: str) -> bool:
-    return {"true": True, "1": True, "false": False, "0": False}[text.strip().lower()]
-
-
-def _as_json(text: str) -> Any:
-    return msgspec.json.decode(text)
+def _placed(remarks: Sequence[Remark], places: Sequence[int]) -> list[Remark]:
+    """What was said of some rows, said of where these stand among all."""
+    return [remark._replace(row=places[remark.row]) for remark in remarks]
 
 
 def _parquet(file: Path | BinaryIO, served: Served) -> Iterator[Batch]:
