@@ -8,13 +8,15 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tenfold.control import deployments
+from tenfold.engines.ray.placer import connected
+from tenfold.errors import UsageError
 from tests.releases.serving import Clients, deploy, push, served
 from tests.server.running import SERVICE, Reply, Running, serve, write_service
 
@@ -22,6 +24,7 @@ ray = pytest.importorskip("ray", reason="Ray is not installed: uv pip install ra
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 PATIENCE_S = 90.0
 NODE = {"num_cpus": 2, "object_store_memory": 100 * 2**20}
+CAMERA = {**NODE, "resources": {"camera": 1}}
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +35,7 @@ def cluster() -> Iterator[Any]:
     started = Cluster(initialize_head=True, head_node_args={**NODE, "num_cpus": 0, "include_dashboard": False})
     try:
         for _ in range(2):
-            started.add_node(**NODE)
+            started.add_node(**CAMERA)
         started.wait_for_nodes()
         yield started
     finally:
@@ -44,7 +47,8 @@ def server(cluster: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[R
     """A server with one replica there, that may become more."""
     source = SERVICE.replace("Batching, ", "Batching, Scaling, ").replace(
         '    deadline = Deadline("10 s")\n',
-        '    deadline = Deadline("10 s")\n    scaling = Scaling(1, 8, scale_in_after="5 s", cores=2)\n',
+        '    deadline = Deadline("10 s")\n    scaling = Scaling(1, 8, scale_in_after="5 s", cores=2, '
+        'resources=("camera: 1",))\n',
     )
     folder = write_service(tmp_path_factory.mktemp("far") / "echoes", source)
     with serve(folder, "--on", f"ray://{cluster.address}") as running:
@@ -112,6 +116,31 @@ def test_whoever_does_not_know_the_secret_is_not_heard(server: Running) -> None:
     assert server.ask("/predict", {"x": 3}).status == 200
 
 
+def test_strangers_who_say_nothing_keep_no_front_out(server: Running) -> None:
+    """However many wait at a replica's door without a word, the one that has been silent for longest goes for the next."""
+    until(lambda: server.ask("/predict", {"x": 3}).status == 200, server)
+    host, port = [event["at"] for event in server.events() if event.get("event") == "ready"][-1].rsplit(":", 1)
+    with ExitStack() as held:
+        silent = [held.enter_context(socket.create_connection((host, int(port)), 20)) for _ in range(80)]
+        for line in silent:
+            with suppress(ConnectionError):
+                assert len(line.recv(4096)) in (0, 40)  # each was greeted, the last ones too
+        silent[0].settimeout(20)
+        with suppress(ConnectionError):
+            assert silent[0].recv(1) == b""
+    assert server.ask("/predict", {"x": 3}).status == 200
+
+
+def test_a_machine_that_is_no_node_of_the_cluster_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever can reach a cluster without being part of it reads so at once, and how to join."""
+    monkeypatch.setattr(ray._private.services, "find_node_ids", set)
+    with socket.create_server(("127.0.0.1", 0)) as head:
+        address = f"127.0.0.1:{head.getsockname()[1]}"
+        with pytest.raises(UsageError, match="this machine is none of its nodes") as raised:
+            connected(address)
+    assert f"ray start --address={address} --num-cpus=0" in raised.value.hint
+
+
 def test_a_release_takes_over_there(cluster: Any, tmp_path: Path) -> None:
     """Deployments are those of any server: one release takes over from another and is taken back, and no request is lost."""
     store = tmp_path / "multiply"
@@ -136,12 +165,12 @@ def test_a_machine_lost_under_load_costs_no_answer(server: Running, cluster: Any
             cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)
             until(lambda: any("is gone" in str(event.get("because")) for event in server.events()), server)
             until(lambda: any(event.get("event") == "no_room" for event in server.events()), server)
-            cluster.add_node(**NODE)
+            cluster.add_node(**CAMERA)
             until(lambda: scaled(server)["replicas"] == 2, server)
     assert {reply.status for reply in replies} <= {200, 503, 504}
     assert all("code" in reply.json for reply in replies if reply.status != 200)
     said = next(event for event in server.events() if event.get("event") == "no_room")
-    assert said["asked"] == "2 cores"
+    assert said["asked"] == "2 cores and 1 camera"
     assert "cores are free on" in said["free"]
     until(lambda: scaled(server)["replicas"] == 1, server)
     assert server.ask("/predict", {"x": 3}).status == 200

@@ -25,6 +25,17 @@ def test_what_no_machine_has_is_told_from_what_is_taken() -> None:
     assert lacking(wanted, WHOLE, WHOLE).endswith("the largest has 4 cores and 8.0 GiB")
 
 
+def test_other_resources_have_to_be_there_too() -> None:
+    """A GPU that somebody else has is told from one that no machine has."""
+    needs, gpus = Needs(1, others={"GPU": 1.0}), {**WHOLE, "c": {"CPU": 1.0, "GPU": 1.0}}
+    assert str(needs) == "1 core and 1 GPU"
+    assert str(Needs(2, GIB, {"GPU": 0.5})) == "2 cores, 1.0 GiB and 0.5 GPU"
+    assert lacking(needs, gpus, gpus) == ""
+    assert lacking(needs, WHOLE, WHOLE).endswith("the largest has 4 cores and 0 GPU")
+    taken = {**WHOLE, "c": {"CPU": 1.0}}
+    assert lacking(needs, gpus, taken) == "7 of 7 cores are free on 3 machines; the emptiest has 4 cores and 0 GPU"
+
+
 def test_a_machine_that_is_gone_has_nothing() -> None:
     """Ray goes on listing it."""
     nodes = [

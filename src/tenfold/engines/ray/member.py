@@ -51,7 +51,7 @@ class Member:
         self._because = ""
         self._ended: Ended | None = None
         self._news = asyncio.Event()
-        self._door_tasks: set[asyncio.Task[None]] = set()
+        self._at_the_door: dict[asyncio.Task[None], None] = {}  # who has not proved anything yet, the oldest first
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> bytes:
@@ -195,15 +195,18 @@ class Member:
     # Fronts
 
     async def _open_door(self) -> None:
-        """Let fronts in, and nobody else."""
+        """Let fronts in, and nobody else. Where too many say nothing, the one that has been silent for longest has to go, so
+        that nobody can keep fronts out."""
+        loop = asyncio.get_running_loop()
         while True:
-            line, (host, *_) = await asyncio.get_running_loop().sock_accept(self._door)
-            if len(self._door_tasks) >= AT_THE_DOOR:
-                line.close()
-                continue
-            task = asyncio.get_running_loop().create_task(self._let_in(line, host))
-            self._door_tasks.add(task)
-            task.add_done_callback(self._door_tasks.discard)
+            line, (host, *_) = await loop.sock_accept(self._door)
+            if len(self._at_the_door) >= AT_THE_DOOR:
+                oldest = next(iter(self._at_the_door))
+                oldest.cancel()
+                del self._at_the_door[oldest]
+            task = loop.create_task(self._let_in(line, host))
+            self._at_the_door[task] = None
+            task.add_done_callback(lambda done: self._at_the_door.pop(done, None))
 
     async def _let_in(self, line: socket.socket, host: str) -> None:
         with line:

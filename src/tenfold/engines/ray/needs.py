@@ -30,7 +30,8 @@ def needs_of(folder: bytes, name: str, env: str, python: str) -> bytes:
 def main(folder: str, env: str) -> None:
     """Print what a service declares, after whatever it prints itself."""
     service = find(folder, env)
-    needs = Needs(service.scaling.cores, server(service.folder, env).memory_bytes)
+    scaling = service.scaling
+    needs = Needs(scaling.cores, server(service.folder, env).memory_bytes, scaling.amounts)
     sys.stdout.write(f"\n{msgspec.json.encode(needs).decode()}\n")
 
 

@@ -33,14 +33,19 @@ class Order(msgspec.Struct, frozen=True):
 
 
 class Needs(msgspec.Struct, frozen=True):
-    """What a replica takes of a machine, as its service declares it; 0 bytes where it does not."""
+    """What a replica takes of a machine, as its service declares it; 0 bytes where it does not. ``others`` are resources by
+    Ray's name of them: GPU, or one that the machines of this cluster were given."""
 
     cores: float = 1.0
     memory_bytes: int = 0
+    others: dict[str, float] = {}
 
     def __str__(self) -> str:
-        cores = f"{self.cores:g} core{'s' * (self.cores != 1)}"
-        return f"{cores} and {self.memory_bytes / 2**30:.1f} GiB" if self.memory_bytes else cores
+        said = [f"{self.cores:g} core{'s' * (self.cores != 1)}"]
+        if self.memory_bytes:
+            said.append(f"{self.memory_bytes / 2**30:.1f} GiB")
+        *first, last = (*said, *(f"{amount:g} {name}" for name, amount in self.others.items()))
+        return f"{', '.join(first)} and {last}" if first else last
 
 
 class Born(msgspec.Struct, frozen=True, tag=True):

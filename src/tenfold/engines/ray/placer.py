@@ -34,6 +34,7 @@ START_S = 5.0  # an actor that has room has mostly started by then
 END_S = 5.0  # for an actor to end its process, before Ray ends both
 ORPHAN_S = 45.0  # longer than a replica stays that nobody needs
 CALLS = 16  # that an actor hears at once
+NO_NODE = "No node info found"  # what Ray says where no process of this machine is a node of that cluster
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,9 +203,12 @@ class Placed:
     async def _live(self, order: Order) -> Ended:
         prepared = await self._placer.prepare(order)
         self.needs = prepared.needs
+        others = dict(prepared.needs.others)
         make = self._ray.remote(
             num_cpus=prepared.needs.cores,
+            num_gpus=others.pop("GPU", None),
             memory=prepared.needs.memory_bytes or None,
+            resources=others,
             max_restarts=0,
             max_concurrency=CALLS,
             scheduling_strategy="SPREAD",
@@ -286,12 +290,29 @@ def connected(address: str) -> Any:
     try:
         if address != "auto":
             _require_listening(address)
+            nodes_here = getattr(
+                ray._private.services, "find_node_ids", None
+            )  # older ones do not look for half a minute
+            if nodes_here is not None and not nodes_here():
+                raise RuntimeError(NO_NODE)
         ray.init(address=address, log_to_driver=False, configure_logging=False)
     except (ConnectionError, OSError, RuntimeError, ValueError) as error:
+        if NO_NODE in str(error):
+            raise _stranger(address) from None
         where = "on this machine" if address == "auto" else f"at {address}"
         because = str(error).strip().splitlines() or [type(error).__name__]
         raise UsageError(f"there is no Ray cluster to be reached {where}: {because[0]}", hint) from None
     return ray
+
+
+def _stranger(address: str) -> UsageError:
+    """What is said on a machine that can reach a cluster and is none of its machines: Ray talks to nobody else."""
+    cluster = "the Ray cluster of RAY_ADDRESS" if address == "auto" else f"the Ray cluster at {address}"
+    there = "HOST:6379" if address == "auto" else address
+    return UsageError(
+        f"{cluster} is there, but this machine is none of its nodes, and the server has to run on one",
+        f"ray start --address={there} --num-cpus=0 has it join, without replicas of its own; or serve on one that is a node",
+    )
 
 
 def _require_listening(address: str) -> None:

@@ -37,10 +37,17 @@ def lacking(needs: Needs, whole: Mapping[str, Resources], free: Mapping[str, Res
 
 
 def _has(has: Resources, needs: Needs) -> bool:
-    return has.get("CPU", 0.0) >= needs.cores and has.get("memory", 0.0) >= needs.memory_bytes
+    return all(has.get(name, 0.0) >= amount for name, amount in _amounts(needs).items())
+
+
+def _amounts(needs: Needs) -> dict[str, float]:
+    """All that is needed, by Ray's names."""
+    return {"CPU": needs.cores, "memory": float(needs.memory_bytes), **needs.others}
 
 
 def _said(some: Iterable[Resources], needs: Needs) -> str:
-    """The most that one of these has."""
-    most = max(((one.get("CPU", 0.0), one.get("memory", 0.0)) for one in some), default=(0.0, 0.0))
-    return str(Needs(most[0], int(most[1]) if needs.memory_bytes else 0))
+    """What the one of these has that comes closest, of what is needed."""
+    rarest = (*needs.others, "CPU", "memory")
+    has = max(some, key=lambda one: [one.get(name, 0.0) for name in rarest], default={})
+    others = {name: has.get(name, 0.0) for name in needs.others}
+    return str(Needs(has.get("CPU", 0.0), int(has.get("memory", 0.0)) if needs.memory_bytes else 0, others))
