@@ -43,6 +43,7 @@ LOOK_S = 0.2
 LEASE_S, RENEW_S = 10.0, 3.0
 AGAIN_S = 2.0  # after which an order that was not followed is given again
 NOTE_S = 2.0  # between two notes of how far a rollout is
+SHOW_S = 1.0  # between two words about how it stands with a service, for which its whole history is read
 RATE_S = 60.0  # what the rate of requests is taken over
 
 WORDS: dict[type, str] = {
@@ -92,6 +93,8 @@ class Deployer:
         self._generation = -1
         self._pointers: dict[str, Pointer] = {}
         self._rollouts: dict[str, Rollout] = {}
+        self._unshown: set[str] = set()  # services of which there is news to show
+        self._shown: dict[str, float] = {}  # when it was shown last how it stands with a service
         self._origins: dict[str, str] = {}  # beside which service one answers
 
     def look(self, now: float) -> None:
@@ -108,6 +111,7 @@ class Deployer:
             except (TenfoldError, OSError) as error:
                 wrong = error
         self._expect(services)
+        self._show(now)
         if wrong is not None:
             raise wrong
 
@@ -132,8 +136,7 @@ class Deployer:
             self._rollouts = {one.service: one for one in self._store.rollouts.list() if one.ended is None}
             self._origins = {one: origin(self._store, one) for one in {*self._pointers, *self._rollouts}}
             self._generation = generation
-            for service in self._pointers:
-                self._show(service)
+            self._unshown.update(self._pointers)
 
     def _forget(self, service: str) -> None:
         """Read all of it again."""
@@ -433,12 +436,15 @@ class Deployer:
                 "compared": seen.shadow.describe() if seen.shadow.compared else "",
             }
             self._store.evidence.put(rollout.service, rollout.to, ROLLOUT, content)
-            self._show(rollout.service)
+            self._unshown.add(rollout.service)
 
-    def _show(self, service: str) -> None:
-        """Let the server show how it stands with the releases of a service."""
-        if about := standing(self._store, service):
-            self._orders.about(service, about)
+    def _show(self, now: float) -> None:
+        """Let the server show how it stands with the releases of services, where that has changed."""
+        for service in [one for one in self._unshown if abs(now - self._shown.get(one, -SHOW_S)) >= SHOW_S]:
+            if about := standing(self._store, service):
+                self._orders.about(service, about)
+            self._unshown.discard(service)
+            self._shown[service] = now
 
 
 def _is_in_place(course: Course) -> bool:
