@@ -353,9 +353,9 @@ class Lane:
         loop, when the answers are on their way: what is written in this turn leaves at its end."""
         now = time.monotonic()
         names = None if self._journal is None or self._copying else names_of(batch.items)
-        came: Sequence[float] = ()
+        came: list[float] = []
         try:
-            came = give(batch.items, self._outcome(batch, frame), now, self)
+            give(batch.items, self._outcome(batch, frame), now, self, came)
         except Exception:
             logging.getLogger("tenfold").exception("the answers of a batch could not be given")
             for item in batch.items:

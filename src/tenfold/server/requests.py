@@ -420,12 +420,11 @@ class Part:
             request.settle(1)
 
 
-def give(items: Sequence[Single | Part], outcome: Outcome, now: float, lane: Lane) -> Sequence[float]:
+def give(items: Sequence[Single | Part], outcome: Outcome, now: float, lane: Lane, came: list[float]) -> None:
     """Answer everything that a batch is made of. Nearly always that is requests of one row, in good time, of which nothing is
-    to be said: these are answered here, and are yet to be counted as good. Returns when they came."""
+    to be said: these are answered here, and are yet to be counted as good, for which ``came`` takes when they did."""
     in_good_time = outcome.notes is None and items[0].due - now >= lane.tight_s
     outputs, sent, plain = outcome.outputs, outcome.sent, lane.replies.plain(outcome.timing)
-    came: list[float] = []
     at = 0
     for item in items:
         output = outputs[at]
@@ -438,16 +437,15 @@ def give(items: Sequence[Single | Part], outcome: Outcome, now: float, lane: Lan
         ):
             connection = item.connection
             if not item.done and connection.transport is not None:
-                item.done = True
                 head, name, started, decoded = item.head, item.id, item.started, item.decoded
-                came.append(started)
                 response = plain(name, head.trace_id or name, decoded - started, sent - decoded, output)
+                item.done = True
+                came.append(started)
                 connection.send(response, head.keep_alive)
             at += 1
         else:
             item.answer(outcome, at, now)
             at += item.rows
-    return came
 
 
 def cut(item: Single | Part, rows: int) -> tuple[Part, Part]:
