@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
+from functools import cache
 from typing import Any, Self, TypeVar
 
 import msgspec
@@ -22,7 +23,7 @@ class Option(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One declared answer. A subclass adds fields, each ``Annotated`` with bounds and a line of help."""
 
     def __post_init__(self) -> None:
-        for field in msgspec.structs.fields(self):
+        for field in _fields(type(self)):
             value = getattr(self, field.name)
             try:
                 msgspec.convert(value, field.type)
@@ -61,6 +62,9 @@ class Option(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             return msgspec.structs.replace(self, **values)
         except ServiceError as error:
             raise ServiceError(f"{place}: {error.message}", error.hint) from None
+
+
+_fields = cache(msgspec.structs.fields)
 
 
 def documentation(option: type[Option]) -> dict[str, str]:

@@ -35,6 +35,7 @@ def test_a_rollout_goes_step_by_step(store: Store, other: Store) -> None:
     found = other.rollouts.open("tumour")
     assert found == rollout
     assert found is not None
+    assert other.rollouts.list("tumour", ended=False) == [rollout]
     assert (found.state, found.detail, found.plan, found.version) == (
         "canary",
         {"share": 0.1},
@@ -43,7 +44,10 @@ def test_a_rollout_goes_step_by_step(store: Store, other: Store) -> None:
     )
     other.rollouts.change(found, "promoted", Act("controller", "promote", "proof of no harm"), ended=True)
     assert store.rollouts.open("tumour") is None
+    assert store.rollouts.list(ended=False) == []
     assert [one.state for one in store.rollouts.list("tumour")] == ["promoted"]
+    assert [event.n for event in store.events.list("tumour", what=("rollout", "promote"))] == [1, 3]
+    assert [event.what for event in store.events.list(what=("rollout", "promote"), most=1)] == ["promote"]
     assert [event.what for event in store.events.list("tumour")] == ["rollout", "canary 10 %", "promote"]
     assert store.events.verify()
 

@@ -110,8 +110,8 @@ def require_name(name: str, service: str = "") -> None:
 
 def was_put(store: Store, service: str, release: str, since: datetime) -> bool:
     """Whether a release of a service was put beside it since a moment."""
-    events = store.events.list(service)
-    return any(one.what == BESIDE and one.to == release and one.at >= since for one in events)
+    events = store.events.list(service, what=(BESIDE,))
+    return any(one.to == release and one.at >= since for one in events)
 
 
 def origin(store: Store, service: str) -> str:

@@ -206,7 +206,7 @@ def progress(name: str = "", place: str = "") -> list[Progress]:
     """The rollouts that are on their way: of one service, or of all."""
     with opened(place, name) as store:
         service = meant(store, name.partition("@")[0]).service if name else ""
-        return [progress_of(store, one) for one in store.rollouts.list(service) if one.ended is None]
+        return [progress_of(store, one) for one in store.rollouts.list(service, ended=False)]
 
 
 def wait(asked: Asked, limit_s: float, told: Told = lambda _: None) -> Progress:

@@ -133,7 +133,7 @@ class Deployer:
         generation = self._store.generation()
         if generation != self._generation:
             self._pointers = {one.service: one for one in self._store.pointers.list() if one.name == "current"}
-            self._rollouts = {one.service: one for one in self._store.rollouts.list() if one.ended is None}
+            self._rollouts = {one.service: one for one in self._store.rollouts.list(ended=False)}
             self._origins = {one: origin(self._store, one) for one in {*self._pointers, *self._rollouts}}
             self._generation = generation
             self._unshown.update(self._pointers)

@@ -78,8 +78,8 @@ def standings(place: str = "") -> dict[str, dict[str, Any]]:
 
 def held(store: Store, service: str) -> Event | None:
     """The roll-back since which automatic deployments wait; None where they don't."""
-    events = [event for event in store.events.list(service) if event.what in (HOLD, RESUME)]
-    return events[-1] if events and events[-1].what == HOLD else None
+    last = store.events.list(service, what=(HOLD, RESUME), most=1)
+    return last[0] if last and last[0].what == HOLD else None
 
 
 def current_of(store: Store, service: str) -> Release | None:

@@ -56,10 +56,11 @@ class EventLog:
             )
         return event
 
-    def list(self, service: str = "", *, after: int = 0, most: int = 0) -> Sequence[Event]:
+    def list(self, service: str = "", *, after: int = 0, most: int = 0, what: Sequence[str] = ()) -> Sequence[Event]:
+        kinds = f"AND what IN ({', '.join('?' * len(what))})" if what else ""
         rows = self._database.rows(
-            "SELECT * FROM event WHERE n > ? AND (service = ? OR ? = '') ORDER BY n DESC LIMIT ?",
-            *(after, service, service, most or 2**62),
+            f"SELECT * FROM event WHERE n > ? AND (service = ? OR ? = '') {kinds} ORDER BY n DESC LIMIT ?",
+            *(after, service, service, *what, most or 2**62),
         )
         return [record(Event, row, "detail") for row in reversed(rows)]
 

@@ -134,8 +134,9 @@ class Events(Protocol):
         self, act: Act, *, service: str = "", from_: str = "", to: str = "", fence: Lease | None = None
     ) -> Event: ...
 
-    def list(self, service: str = "", *, after: int = 0, most: int = 0) -> Sequence[Event]:
-        """Events in order, from the one after number ``after`` on; the last ``most`` of them, 0 for all."""
+    def list(self, service: str = "", *, after: int = 0, most: int = 0, what: Sequence[str] = ()) -> Sequence[Event]:
+        """Events in order, from the one after number ``after`` on; the last ``most`` of them, 0 for all; only of
+        these kinds, where ``what`` names some."""
         ...
 
     def verify(self) -> Event | None:
@@ -187,8 +188,8 @@ class Rollouts(Protocol):
         """The one that has not ended."""
         ...
 
-    def list(self, service: str = "") -> Sequence[Rollout]:
-        """The newest first."""
+    def list(self, service: str = "", *, ended: bool = True) -> Sequence[Rollout]:
+        """The newest first; those that have ``ended`` too, or without them."""
         ...
 
 

@@ -130,8 +130,9 @@ class VersionedRollouts:
         found = self._many("service = ? AND ended IS NULL", service)
         return found[0] if found else None
 
-    def list(self, service: str = "") -> Sequence[Rollout]:
-        return self._many("(service = ? OR ? = '') ORDER BY at DESC", service, service)
+    def list(self, service: str = "", *, ended: bool = True) -> Sequence[Rollout]:
+        which = "" if ended else "AND ended IS NULL"
+        return self._many(f"(service = ? OR ? = '') {which} ORDER BY at DESC", service, service)
 
     def _many(self, where: str, *values: Any) -> Sequence[Rollout]:
         rows = self._database.rows(f"SELECT * FROM rollout WHERE {where}", *values)
