@@ -13,7 +13,7 @@ import pytest
 
 from tenfold.server import uploads
 from tenfold.server.responses import problem, response
-from tenfold.server.uploads import HIDDEN, Refused, Relay, Spool, Uploads
+from tenfold.server.uploads import AGAIN, HIDDEN, Refused, Relay, Spool, Uploads
 from tenfold.server.wire import Connection, Handler, Head, Heads, Live
 from tests.server.test_wire import read_one, until
 
@@ -59,7 +59,7 @@ class Far(Near):
     def spool(self, connection: Connection, head: Head) -> Spool | Refused:
         assert self.place is not None
         if why := self.uploads.refusal(self.place, head):
-            connection.reject("overloaded", why)
+            connection.reject("overloaded", why, AGAIN)
             return Refused()
         spool = Spool(self.place, self.then, self.uploads.end)
         self.uploads.begin(spool, head)
@@ -166,11 +166,20 @@ def test_no_more_than_there_is_room_for(
     async def send(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"POST /rows HTTP/1.1\r\nhost: x\r\n%b\r\n\r\n" % framing)
         writer.write(b"1000\r\n%b\r\n" % BODY[:4096] if chunked else BODY[:4096])
-        status, _, body = await read_one(reader)
-        assert (status, said in body) == (503, True)
+        status, headers, body = await read_one(reader)
+        assert (status, headers["retry-after"], said in body) == (503, "60", True)
 
     assert talk(send, tmp_path).received == b""
     assert not left(tmp_path)
+
+
+@pytest.mark.parametrize("code", ["overloaded", "not_ready"])
+def test_who_is_to_come_again_is_told_when(code: str) -> None:
+    """Every 503 says it, once: in a second, where nobody knows better."""
+    assert problem(code).count(b"\r\nretry-after: 1\r\n") == 1
+    assert b"retry-after: 7\r\n" in (known := problem(code, headers=[("retry-after", "7")]))
+    assert known.count(b"retry-after") == 1
+    assert b"retry-after" not in problem("not_found")
 
 
 def test_rows_of_jobs_that_wait_take_up_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ from tenfold.server.history import Recorder
 from tenfold.server.origins import ASTRAY, is_astray, is_loopback
 from tenfold.server.responses import JSON, Date, problem, response
 from tenfold.server.totals import Totals, live
-from tenfold.server.uploads import MOST_BYTES, Refused, Spool, Uploads, is_upload
+from tenfold.server.uploads import AGAIN, MOST_BYTES, Refused, Spool, Uploads, is_upload
 from tenfold.server.usage import Usage, Used, Whose
 from tenfold.server.wire import Connection, Handler, Head, Heads, Live, refuse_method
 from tenfold.store.database import EMBEDDED
@@ -277,7 +277,7 @@ class Admin:
         about = self._about(name)
         place = Path(about["home"], EMBEDDED, "jobs") if about else None
         if place is not None and (why := self._uploads.refusal(place, head)):
-            connection.reject("overloaded", why)
+            connection.reject("overloaded", why, AGAIN)
             return Refused()
 
         def whole(connection: Connection, head: Head, rows: Spool) -> None:

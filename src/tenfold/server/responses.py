@@ -16,6 +16,7 @@ HTML = "text/html; charset=utf-8"
 PROBLEM = "application/problem+json"
 
 encode_json = msgspec.json.Encoder().encode
+AGAIN = HTTPStatus.SERVICE_UNAVAILABLE.value
 REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 
 
@@ -39,10 +40,12 @@ def response(
     media_type: str = JSON,
     headers: Sequence[tuple[str, str]] = (),
 ) -> bytes:
-    """A whole HTTP/1.1 response."""
+    """A whole HTTP/1.1 response. Whoever is to come again later (503) is told when: in a second, unless ``headers`` say."""
     lines = [b"HTTP/1.1 %d %b\r\n" % (status, REASONS.get(status, b"Unknown")), Date.line]
     lines.append(b"content-type: %b\r\ncontent-length: %d\r\n" % (media_type.encode(), len(body)))
     lines += [f"{name}: {value}\r\n".encode("latin-1", "replace") for name, value in headers]
+    if status == AGAIN and media_type == PROBLEM and all(name != "retry-after" for name, _ in headers):
+        lines.append(b"retry-after: 1\r\n")
     lines.append(b"\r\n")
     return b"".join(lines) + body
 

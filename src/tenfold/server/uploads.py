@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ MOST_KEPT_BYTES = 16 << 30  # of rows of jobs that have not ended, and of those 
 LONGEST_S = 3600.0  # for rows to be sent
 ROWS = "rows*"  # what was sent, in the folder of its job
 ANSWER_S = 60.0  # for the admin process to keep what it has, and to answer
+AGAIN = (("retry-after", "60"),)  # when others may have sent theirs
 HIDDEN = ".upload-"
 LEFT_S = 2 * LONGEST_S  # a file that nobody wrote to for so long was left by a process that was killed
 
@@ -177,13 +178,19 @@ def _expected(head: Head) -> int:
     return MOST_BYTES if head.length < 0 else head.length
 
 
-def _refusal(answer: bytes) -> tuple[str, str]:
-    """The code and the words of an answer that came before its question was complete."""
+def _refusal(answer: bytes) -> tuple[str, str, Sequence[tuple[str, str]]]:
+    """The code and the words of an answer that came before its question was complete; and when to come again, if it says."""
+    head, _, body = answer.partition(b"\r\n\r\n")
     try:
-        document = msgspec.json.decode(answer.partition(b"\r\n\r\n")[2], type=dict[str, Any])
-        return document["code"], document["detail"]
+        document = msgspec.json.decode(body, type=dict[str, Any])
+        return document["code"], document["detail"], _again(head)
     except (msgspec.MsgspecError, KeyError):
-        return "not_ready", "the admin process took no more"
+        return "not_ready", "the admin process took no more", ()
+
+
+def _again(head: bytes) -> Sequence[tuple[str, str]]:
+    lines = (line.partition(b": ") for line in head.split(b"\r\n"))
+    return [(name.decode(), value.decode("latin-1")) for name, _, value in lines if name == b"retry-after"]
 
 
 class Refused:

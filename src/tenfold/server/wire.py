@@ -14,7 +14,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from typing import Protocol
 
@@ -425,7 +425,7 @@ class Connection(asyncio.Protocol):
             if self.busy:
                 self.send(problem("internal"), keep_alive=False)
 
-    def reject(self, code: str, detail: str = "") -> None:
+    def reject(self, code: str, detail: str = "", headers: Sequence[tuple[str, str]] = ()) -> None:
         """Refuse what cannot be read any further, and end the connection.
 
         What the client still sends is thrown away for a moment: closing at once would reset the connection, and the
@@ -436,7 +436,7 @@ class Connection(asyncio.Protocol):
             return
         self._rejected = True
         self._live.rejected[code] += 1
-        transport.write(fitted(problem(code, detail), only_head=False, last=True))
+        transport.write(fitted(problem(code, detail, headers=headers), only_head=False, last=True))
         if transport.can_write_eof():
             transport.write_eof()
         asyncio.get_running_loop().call_later(LINGER_S, transport.close)
