@@ -10,6 +10,9 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 
+from tenfold.service import find, profiling
+from tenfold.validation import block
+
 SERVICE = '''\
 import os
 import signal
@@ -86,6 +89,21 @@ def service(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "service.py").write_text(SERVICE, "utf-8")
     return folder
+
+
+def trained(folder: Path, n: int = 2000) -> Path:
+    """Write beside a service what n good rows are like, as if its model had been trained on them."""
+    started = find(folder)
+    checked = block.check(started.input.form, rows(n).to_pylist())
+    profiling.keep(folder, profiling.of_training(started.input.form, checked.rows, "train.parquet"))
+    return folder
+
+
+def moved(n: int) -> Any:
+    """A table of n good rows, of which x is another one than the model was trained on."""
+    table = rows(n)
+    xs = pa.array([float(k % 5) for k in range(n)])
+    return table.set_column(table.column_names.index("the x"), "the x", xs)
 
 
 def rows(n: int, **changed: dict[int, Any]) -> Any:

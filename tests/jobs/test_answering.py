@@ -94,7 +94,7 @@ def test_the_counts_are_those_of_the_rows(started: Service, answers: Answering) 
     """Rows are answered plus put aside, and bad ones count by their first reason."""
     table = rows(8, x={1: 500.0, 2: 95.0}, y={3: None}, odd={5: -5}, far={6: 11.0})
     counts = answers.answer(shard(started, table), order()).counts()
-    assert counts | {"digest": "", "aside": ""} == {
+    assert counts | {"digest": "", "aside": "", "sample": ""} == {
         "rows": 8,
         "answered": 6,
         "quarantined": 2,
@@ -104,6 +104,7 @@ def test_the_counts_are_those_of_the_rows(started: Service, answers: Answering) 
         "codes": {"out_of_range": 2},
         "digest": "",
         "aside": "",
+        "sample": "",
     }
 
 

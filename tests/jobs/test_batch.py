@@ -20,7 +20,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import csv, parquet
 
-from tests.jobs.making import content, digests, read, rows, service, write
+from tests.jobs.making import content, digests, moved, read, rows, service, trained, write
 
 LONG_S = 300.0  # on a machine that many share
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(LONG_S + 60)]
@@ -363,15 +363,44 @@ def test_the_input_is_held_against_what_the_model_was_trained_on(job: Job) -> No
     """The summary says whether the rows of this file are such as the model knows."""
     write(job.folder / "train.parquet", rows(2000))
     job.input(2000)
-    moved = rows(2000)
-    place = moved.column_names.index("the x")
-    write(job.folder / "moved.parquet", moved.set_column(place, "the x", pa.array([float(k % 5) for k in range(2000)])))
+    write(job.folder / "moved.parquet", moved(2000))
     for name, verdicts in (("in", ["HEALTHY"]), ("moved", ["WATCH", "NEED_LABELS", "FIX_DATA"])):
         job.run(f"{name}.parquet", "-o", name, "--reference", "train.parquet")
         drift = json.loads((job.folder / name / "summary.json").read_bytes())["drift"]
         assert drift["verdict"] in verdicts
         assert drift["sampled"] == 2000
         assert drift["verdict"] in (job.folder / name / "summary.html").read_text()
+
+
+def test_the_input_is_held_against_the_profile_of_the_service(job: Job) -> None:
+    """The verdict needs no option, and is the same from one process or two, and of a job that went on behind half of it."""
+    trained(job.service)
+    job.input(2000)
+    write(job.folder / "moved.parquet", moved(2000))
+    for name, verdicts in (("in", ["HEALTHY"]), ("moved", ["WATCH", "NEED_LABELS", "FIX_DATA"])):
+        job.run(f"{name}.parquet", "-o", name, "--shard-rows", 300, "--workers", 1)
+        summary = (job.folder / name / "summary.json").read_bytes()
+        drift = json.loads(summary)["drift"]
+        assert drift["verdict"] in verdicts
+        assert drift["sampled"] == 2000
+        assert drift["verdict"] in (job.folder / name / "summary.html").read_text()
+        job.run(f"{name}.parquet", "-o", f"{name}-2", "--shard-rows", 300, "--workers", 2)
+        assert (job.folder / f"{name}-2" / "summary.json").read_bytes() == summary
+        for left in (*(job.folder / name).glob("part-0000[3-6]*"), job.folder / name / "summary.json"):
+            left.unlink()
+        out, _ = job.run(f"{name}.parquet", "-o", name, "--shard-rows", 300, "--workers", 1)
+        assert "900 rows" in out
+        assert digests(job.folder / name) == digests(job.folder / f"{name}-2")
+
+
+def test_without_a_profile_the_summary_says_how_to_make_one(job: Job) -> None:
+    """Nobody takes silence for health."""
+    job.input(30)
+    out, _ = job.run("in.parquet", "-o", "out")
+    drift = json.loads((job.folder / "out" / "summary.json").read_bytes())["drift"]
+    assert drift["verdict"] is None
+    for told in (out, drift["fix"], (job.folder / "out" / "summary.html").read_text()):
+        assert "tenfold record doubled --data FILE" in told
 
 
 def test_an_empty_input_has_an_empty_answer(job: Job) -> None:

@@ -35,11 +35,12 @@ def changed(**values: Any) -> Job:
     return msgspec.structs.replace(JOB, **values)
 
 
-def part(number: int) -> tuple[Part, bytes, bytes]:
-    """A part, its answers, and what is put aside."""
+def part(number: int) -> tuple[Part, bytes, bytes, bytes]:
+    """A part, its answers, what is put aside, and what is sampled."""
     import hashlib
 
     answers, aside = b"answers %d" % number * 50, b"aside" if number % 2 else b""
+    sample = b"sample" if number < 2 else b""
     one = Part(
         part=f"part-{number:05}.parquet",
         file=0,
@@ -50,8 +51,9 @@ def part(number: int) -> tuple[Part, bytes, bytes]:
         quarantined=0,
         digest=hashlib.sha256(answers).hexdigest(),
         aside=hashlib.sha256(aside).hexdigest() if aside else "",
+        sample=hashlib.sha256(sample).hexdigest() if sample else "",
     )
-    return one, answers, aside
+    return one, answers, aside, sample
 
 
 def work(path: Path, stop: int = 4, job: Job = JOB) -> None:
@@ -70,7 +72,7 @@ def whole(tmp_path: Path) -> dict[str, bytes]:
 
 
 def test_what_is_written(whole: dict[str, bytes]) -> None:
-    """Parts, what was put aside, the manifest and the summary, and nothing else."""
+    """Parts, what was put aside and sampled, the manifest and the summary, and nothing else."""
     assert sorted(whole) == [
         "manifest.jsonl",
         "part-00000.parquet",
@@ -79,6 +81,8 @@ def test_what_is_written(whole: dict[str, bytes]) -> None:
         "part-00003.parquet",
         "quarantine/part-00001.ndjson",
         "quarantine/part-00003.ndjson",
+        "sample/part-00000.arrow",
+        "sample/part-00001.arrow",
         "summary.json",
     ]
     assert len(whole["manifest.jsonl"].splitlines()) == 5

@@ -29,7 +29,7 @@ from tenfold.jobs.workers import Done, Ended
 from tenfold.pipeline import Pipeline
 from tenfold.service import Service, spec
 from tenfold.service import find as find_service
-from tests.jobs.making import content, digests, rows, service, write
+from tests.jobs.making import content, digests, rows, service, trained, write
 
 ROWS = 200
 LIMITS = Limits(20)
@@ -65,7 +65,8 @@ class Here:
             unpack(contents(parcel), task.layout, self._reading),
             Order(task.file, task.row, task.before, task.line, task.without),
         )
-        return [Done(task.number, {**done.counts(), "bytes": len(done.answers)}, done.answers + done.aside)]
+        sizes = [len(piece) for piece in done.pieces]
+        return [Done(task.number, {**done.counts(), "bytes": sizes}, b"".join(done.pieces))]
 
 
 class World:
@@ -73,7 +74,7 @@ class World:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.started: Service = find_service(service(folder / "doubled")).start()
+        self.started: Service = find_service(trained(service(folder / "doubled"))).start()
         for name, at in (("a", 0), ("b", 7)):
             table = rows(ROWS, x={at: 500.0, 133: 95.0, 190: 88.0}, y={at + 50: None})
             write(folder / f"{name}.parquet", table)

@@ -41,7 +41,7 @@ MOST_NAMED = 8
 @click.option("--decimal", default=".", metavar="CHAR", help="The decimal point of CSV.")
 @click.option("--encoding", default="utf-8", show_default=True, help="The encoding of CSV.")
 @click.option("--null", "nulls", multiple=True, metavar="TEXT", help="A cell of CSV that stands for nothing, as NA.")
-@click.option("--reference", metavar="FILE", help="What the model was trained on: says whether the input drifted.")
+@click.option("--reference", metavar="FILE", help="Hold the input against this table, not the service's profile.")
 @click.option("--on", type=click.Choice(["here", "ray"]), default="here", help="Answer here, or on a Ray cluster.")
 @click.option("--through", default=None, metavar="URL", help="Let a live service answer, behind its own requests.")
 @click.option("--access", default="", metavar="KEY", envvar="TENFOLD_KEY", help="A key of the server; or TENFOLD_KEY.")
@@ -152,8 +152,9 @@ def ending(outcome: Outcome, job: Batch, out: str | None) -> Iterator[tuple[str,
         codes = ", ".join(f"{count:,} {code}" for code, count in summary.codes.items())
         where = "" if job.plan.dry_run else f" · {out}/quarantine"
         yield "bad", f"{summary.quarantined:,}: {codes}{where}"
-    if summary.drift is not None:
-        yield "drift", f"{summary.drift.verdict} · {summary.drift.because} · {summary.drift.sampled:,} rows sampled"
+    if (drift := summary.drift) is not None:
+        last = f"{drift.sampled:,} rows sampled" if drift.verdict else drift.fix
+        yield "drift", f"{drift.verdict or 'not judged'} · {drift.because} · {last}"
     if outcome.rows and outcome.seconds:
         rate = outcome.rows / outcome.seconds
         yield "took", f"{outcome.seconds:,.1f} s · {rate:,.0f} rows/s, after {outcome.loading_s:,.1f} s of loading"

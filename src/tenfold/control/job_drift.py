@@ -1,9 +1,14 @@
-"""Has the input of a job drifted? A sample of its rows, held against the table that the model was trained on."""
+"""Has the input of a job drifted? A sample of its rows, held against those that the model was trained on.
+
+Mostly that is the sample which was kept with the answers, and the profile in the service's folder: the input is not read for
+it. A table that somebody names is compared with rows of the input, which are read once more.
+"""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,17 +19,59 @@ from tenfold.contract.form import Form, layout_of, leaves
 from tenfold.contract.leaf import compile_form
 from tenfold.contract.tables import read_table
 from tenfold.control import drifts
-from tenfold.drift.sampling import mix
+from tenfold.drift.counting import Counter
+from tenfold.drift.following import with_answers
+from tenfold.drift.judge import Circumstances, step
+from tenfold.drift.monitor import FEWEST_ROWS, State
+from tenfold.drift.options import Drift
+from tenfold.drift.profile import Profile, Window
+from tenfold.drift.reporting import report
+from tenfold.drift.sampling import Sample, mix
+from tenfold.drift.verdicts import Report
+from tenfold.drift.windows import by_rows
 from tenfold.errors import UsageError
 from tenfold.formats.batches import Batch, Reading, unpack
 from tenfold.formats.dialect import Dialect
 from tenfold.formats.shards import Place, arrow, pack
 from tenfold.formats.tables import Columns
 from tenfold.jobs.run import Input
+from tenfold.jobs.sampling import Sampled, gather
 from tenfold.jobs.summary import Drifted
 
 MOST_ROWS = 50_000
 KINDS = ("float", "int", "bool", "category", "text", "date", "datetime")
+
+
+def unknown(service: str) -> Drifted:
+    """What is said where nobody knows what the model was trained on."""
+    because = f"{service} has no profile of the rows that its model was trained on"
+    return Drifted(None, because, fix=f"tenfold record {service} --data FILE makes one; or --reference FILE")
+
+
+def judge_sample(known: Profile, policy: Drift, pieces: Iterable[bytes], rows: int) -> Drifted:
+    """The verdict on what was kept of an input of so many ``rows``, as a running service would come to it: of what validation
+    let through, as the model got it, and of its answers, where the profile knows some."""
+    sample = gather(pieces, known.columns, rows)
+    sampled = len(sample.numbers)
+    if sampled < FEWEST_ROWS:
+        because = f"{sampled:,} rows were answered and sampled: too few to compare"
+        return Drifted(None, because, known.source, sampled, f"{FEWEST_ROWS} rows tell something, 500 and more a lot")
+    found = _report(known, policy, sample)
+    return Drifted(str(found.verdict), found.because, known.source, sampled)
+
+
+@np.errstate(over="ignore", invalid="ignore")  # values near the end of floats are counted like all others
+def _report(known: Profile, policy: Drift, sample: Sampled) -> Report:
+    """The verdict on sampled rows, window by window in their order. How many rows a file has is no sign of anything."""
+    state = State()
+    for first, stop in pairwise(by_rows(len(sample.numbers)).edges.astype(int).tolist()):
+        numbers, values, missing = sample.take(slice(first, stop))
+        counter = Counter(known.columns)
+        counter.add(values, missing)
+        shown = with_answers(known, Sample(mix(numbers), {"values": values}))
+        window = Window(float(numbers[0]), float(numbers[-1] + 1), counter.take(), sample=shown, whole=False)
+        state = step(known, policy, state, window)
+    return report(known, policy, state, Circumstances(), int)
 
 
 def judge(

@@ -49,7 +49,11 @@ def _counts(summary: Summary) -> Iterator[tuple[str, ...]]:
 
 
 def _drift(summary: Summary) -> Iterator[tuple[str, ...]]:
-    if (drift := summary.drift) is not None:
+    if (drift := summary.drift) is None:
+        return
+    if drift.verdict is None:
+        yield "not judged", drift.because, drift.fix
+    else:
         yield drift.verdict, drift.because, f"{drift.sampled:,} rows against {drift.reference}"
 
 

@@ -21,6 +21,7 @@ from tenfold.config import environment, require_environment, single_threaded
 from tenfold.contract.form import Form, leaves
 from tenfold.control.job_page import render_page
 from tenfold.control.stores import opened, within
+from tenfold.engines.folder import home
 from tenfold.errors import NotFound, UsageError
 from tenfold.formats.dialect import Dialect
 from tenfold.formats.opening import absent, kept, open_files, unused
@@ -33,7 +34,8 @@ from tenfold.jobs.folder import ASIDE, Folder
 from tenfold.jobs.manifest import Input as Named
 from tenfold.jobs.manifest import Job
 from tenfold.jobs.run import Counted, Input, Progress, Run, Stopped
-from tenfold.jobs.summary import Summary, summarise
+from tenfold.jobs.sampling import reference_in
+from tenfold.jobs.summary import Drifted, Summary, summarise
 from tenfold.jobs.tasks import Setup
 from tenfold.jobs.through import require_url, shown
 from tenfold.jobs.workers import Pool, worker
@@ -55,9 +57,10 @@ class Plan:
     """What is asked for.
 
     ``max_bad`` are shares and counts ("1%", "1000"), ``timeout`` is the time for a block of rows, ``workers`` 0 is as many as
-    there are cores (and 4 at the most), ``delimiter`` "" that of the file's name. ``reference`` is the table that the model
-    was trained on, if the input is to be held against it. ``on`` is "ray" for the machines of a Ray cluster; ``through``
-    is the URL of a live service that answers, and ``access`` a key for it. ``store`` is where a release is looked for.
+    there are cores (and 4 at the most), ``delimiter`` "" that of the file's name. ``reference`` is a table that the input is
+    to be held against, instead of the profile that the service has of its training. ``on`` is "ray" for the machines of a Ray
+    cluster; ``through`` is the URL of a live service that answers, and ``access`` a key for it. ``store`` is where a release
+    is looked for.
     """
 
     service: str
@@ -137,6 +140,7 @@ class Batch:
             opened.callback(pool.close)
             self.workers = pool.count
             self.spec = pool.start()
+            self._known = reference_in(Path(home(service)))
             form = self.spec.input
             readers = open_files(files, form, dialect, plan.keep)
             self.keep = _with_key(form, readers, kept(readers, plan.keep))
@@ -179,15 +183,24 @@ class Batch:
             stopped = run.go()
         parts = self._keeper.parts
         summary = summarise(self.job, parts, "stopped" if stopped else "finished", stopped.why if stopped else "")
-        if self.plan.reference is not None and stopped is None and summary.rows:
-            from tenfold.control.job_drift import judge
-
-            drifted = judge(self.plan.reference, self.source, summary.rows, self.spec.input, self.job.dialect, say)
-            summary = msgspec.structs.replace(summary, drift=drifted)
+        if stopped is None and summary.rows:
+            summary = msgspec.structs.replace(summary, drift=self._drifted(summary.rows, say))
         if isinstance(self._keeper, Folder):
             self._keeper.write("summary.json", summary.to_json())
             self._keeper.write("summary.html", render_page(summary, self._keeper.path / ASIDE))
         return Outcome(summary, stopped, summary.rows - self.safe, time.monotonic() - began, self._loading_s)
+
+    def _drifted(self, rows: int, say: Callable[[str], None]) -> Drifted | None:
+        """Whether the input is such as the model knows; None where nothing was answered, and nobody named a reference."""
+        from tenfold.control import job_drift
+
+        if self.plan.reference is not None:
+            return job_drift.judge(self.plan.reference, self.source, rows, self.spec.input, self.job.dialect, say)
+        if not isinstance(self._keeper, Folder):
+            return None
+        if self._known is None:
+            return job_drift.unknown(self.plan.service)
+        return job_drift.judge_sample(self._known, self.spec.drift, self._keeper.samples(), rows)
 
     def _job(self, files: Sequence[File], dialect: Dialect) -> Job:
         inputs = (

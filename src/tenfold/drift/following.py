@@ -201,7 +201,7 @@ def close(now: Following, profile: Profile, release: Release, time: float, count
             continue
         number = now.state.number
         window = Window(
-            first.start, first.end, first.counts, None, _sample(profile, first.sample), {}, True, first.answered
+            first.start, first.end, first.counts, None, with_answers(profile, first.sample), {}, True, first.answered
         )
         now.state = step(profile, release.policy, now.state, window, release.around)
         if counters is not None:
@@ -240,7 +240,8 @@ def _is_over(now: Following, time: float, length: float, grows: bool) -> bool:
     return _is_over(now, time, length, grows)
 
 
-def _sample(profile: Profile, sample: Sample | None) -> Sample | None:
+def with_answers(profile: Profile, sample: Sample | None) -> Sample | None:
+    """Sampled ``values`` (n, k) as windows have them: with what was ``predicted``, by the codes of the task, and no label."""
     if sample is None:
         return None
     unknown = np.full(len(sample), np.nan)

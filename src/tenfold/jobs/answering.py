@@ -1,4 +1,4 @@
-"""One shard answered: its rows through the very path of a request, as a part of the output and what is put aside.
+"""One shard answered: its rows through the very path of a request, as a part of the output, what is put aside, and a sample.
 
 A shard goes through the pipeline in blocks, cut alike each time, so that the same shard gives the same bytes.
 """
@@ -20,6 +20,7 @@ from tenfold.formats.batches import Batch, Content, Reading
 from tenfold.formats.shards import arrow
 from tenfold.formats.tables import Columns, write
 from tenfold.jobs.quarantine import Quarantine
+from tenfold.jobs.sampling import Sampled, Sampling, reference_in
 from tenfold.jobs.tasks import Setup
 from tenfold.jobs.through import Through
 from tenfold.pipeline import Pipeline
@@ -48,11 +49,12 @@ class Order(NamedTuple):
 
 @dataclass(slots=True)
 class Answered:
-    """A shard that was answered: the bytes of its part and of what is put aside, and the counts."""
+    """A shard that was answered: the bytes of its part, of what is put aside and of what is sampled; and the counts."""
 
     rows: int
     answers: bytes = b""
     aside: bytes = b""
+    sample: bytes = b""
     answered: int = 0
     quarantined: int = 0
     changed: int = 0
@@ -65,8 +67,13 @@ class Answered:
         self.quarantined += len(reasons)
         self.codes.update(found[0].code for found in reasons.values())
 
+    @property
+    def pieces(self) -> tuple[bytes, bytes, bytes]:
+        """What is to be written."""
+        return self.answers, self.aside, self.sample
+
     def counts(self) -> dict[str, Any]:
-        """The counts, and the digests of the two pieces, as the manifest has them."""
+        """The counts, and the digests of the pieces, as the manifest has them."""
         return {
             "rows": self.rows,
             "answered": self.answered,
@@ -77,6 +84,7 @@ class Answered:
             "codes": dict(sorted(self.codes.items())),
             "digest": hashlib.sha256(self.answers).hexdigest(),
             "aside": hashlib.sha256(self.aside).hexdigest() if self.aside else "",
+            "sample": hashlib.sha256(self.sample).hexdigest() if self.sample else "",
         }
 
 
@@ -91,17 +99,23 @@ class Answering:
         self._columns = Columns(spec.output)
         self._quarantine = Quarantine(reading.form)
         self._size = block_rows(reading.form)
+        known = reference_in(pipeline.service.folder)
+        self._sampling = Sampling(known.columns, spec) if known is not None else None
         fallback = spec.deadline.fallback
         self._fallback = pipeline.service.output.read([fallback]) if fallback is not None else None
 
     def answer(self, content: Content, order: Order, tell: Callable[[], None] = lambda: None) -> Answered:
         """Answer every row of a shard, or put it aside with its reasons. ``tell`` is called after each block."""
         done = Answered(content.rows)
-        tables = []
+        tables: list[Any] = []
+        sampled: list[Sampled] = []
         for first, stop in self._blocks(content):
             batch = content.batch(_others(first, stop, order.without))
             answer = self._answer(batch)
             tables.append(self._table(batch, answer, order.first, done))
+            if self._sampling is not None:
+                numbers = (batch.index[answer.index] + order.first).astype(np.uint64)
+                sampled.append(self._sampling.of(answer, numbers))
             killed = {
                 row: [Violation(row, "", KILLED, how)] for row, how in order.without.items() if first <= row < stop
             }
@@ -111,6 +125,8 @@ class Answering:
                 done.note(reasons)
             tell()
         done.answers = write(arrow().concat_tables(tables), self._setup.format)
+        if self._sampling is not None:
+            done.sample = self._sampling.pack(sampled)
         if done.answered + done.quarantined != done.rows:
             raise AssertionError(f"{done.rows} rows, {done.answered} answered and {done.quarantined} put aside")
         return done

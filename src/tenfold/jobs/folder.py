@@ -1,4 +1,4 @@
-"""The folder that a job writes: parts, what was put aside, the manifest and the summary, none of it ever half written.
+"""The folder that a job writes: parts, what was put aside and sampled, the manifest and the summary, none ever half written.
 
 Everything is written under a hidden name first, flushed to the disk, and renamed; only then does the manifest say so.
 """
@@ -21,6 +21,7 @@ from tenfold.jobs.manifest import Job, Part, decode_job, decode_parts, differenc
 
 MANIFEST = "manifest.jsonl"
 ASIDE = "quarantine"
+SAMPLE = "sample"
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -70,17 +71,24 @@ class Folder:
         """The name of a part."""
         return f"part-{number:05}{self.suffix}"
 
-    def commit(self, part: Part, answers: bytes, aside: bytes) -> None:
+    def commit(self, part: Part, answers: bytes, aside: bytes, sample: bytes = b"") -> None:
         """Keep a part for good: all of it, or none. Raises ``Unwritable`` where the disk refuses."""
         place = self.path / part.part
         with self._writing(place):
-            if aside:
-                self._put(self._aside(part), aside)
-            else:
-                self._aside(part).unlink(missing_ok=True)
+            if sample:
+                (self.path / SAMPLE).mkdir(exist_ok=True)
+            for beside, data in ((self._aside(part), aside), (self._sample(part), sample)):
+                if data:
+                    self._put(beside, data)
+                else:
+                    beside.unlink(missing_ok=True)
             self._put(place, answers)
             self._append(msgspec.json.encode(part) + b"\n")
         self.parts.append(part)
+
+    def samples(self) -> Iterator[bytes]:
+        """What was sampled of each part that has any, in their order."""
+        return (self._sample(part).read_bytes() for part in self.parts if part.sample)
 
     def write(self, name: str, data: bytes) -> None:
         """A further file, in one piece; one that has this content already is left alone."""
@@ -109,13 +117,19 @@ class Folder:
         if not lines:
             self._append(first)
             _flush_folder(self.path)
-        for left in (*self.path.glob(".*.tmp"), *(self.path / ASIDE).glob(".*.tmp")):
-            left.unlink()
+        for folder in (self.path, self.path / ASIDE, self.path / SAMPLE):
+            for left in folder.glob(".*.tmp"):
+                left.unlink()
 
     def _whole(self, parts: list[Part]) -> list[Part]:
         """The parts up to the first that is gone. One that somebody altered is theirs: it is not written over."""
         for k, part in enumerate(parts):
-            for place, digest in ((self.path / part.part, part.digest), (self._aside(part), part.aside)):
+            written = (
+                (self.path / part.part, part.digest),
+                (self._aside(part), part.aside),
+                (self._sample(part), part.sample),
+            )
+            for place, digest in written:
                 if not digest:
                     continue
                 if not place.exists():
@@ -128,6 +142,9 @@ class Folder:
 
     def _aside(self, part: Part) -> Path:
         return self.path / ASIDE / f"{part.part.removesuffix(self.suffix)}.ndjson"
+
+    def _sample(self, part: Part) -> Path:
+        return self.path / SAMPLE / f"{part.part.removesuffix(self.suffix)}.arrow"
 
     def _lock(self) -> None:
         try:

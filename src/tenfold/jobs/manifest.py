@@ -77,6 +77,7 @@ class Part(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     codes: dict[str, int] = {}
     digest: str = ""
     aside: str = ""
+    sample: str = ""
 
 
 def decode_job(line: bytes, folder: Path) -> Job:

@@ -56,7 +56,7 @@ class Keeper(Protocol):
         """The name of a part."""
         ...
 
-    def commit(self, part: Part, answers: bytes, aside: bytes) -> None:
+    def commit(self, part: Part, answers: bytes, aside: bytes, sample: bytes) -> None:
         """Keep it for good."""
         ...
 
@@ -70,7 +70,7 @@ class Counted:
     def name(self, number: int) -> str:
         return f"part-{number:05}"
 
-    def commit(self, part: Part, answers: bytes, aside: bytes) -> None:  # noqa: ARG002 -- nothing is written
+    def commit(self, part: Part, *_: bytes) -> None:
         self.parts.append(part)
 
 
@@ -249,7 +249,7 @@ class Run:
         while (case := self._cases.get(len(self._keeper.parts))) is not None and case.result is not None:
             self._require_unchanged(case)
             result = dict(case.result)
-            size = result.pop("bytes", 0)
+            pieces = _cut(case.data, result.pop("bytes", (0, 0, 0)))
             part = Part(
                 part=self._keeper.name(case.number),
                 file=case.file,
@@ -257,7 +257,7 @@ class Run:
                 end=case.shard.end,
                 **result,
             )
-            self._keeper.commit(part, case.data[:size], case.data[size:])
+            self._keeper.commit(part, *pieces)
             del self._cases[case.number]
             if (stopped := self._verdict()) is not None:
                 return stopped
@@ -299,6 +299,12 @@ class Run:
                 f"{file.name} was written to while the job read it",
                 "let the job read a file that stays as it is; answer it into a new folder: -o NEW",
             )
+
+
+def _cut(data: bytes, sizes: Sequence[int]) -> tuple[bytes, bytes, bytes]:
+    """Answers, rows put aside and rows that are sampled, which came in one piece."""
+    answers, aside, _ = sizes
+    return data[:answers], data[answers : answers + aside], data[answers + aside :]
 
 
 def _now(file: File) -> tuple[int, int]:

@@ -24,16 +24,20 @@ class FileSummary(msgspec.Struct, frozen=True):
 
 
 class Drifted(msgspec.Struct, frozen=True):
-    """The verdict on ``sampled`` rows of the input, held against a table called ``reference``."""
+    """The verdict on ``sampled`` rows of the input, held against ``reference``: a table, or the profile of one.
 
-    verdict: str
+    None where nothing could be judged: ``because`` says why, and ``fix`` what helps.
+    """
+
+    verdict: str | None
     because: str
-    reference: str
-    sampled: int
+    reference: str = ""
+    sampled: int = 0
+    fix: str = ""
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """The counts of a job, and whether its input drifted, if that was asked.
+    """The counts of a job, and whether its input drifted, once it has come to its end.
 
     ``rows`` is ``answered`` plus ``quarantined``; ``codes`` counts bad rows by their first reason. ``because`` says why a job
     stopped before its end.

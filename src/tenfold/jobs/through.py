@@ -81,6 +81,8 @@ class Through:
             flags=[*dict.fromkeys([*checked.flags, *answer.flags])],
             put_aside=checked.put_aside,
             fallbacks={**checked.fallbacks, **answer.fallbacks},
+            given=checked.rows,
+            given_index=checked.index,
         )
 
     def run(self, rows: Rows, index: Array | None = None) -> Answer:

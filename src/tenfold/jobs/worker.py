@@ -88,8 +88,8 @@ class Worker:
         match task.verb:
             case "answer":
                 done = self._answering.answer(content, order, lambda: self._line.send({"block": task.number}))
-                result: Message = {**done.counts(), "bytes": len(done.answers)}
-                reply = parcel_of(lambda file: file.writelines((done.answers, done.aside)))
+                result: Message = {**done.counts(), "bytes": [len(piece) for piece in done.pieces]}
+                reply = parcel_of(lambda file: file.writelines(done.pieces))
                 self._line.send({"done": task.number, "result": result}, reply)
                 os.close(reply)
             case "check":

@@ -30,7 +30,7 @@ STARTS = 3  # processes that may end one after the other before one has begun an
 
 
 class Done(NamedTuple):
-    """A task is done: its counts, and the bytes of answers and rows put aside."""
+    """A task is done: its counts, and the bytes of answers, rows put aside and rows that are sampled."""
 
     number: int
     result: Message
