@@ -130,7 +130,8 @@ class Actions:
             return
         now = self._clock()
         if (self.lesson is None or self.lesson.is_due(now, labelled)) and not _runs(self._learning):
-            self._learning = _start("lesson", self._learn, profile, policy, since, Lesson(now, labelled))
+            self.lesson = Lesson(now, labelled, self.lesson.result if self.lesson else None)  # also where it fails
+            self._learning = _start("lesson", self._learn, profile, policy, since, self.lesson)
 
     def _learn(self, profile: Profile, policy: Drift, since: float, lesson: Lesson) -> None:
         result = driftlessons.learnt(self._home, self._release, profile, policy, since, lesson.at)

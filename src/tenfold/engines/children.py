@@ -124,7 +124,7 @@ class Children:
     # How they end
 
     def dismiss(self, child: Child) -> None:
-        """It is not needed any more, and what it does to end is in nobody's way."""
+        """It is not needed any more, and what its main thread does to end is in nobody's way."""
         if child.pid and not (child.elsewhere or child.ended):
             go_idle(child.pid)
         self.hang_up(child)
