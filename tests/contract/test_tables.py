@@ -192,6 +192,25 @@ def test_what_cannot_be_kept_exactly_is_refused(kind: str, values: Any, expected
     assert refusals(kind, values) == expected
 
 
+@pytest.mark.parametrize("kind", ["text", "date", "datetime", "float", "int"])
+@pytest.mark.parametrize(
+    "values",
+    [
+        pa.array([2**31 - 1, 3], pa.int32()).view(pa.date32()),
+        pa.array([2**62, 86_400_000], pa.int64()).view(pa.date64()),
+        pa.array([2**62, 5], pa.duration("s")),
+    ],
+    ids=["days", "milliseconds", "durations"],
+)
+def test_what_python_has_no_word_for_is_refused_in_its_row(kind: str, values: pa.Array) -> None:
+    """A day in the year 5,000,000 is no fault of the service, and of no other row."""
+    form = Form(name="Row", fields=(Field(name="x", wire="x", kind=kind),))  # type: ignore[arg-type]
+    checked = block.check(form, pa.table({"x": values}))
+    codes = {violation.row: violation.code for violation in checked.violations}
+    assert codes[0] == "wrong_type"
+    assert (1 not in codes) == (kind == "date" and not pa.types.is_duration(values.type))
+
+
 @pytest.mark.parametrize(
     ("kind", "value"), [("text", "a"), ("int", 1), ("bool", True), ("date", date(2024, 1, 1)), ("category", "A")]
 )

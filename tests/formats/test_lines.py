@@ -109,6 +109,8 @@ def test_headers_as_they_are_written(tmp_path: Path, data: bytes, rows: int) -> 
     [
         (b"", "utf-8", "no header"),
         (b"\n\n", "utf-8", "no header"),
+        (b'a,"b"c\n1,2\n', "utf-8", "no header"),
+        (b"a," * 2**19 + b"a\n1,2\n", "utf-8", "longer than 1,048,576 bytes"),
         ("a,b\n1,2\n".encode("utf-16"), "utf-8", "mark of utf-16"),
         ("é,b\n1,2\n".encode("latin-1"), "utf-8", "not in utf-8"),
         (b"\xef\xbb\xbfa,b\n", "latin-1", "mark of utf-8"),

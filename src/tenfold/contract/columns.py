@@ -106,4 +106,20 @@ def _from_arrow(array: Any) -> Column:
     if pa.types.is_timestamp(kind):
         moments = array.cast(pa.int64()).fill_null(0).to_numpy().view(f"datetime64[{kind.unit}]")
         return Column(moments, null, aware=kind.tz is not None)
-    return Column(as_objects(array.to_pylist()), null)
+    return Column(as_objects(_values(array)), null)
+
+
+def _values(array: Any) -> list[Any]:
+    """Python's own values; what Python has none for, as a day in the year 5,000,000, as bytes: no field takes these."""
+    try:
+        values: list[Any] = array.to_pylist()
+    except (ValueError, OverflowError):
+        values = [_value(item) for item in array]
+    return values
+
+
+def _value(item: Any) -> Any:
+    try:
+        return item.as_py()
+    except (ValueError, OverflowError):
+        return f"{item.type} {item.value}".encode()

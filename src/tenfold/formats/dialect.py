@@ -200,14 +200,26 @@ def header(name: str, lines: Sequence[bytes], dialect: Dialect) -> tuple[tuple[s
         escapechar=dialect.escape or None,
         strict=True,
     )
+    quotes = size = 0
     for taken in range(first + 1, min(first + MOST_HEADER_LINES, len(lines)) + 1):
+        line = lines[taken - 1]
+        size += len(line) + 1
+        if size > MAX_ROW_BYTES:
+            raise UsageError(
+                f"the header of {name} is longer than {MAX_ROW_BYTES:,} bytes", "it names the columns alone"
+            )
+        if dialect.quote and not dialect.escape:
+            quotes += line.count(dialect.quote.encode())
+            if quotes % 2:  # one is not closed yet: what is long is not read again and again
+                continue
         text = b"\n".join(lines[first:taken]).removesuffix(b"\r")
         try:
             return tuple(next(read(text.decode(dialect.read_as).splitlines(keepends=True)))), taken
         except UnicodeDecodeError as error:
             raise UsageError(f"the header of {name} is not in {dialect.encoding}: {error.reason}", ENCODINGS) from None
-        except csv.Error:  # a quote that is not closed yet, perhaps
-            continue
+        except csv.Error:
+            if not dialect.escape:
+                break  # nothing is open, and so no further line mends it
     raise UsageError(
         f"{name} has no header", "the first row names the columns, as RFC 4180 quotes them; --delimiter ';', say"
     )
