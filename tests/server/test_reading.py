@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -29,6 +30,14 @@ def task(rows: int, columns: int = 1) -> Task:
     names = ["x", *(f"unknown{k}" for k in range(columns - 1))]
     parquet.write_table(pa.table({name: [0.5 + k for k in range(rows)] for name in names}), sink)
     return Task("parquet", msgspec.json.encode(Row.form), sink.getvalue(), 10_000)
+
+
+def streamed(rows: int) -> Task:
+    """A body of Arrow."""
+    table, sink = pa.table({"x": [0.5 + k for k in range(rows)]}), io.BytesIO()
+    with pa.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table)
+    return Task("arrow", msgspec.json.encode(Row.form), sink.getvalue(), 10_000)
 
 
 def order(what: Task, seconds: float, *, is_patient: bool = True, is_gone: bool = False) -> Order:
@@ -67,6 +76,24 @@ def test_the_first_body_waits_for_the_reader_beyond_its_deadline() -> None:
         assert ((await reader.read(later)).total, later.held_s) == (1, 0.0)
 
     talk(conversation)
+
+
+def test_a_reader_that_is_ready_has_loaded_what_reading_takes() -> None:
+    """The first body that it reads takes no longer than any other."""
+    program = """
+import sys
+import msgspec
+from tenfold.server.reader import read, warm_up
+from tenfold.server.reading import Task
+
+warm_up()
+loaded = set(sys.modules)
+for one in msgspec.msgpack.decode(sys.stdin.buffer.read(), type=list[Task]):
+    assert not read(one).code
+assert set(sys.modules) == loaded, set(sys.modules) - loaded
+"""
+    bodies = msgspec.msgpack.encode([task(2), task(2, columns=3), streamed(2)])
+    subprocess.run([sys.executable, "-c", program], input=bodies, check=True, timeout=100)
 
 
 def test_a_body_that_takes_too_long_ends_the_reader(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from tenfold.contract.form import Form, escape
+from tenfold.contract.form import Field, Form, escape
 from tenfold.errors import Violation
 from tenfold.formats.batches import TWICE, Reading, Table
 from tenfold.formats.dialect import Dialect
@@ -59,6 +59,24 @@ def read_or_fail(task: Task) -> Read:
     except Exception:
         logging.getLogger("tenfold").exception("a body could not be read")
         return Read("internal")
+
+
+def warm_up() -> None:
+    """Read a little of each kind. The first time, libraries load more of themselves (pyarrow even pandas), which takes longer
+    than many a deadline: no body should wait for that, or be given up."""
+    from pyarrow import parquet
+
+    form = Form(name="Warm", fields=(Field(name="x", wire="x", kind="float"), Field(name="y", wire="y", kind="text")))
+    table = arrow().table({"x": [0.5, 1.5], "y": ["a", None], "z": [1, 2]})
+    for some in (table.select(["x", "y"]).slice(0, 1), table):
+        for kind in NAMES:
+            sink = arrow().BufferOutputStream()
+            if kind == "parquet":
+                parquet.write_table(some, sink)
+            else:
+                with arrow().ipc.new_stream(sink, some.schema) as stream:
+                    stream.write_table(some)
+            read_or_fail(Task(kind, form.to_json(), sink.getvalue().to_pybytes(), some.num_rows))
 
 
 @lru_cache(maxsize=16)
@@ -139,6 +157,7 @@ def main(channel: int) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, hard))
+    warm_up()
     with socket.socket(fileno=channel) as line:
         line.sendall(framed(b""))
         while head := _receive(line, LENGTH_BYTES):
