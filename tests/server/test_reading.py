@@ -111,6 +111,18 @@ def test_a_body_that_takes_too_long_ends_the_reader(monkeypatch: pytest.MonkeyPa
     talk(conversation)
 
 
+def test_an_answer_that_is_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before it is taken, and whoever gave it is replaced."""
+
+    async def conversation(reader: Reader) -> None:
+        monkeypatch.setattr(reading, "MOST_ANSWER_BYTES", 100)
+        assert (await reader.read(order(task(1_000), 60.0))).code == "too_large"
+        monkeypatch.undo()
+        assert (await reader.read(order(task(1), 60.0))).total == 1
+
+    talk(conversation)
+
+
 def test_bodies_that_nobody_waits_for_are_not_read() -> None:
     """And no more wait than there is room for."""
 

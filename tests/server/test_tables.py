@@ -87,6 +87,17 @@ def test_a_column_that_is_unknown_or_missing_refuses_each_row(server: Running, m
         assert told(send(server, written(table, media_type), media_type)) == expected
 
 
+@pytest.mark.parametrize("media_type", [CSV, ARROW, PARQUET])
+def test_so_many_columns_are_named_and_no_more(server: Running, media_type: str) -> None:
+    """What is said about a row stays as short as it is about an object, however many columns are unknown or stand twice."""
+    names = ["x", *(f"unknown{k}" for k in range(40))]
+    row = "{" + ",".join(f'"{name}":1' for name in (*names, *names, "x")) + "}"
+    status, answer = told(server.ask("/echoes/predict", f"[{row},{row}]".encode()))
+    assert (status, len(answer["errors"])) == (422, 2 * 2 * 16)
+    table = pa.Table.from_arrays([pa.array([1, 1])] * (2 * len(names) + 1), [*names, *names, "x"])
+    assert told(send(server, written(table, media_type), media_type)) == (status, answer)
+
+
 @pytest.mark.parametrize("media_type", [ARROW, PARQUET])
 def test_numbers_that_json_cannot_say(server: Running, media_type: str) -> None:
     """NaN stands for nothing where the field may be missing, and else is refused, as infinity is."""

@@ -28,8 +28,10 @@ from tenfold.formats.shards import Layout, arrow
 from tenfold.formats.weighing import MEMORY_BYTES, Most, TooMuch, opened, weighed
 from tenfold.server.blocks import rows_apart
 from tenfold.server.process import stand_back
-from tenfold.server.reading import LENGTH_BYTES, Read, Task, framed
+from tenfold.server.reading import LENGTH_BYTES, LONG, MOST_ANSWER_BYTES, Read, Task, framed
 from tenfold.validation import block
+from tenfold.validation.parsing import Repeated
+from tenfold.validation.scalar import MAX_NAMED
 
 MOST_BYTES = 128 * 2**20  # decoded, of all columns
 UNKNOWN = "the contract has no field of this name"
@@ -90,8 +92,10 @@ def _checked(table: Any, form: Form) -> Read:
     columns = {
         name: k for k, name in enumerate(table.column_names)
     }  # the last of those that stand twice, as in an object
-    pointers = [(f"/{escape(name)}", "duplicate_key", TWICE) for name in columns if table.column_names.count(name) > 1]
-    pointers += [(f"/{escape(name)}", "unknown_field", UNKNOWN) for name in columns if name not in known]
+    twice = Repeated([(name, None) for name in table.column_names]).names[:MAX_NAMED]
+    unknown = [name for name in columns if name not in known][:MAX_NAMED]
+    pointers = [(f"/{escape(name)}", "duplicate_key", TWICE) for name in twice]
+    pointers += [(f"/{escape(name)}", "unknown_field", UNKNOWN) for name in unknown]
     table = table.select([k for name, k in columns.items() if name in known])
     total = table.num_rows
     lines = b"\n".join(_lines(table))
@@ -162,7 +166,8 @@ def main(channel: int) -> None:
         line.sendall(framed(b""))
         while head := _receive(line, LENGTH_BYTES):
             task = msgspec.msgpack.decode(_receive(line, int.from_bytes(head, "little")), type=Task)
-            line.sendall(framed(msgspec.msgpack.encode(read_or_fail(task))))
+            answer = msgspec.msgpack.encode(read_or_fail(task))
+            line.sendall(framed(answer if len(answer) <= MOST_ANSWER_BYTES else msgspec.msgpack.encode(LONG)))
 
 
 def _receive(line: socket.socket, size: int) -> bytes:

@@ -28,6 +28,7 @@ START_S = 30.0  # for the reader to start, which the first bodies wait for beyon
 GRACE_S = 1.0  # after the deadline of a body, until whoever still reads it is ended
 MOST_WAITING = 16
 LENGTH_BYTES = 4
+MOST_ANSWER_BYTES = 64 * 2**20  # of what a body comes to: a few kilobytes can have very much to be said about them
 ENDED = "reading the body ended the process that read it, twice"
 
 log = logging.getLogger("tenfold")
@@ -57,6 +58,11 @@ class Read(msgspec.Struct, array_like=True):
     put_aside: dict[int, list[Violation]] = {}
     fallbacks: dict[int, str] = {}
     lines: bytes = b""
+
+
+LONG = Read(
+    "too_large", f"what there is to say about the rows is more than {MOST_ANSWER_BYTES >> 20} MiB: send fewer at once"
+)
 
 
 def framed(message: bytes) -> bytes:
@@ -152,6 +158,9 @@ class Reader(asyncio.Protocol):
         self._held += data
         while len(self._held) >= LENGTH_BYTES:
             end = LENGTH_BYTES + int.from_bytes(self._held[:LENGTH_BYTES], "little")
+            if end > LENGTH_BYTES + MOST_ANSWER_BYTES:
+                self._refuse_long()
+                return
             if len(self._held) < end:
                 return
             message = bytes(memoryview(self._held)[LENGTH_BYTES:end])
@@ -160,6 +169,14 @@ class Reader(asyncio.Protocol):
                 self._answered(msgspec.msgpack.decode(message, type=Read))
             else:
                 self._ready()
+
+    def _refuse_long(self) -> None:
+        """No reader says so much, but for one that its body took over."""
+        if self._at_work is not None:
+            self._at_work.settle(LONG)
+        if self._transport is not None:
+            self._transport.abort()  # which ends it
+        self._held.clear()
 
     def _ready(self) -> None:
         self._is_ready = True
