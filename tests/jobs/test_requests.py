@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tenfold.control import job_requests
-from tenfold.control.job_files import Files
+from tenfold.control.job_files import Files, rows_in
 from tenfold.control.job_requests import answer
 from tenfold.errors import TenfoldError
 from tenfold.server import uploads
@@ -60,6 +60,7 @@ def test_rows_that_nobody_needs_are_removed(tmp_path: Path) -> None:
     body, _, _ = answer(about(tmp_path), Asked("POST", "", "", "text/csv"), b"a\n1\n", str(tmp_path))
     with closing(open_store(str(tmp_path))) as store:
         files = Files(store)
+        assert rows_in(str(tmp_path), "elsewhere") == files.place
         job = store.jobs.get(json.loads(body)["id"])
         assert job is not None
         waiting = files.sent(job)

@@ -164,7 +164,7 @@ def test_no_more_than_there_is_room_for(
     framing = b"transfer-encoding: chunked" if chunked else b"content-length: %d" % len(BODY)
 
     async def send(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"POST /rows HTTP/1.1\r\nhost: x\r\n%b\r\n\r\n" % framing)
+        writer.write(b"POST /rows HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\n%b\r\n\r\n" % framing)
         writer.write(b"1000\r\n%b\r\n" % BODY[:4096] if chunked else BODY[:4096])
         status, headers, body = await read_one(reader)
         assert (status, headers["retry-after"], said in body) == (503, "60", True)

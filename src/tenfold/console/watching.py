@@ -6,6 +6,7 @@ NumPy is imported when the first service is known, so that a server whose servic
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tenfold.control.job_runners import Runners, store_of
@@ -43,6 +44,12 @@ class Watching:
     def of(self, release: str) -> Monitor | None:
         """What watches a release; None where nothing does."""
         return self._watch.of(release) if self._watch is not None else None
+
+    def rows_in(self, about: Mapping[str, Any]) -> Path:
+        """Where the rows of its jobs wait."""
+        from tenfold.control.job_files import rows_in
+
+        return rows_in(store_of(about, self.store), about["home"])
 
     def jobs(self, about: Mapping[str, Any], asked: Asked, body: bytes | Spool) -> Page:
         """Files to be answered: queued, told of, cancelled."""

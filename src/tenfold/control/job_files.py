@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -19,14 +20,21 @@ from tenfold.errors import NotFound, TenfoldError
 from tenfold.jobs.folder import MANIFEST
 from tenfold.server.uploads import ROWS, Spool, is_left, why_full
 from tenfold.store import Store
+from tenfold.store.database import EMBEDDED
 from tenfold.store.jobs import ENDED
 from tenfold.store.nouns import Jobs
-from tenfold.store.places import is_shared
+from tenfold.store.places import folder_of, is_shared
 from tenfold.store.records import Job
 
 JOBS = "jobs"
 OUT = "out"
 GROWS = (MANIFEST, "summary.json", "summary.html")  # any other file of a job stays as it was written
+
+
+def rows_in(place: str, home: str) -> Path:
+    """Where rows that are sent wait for the jobs of the store at ``place``, before it is opened: where its ``Files`` are.
+    Those for a store that machines share wait in ``home``, the service's folder."""
+    return (Path(home, EMBEDDED) if is_shared(place) else folder_of(place)) / JOBS
 
 
 class Files:
@@ -64,7 +72,7 @@ class Files:
         """Give a file that was sent to its job."""
         place = self._upload(job)
         place.parent.mkdir(parents=True, exist_ok=True)
-        file.replace(place)
+        shutil.move(file, place)  # which may be on another disk
 
     def sent(self, job: Job) -> Path:
         """The file that was sent, here. Raises ``NotFound`` where it is gone."""

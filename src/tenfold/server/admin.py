@@ -27,7 +27,6 @@ from tenfold.server.totals import Totals, live
 from tenfold.server.uploads import AGAIN, MOST_BYTES, Refused, Spool, Uploads, is_upload
 from tenfold.server.usage import Usage, Used, Whose
 from tenfold.server.wire import Connection, Handler, Head, Heads, Live, refuse_method
-from tenfold.store.database import EMBEDDED
 from tenfold.store.opening import checkpoint
 
 WINDOW_S = 3600.0  # what "live" is about
@@ -90,6 +89,10 @@ class Aside(Protocol):
 
     def known(self, release: str) -> Mapping[str, Any]:
         """What is to be said of a release besides what it did."""
+        ...
+
+    def rows_in(self, about: Mapping[str, Any]) -> Path:
+        """The folder in which rows that were sent wait for the jobs of a service."""
         ...
 
     def jobs(self, about: Mapping[str, Any], asked: Asked, body: bytes | Spool) -> Page:
@@ -275,7 +278,7 @@ class Admin:
     def _spool(self, connection: Connection, head: Head, aside: Aside, asked: Asked, name: str) -> Spool | Refused:
         """Rows that are written to a file while they arrive, beside those of jobs; or refused before they do."""
         about = self._about(name)
-        place = Path(about["home"], EMBEDDED, "jobs") if about else None
+        place = aside.rows_in(about) if about else None
         if place is not None and (why := self._uploads.refusal(place, head)):
             connection.reject("overloaded", why, AGAIN)
             return Refused()

@@ -374,6 +374,8 @@ class Connection(asyncio.Protocol):
         self._head, self._buffer = head, b""
         if head.sink is not None:
             self._body = head.sink(self, head)
+            if self._rejected:
+                return
         self._chunks = _Chunks(self._body) if head.length < 0 else None
         if head.expects and not data and self.transport is not None:
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
