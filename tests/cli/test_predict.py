@@ -121,6 +121,28 @@ def test_a_frame_of_pandas_agrees(trained: Path, tmp_path: Path, run: Run) -> No
     assert [answer["output"]["label"] for answer in answers] == frame["label"].tolist()
 
 
+def test_columns_that_are_not_used_are_named(trained: Path, tmp_path: Path, run: Run, stdin: Any) -> None:
+    """Whatever table they come in; the rows are answered. Where every column is used, nothing is said."""
+    table = TABLE.assign(patient="p")
+    table.to_csv(tmp_path / "rows.csv", index=False)
+    table.to_csv(tmp_path / "rows.tsv", index=False, sep="\t")
+    table.to_parquet(tmp_path / "rows.parquet")
+    for file in ("rows.csv", "rows.tsv", "rows.parquet", "-"):
+        stdin((tmp_path / "rows.csv").read_bytes())
+        done = run("predict", trained, file if file == "-" else tmp_path / file)
+        assert (done.code, len(lines(done.out)), done.err) == (0, 4, "not used  patient\n")
+    TABLE.to_csv(tmp_path / "rows.csv", index=False)
+    assert run("predict", trained, tmp_path / "rows.csv").err == ""
+
+
+def test_what_batch_alone_reads_is_given_to_batch(trained: Path, tmp_path: Path, run: Run) -> None:
+    """Arrow files: the mend is the command that reads them."""
+    (tmp_path / "rows.arrow").write_bytes(b"ARROW1")
+    done = run("predict", trained, tmp_path / "rows.arrow")
+    assert done.code == 2
+    assert f"tenfold batch {trained} {tmp_path / 'rows.arrow'} -o answers" in done.err
+
+
 def test_a_url_is_told_to_be_asked_otherwise(run: Run) -> None:
     """Predict takes a folder; the mend for a running service is a request."""
     done = run("predict", "http://127.0.0.1:8000/tumour", "row.json")

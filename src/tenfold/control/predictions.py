@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import shlex
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +18,7 @@ import numpy as np
 from tenfold.contract.form import Form
 from tenfold.errors import Change, Flag, NotFound, UsageError, Violation
 from tenfold.formats.dialect import Dialect
+from tenfold.formats.opening import names_of
 from tenfold.formats.records import Records
 from tenfold.rows import Answer, Checked
 from tenfold.scaffold.served import Served, is_array
@@ -31,6 +33,7 @@ ROWS_AT_ONCE = 1000
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 PICTURE_STARTS = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF", b"GIF8", b"BM", b"II*\0", b"MM\0*")
 STDIN = "-"
+COMMAS, TABS = Dialect(), Dialect(delimiter="\t")
 MEDIA_TYPES = {".csv": "text/csv", ".ndjson": "application/x-ndjson", ".parquet": "application/vnd.apache.parquet"}
 Remark = TypeVar("Remark", Violation, Change, Flag)
 
@@ -43,6 +46,7 @@ class Batch(NamedTuple):
 
 
 Batches = Callable[[Served], Iterator[Batch]]
+Told = Callable[[Sequence[str]], object]
 
 
 class Line(NamedTuple):
@@ -52,17 +56,20 @@ class Line(NamedTuple):
     refused: str
 
 
-def predict(target: str, source: str, standard_input: Callable[[], bytes]) -> Iterator[Line]:
+def predict(
+    target: str, source: str, standard_input: Callable[[], bytes], told: Told = lambda _: None
+) -> Iterator[Line]:
     """Answer the rows of a file, or those of standard input where the source is "-".
 
     They are JSON, NDJSON, CSV, Parquet or a picture: a file by its suffix, standard input by its content. A
-    line is the answer that the row would get over HTTP, or its ``errors``; ``row`` counts from 0.
+    line is the answer that the row would get over HTTP, or its ``errors``; ``row`` counts from 0. ``told`` hears of the
+    columns of a table that are not the contract's: they are not used, whereas a field of JSON that nobody knows is refused.
     """
     if target.startswith(("http://", "https://")):
         media_type = MEDIA_TYPES.get(Path(source).suffix, "application/json")
         mend = f"curl -H 'Content-Type: {media_type}' --data-binary @{source} {target.rstrip('/')}/predict"
         raise UsageError(f"predict answers in this process and takes a folder; {target} is a running service", mend)
-    batches = _standard_input(standard_input()) if source == STDIN else _file(Path(source))
+    batches = _standard_input(standard_input(), told) if source == STDIN else _file(target, Path(source), told)
     service = find(target)
     stated = spec(service)
     served = Served(service.start())
@@ -74,7 +81,7 @@ def predict(target: str, source: str, standard_input: Callable[[], bytes]) -> It
 # -- rows in -----------------------------------------------------------------------------------------------------------
 
 
-def _file(path: Path) -> Batches:
+def _file(target: str, path: Path, told: Told) -> Batches:
     if not path.exists():
         raise NotFound(f"there is no file {path}", "check the path; - reads standard input")
     match path.suffix.lower():
@@ -83,25 +90,30 @@ def _file(path: Path) -> Batches:
         case ".ndjson" | ".jsonl":
             return _ndjson(path.read_bytes())
         case ".csv":
-            return _csv_file(path)
+            return lambda served: _csv(path.read_bytes(), served, told)
+        case ".tsv":
+            return lambda served: _csv(path.read_bytes(), served, told, TABS)
         case ".parquet" | ".pq":
-            return lambda served: _parquet(path, served)
+            return lambda served: _parquet(path, served, told)
         case suffix if suffix in PICTURES:
             return _picture(path.read_bytes())
+        case ".arrow" | ".feather":
+            command = f"tenfold batch {shlex.quote(target)} {shlex.quote(str(path))} -o answers"
+            raise UsageError(f"{path.name} is of a kind that batch reads, and predict doesn't", command)
     raise UsageError(
-        f"{path.name} is of no kind that predict reads", "name it .json, .ndjson, .csv, .parquet, or as a picture"
+        f"{path.name} is of no kind that predict reads", "name it .json, .ndjson, .csv, .tsv, .parquet, or as a picture"
     )
 
 
-def _standard_input(data: bytes) -> Batches:
+def _standard_input(data: bytes, told: Told) -> Batches:
     """JSON, NDJSON, CSV, Parquet or a picture: whatever the content begins with."""
     if data.startswith(PICTURE_STARTS):
         return _picture(data)
     if data.startswith(b"PAR1"):
-        return lambda served: _parquet(io.BytesIO(data), served)
+        return lambda served: _parquet(io.BytesIO(data), served, told)
     first, _, rest = data.strip().partition(b"\n")
     if first[:1] not in (b"{", b"[", b'"'):
-        return lambda served: _csv_or_json(data, served)
+        return lambda served: _csv_or_json(data, served, told)
     return _ndjson(data) if rest and first.endswith(b"}") and first.startswith(b"{") else _json(data)
 
 
@@ -125,24 +137,28 @@ def _ndjson(data: bytes) -> Batches:
     return batches
 
 
-def _csv_or_json(data: bytes, served: Served) -> Iterator[Batch]:
+def _csv_or_json(data: bytes, served: Served, told: Told) -> Iterator[Batch]:
     """CSV, if the first line names a field of the contract; else what is malformed is JSON."""
     header = next(csv.reader([data.decode("utf-8-sig", "replace").partition("\n")[0]]), [])
     if any(name in served.pipeline.layout.by_name for name in header):
-        return _csv(data, served)
+        return _csv(data, served, told)
     return _json(data)(served)
 
 
-def _csv_file(path: Path) -> Batches:
-    return lambda served: _csv(path.read_bytes(), served)
-
-
-def _csv(data: bytes, served: Served) -> Iterator[Batch]:
+def _csv(data: bytes, served: Served, told: Told, dialect: Dialect = COMMAS) -> Iterator[Batch]:
     """CSV, with the rows and cells that a request or a job finds in it."""
     form = served.pipeline.form
-    records = iter(Records(data, form, Dialect()))
+    text = Records(data, form, dialect)
+    told(_unused(text.columns, form))
+    records = iter(text)
     while some := list(islice(records, ROWS_AT_ONCE)):
         yield Batch(_checked(form, [record.value for record in some]))
+
+
+def _unused(columns: Sequence[str], form: Form) -> Sequence[str]:
+    """The columns that are not the contract's."""
+    known = names_of(form)
+    return [name for name in columns if name not in known]
 
 
 def _checked(form: Form, rows: Sequence[dict[str, Any] | Malformed]) -> Checked:
@@ -169,13 +185,15 @@ def _placed(remarks: Sequence[Remark], places: Sequence[int]) -> list[Remark]:
     return [remark._replace(row=places[remark.row]) for remark in remarks]
 
 
-def _parquet(file: Path | BinaryIO, served: Served) -> Iterator[Batch]:
+def _parquet(file: Path | BinaryIO, served: Served, told: Told) -> Iterator[Batch]:
     try:
         from pyarrow import ArrowException, Table, parquet
     except ImportError:
         raise UsageError("reading Parquet needs pyarrow", "pip install 'tenfold[batch]'") from None
     try:
-        for rows in parquet.ParquetFile(file).iter_batches(ROWS_AT_ONCE):
+        table = parquet.ParquetFile(file)
+        told(_unused(table.schema_arrow.names, served.pipeline.form))
+        for rows in table.iter_batches(ROWS_AT_ONCE):
             yield Batch(block.check(served.pipeline.form, Table.from_batches([rows])))
     except ArrowException as error:
         raise UsageError(f"this is no Parquet file: {error}", "is it whole, and what its name says?") from None

@@ -47,6 +47,7 @@ class Records:
         newline = b"\r" if b"\r" in text and b"\n" not in text else b"\n"
         lines = text.split(newline)
         columns, taken = header("the body", lines, dialect)
+        self.columns = tuple(columns)
         self._lines = lines[taken:]
         self._cutter = Cutter(dialect, len(columns))
         self._form = form
