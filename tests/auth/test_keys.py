@@ -38,6 +38,7 @@ def test_a_key_is_made_listed_and_revoked(run: Run, place: str) -> None:
     text = made.out.splitlines()[0]
     assert text.startswith("tf_")
     assert "predict, feedback" in made.out
+    assert f"store      {place} · there was none, so it was made" in made.out
     assert [refusal(place, text, scope) for scope in SCOPES] == ["", "", "forbidden"]
     shown = run("keys", "list", "--store", place)
     assert "laboratory" in shown.out
@@ -52,6 +53,7 @@ def test_programs_get_json(run: Run, place: str) -> None:
     made = run("keys", "create", "ci", "--scope", "operate", "--expires", "90 days", "--json", "--store", place).json()
     assert made["schema"] == 1
     assert made["scopes"] == ["operate"]
+    assert (made["store"], made["store_is_new"]) == (place, True)
     until = datetime.fromisoformat(made["expires"]) - datetime.fromisoformat(made["at"])
     assert until == timedelta(days=90)
     listed = run("keys", "list", "--json", "--store", place).json()["keys"]
@@ -59,6 +61,7 @@ def test_programs_get_json(run: Run, place: str) -> None:
         (made["id"], "ci", False, False)
     ]
     assert run("keys", "revoke", made["id"], "--json", "--store", place).json()["revoked"]
+    assert run("keys", "create", "two", "--json", "--store", place).json()["store_is_new"] is False
 
 
 def test_a_key_that_runs_out_is_not_handed_on(place: str) -> None:

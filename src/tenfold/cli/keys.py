@@ -40,12 +40,14 @@ def create(name: str, scopes: tuple[str, ...], expires: str | None, place: str, 
     """Make a key for NAME and print it, once: the store keeps only its hash."""
     from tenfold.control import keys as control
 
-    key, text = control.create(name, scopes, expires, place)
+    key, text, store, is_first = control.create(name, scopes, expires, place)
     if as_json:
-        screen.print_json({**as_object(key), "key": text})
+        screen.print_json({**as_object(key), "key": text, "store": store, "store_is_new": is_first})
         return
     until = f", until {key.expires:%Y-%m-%d}" if key.expires else ""
     click.echo(f"{text}\n{key.id} for {key.name}: {', '.join(key.scopes)}{until} · shown once, so keep it now")
+    made = " · there was none, so it was made; a server of another store doesn't know this key"
+    click.echo(f"store      {store}{made if is_first else ''}")
     click.echo('use it     curl -H "Authorization: Bearer KEY" …')
 
 

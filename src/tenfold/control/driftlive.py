@@ -10,6 +10,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
+
 from tenfold.control import driftchallenge, driftkept, servers, stores
 from tenfold.control.workshop import home_of
 from tenfold.drift.verdicts import Report
@@ -57,12 +59,15 @@ def judge(name: str, given: Mapping[str, Any], say: Callable[..., object] = lamb
 def _told(server: str, name: str, access: str) -> tuple[Report, Mapping[str, Any]]:
     """The verdict that a server has reached, and what it says of whoever challenges."""
     reply = servers.ask(f"{server.rstrip('/')}/api/drift/{name}", key=access)
+    if reply.status in (401, 403):
+        raise _refused(reply)
     if reply.status != 200:
         raise NotFound(
-            _said(reply), f"tenfold status {server} lists its services; a folder's own verdict: tenfold drift FOLDER"
+            _said(reply), f"tenfold status {server} · lists its services; a folder's own verdict: tenfold drift FOLDER"
         )
     document = reply.json()
-    return Report.of(document), document.get("challenger") or {}
+    again = f"tenfold drift {name}{'' if server == servers.ADMIN else f' --server {server}'}"
+    return msgspec.structs.replace(Report.of(document), replay=again), document.get("challenger") or {}
 
 
 def challenge(
@@ -118,7 +123,7 @@ def _refused(reply: servers.Reply) -> TenfoldError:
     """Why a server does not take what it was asked for."""
     kind = {400: UsageError, 404: NotFound}.get(reply.status, TenfoldError)
     if reply.status in (401, 403):
-        return kind(_said(reply), "--access KEY, of one that may operate; tenfold keys create NAME --scope operate")
+        return kind(_said(reply), servers.NEEDS_KEY)
     try:
         return kind(_said(reply), reply.json().get("hint", ""))
     except ValueError:

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from typing import NamedTuple
 
 from tenfold.auth import SCOPES, fresh
-from tenfold.control.stores import opened, who
+from tenfold.control.stores import is_there, opened, who
 from tenfold.errors import NotFound, UsageError
 from tenfold.store.records import Key
 from tenfold.units import seconds
@@ -17,10 +17,13 @@ __all__ = ["Key"]
 
 
 class Created(NamedTuple):
-    """A new key, with its text, which is shown once and kept nowhere."""
+    """A new key, with its text, which is shown once and kept nowhere; the store that it is in, and whether that was made
+    for it."""
 
     key: Key
     text: str
+    place: str
+    is_first: bool
 
 
 def create(name: str, scopes: Sequence[str] = ("predict",), expires: str | None = None, place: str = "") -> Created:
@@ -30,6 +33,7 @@ def create(name: str, scopes: Sequence[str] = ("predict",), expires: str | None 
         raise UsageError(f"{unknown[0] if unknown else 'nothing'!r} is no scope", f"the scopes are {', '.join(SCOPES)}")
     if not name.strip() or not name.isprintable():
         raise UsageError(f"{name!r} cannot be the name of a key", "say who it is for: tenfold keys create laboratory")
+    is_first = not is_there(place)
     with opened(place, create=True) as store:
         now = store.clock()
         ends = None if expires is None else _end(now, expires)
@@ -44,7 +48,7 @@ def create(name: str, scopes: Sequence[str] = ("predict",), expires: str | None 
             expires=ends,
         )
         store.keys.add(key)
-        return Created(key, made.text)
+        return Created(key, made.text, store.place, is_first)
 
 
 def listed(place: str = "") -> Sequence[Key]:

@@ -22,6 +22,10 @@ from tenfold.errors import Conflict, NotFound, TenfoldError, UsageError
 
 HOST = "127.0.0.1"
 ADMIN = f"http://{HOST}:8001"
+NEEDS_KEY = (
+    "--access KEY, of one that may operate, or TENFOLD_KEY · "
+    "tenfold keys create NAME --scope operate --store STORE makes one, where STORE is the server's own store"
+)
 START_S = 60.0  # what loading and warming may take before we stop waiting
 STOP_S = 15.0
 
@@ -67,7 +71,7 @@ def status(url: str = ADMIN, key: str = "") -> list[dict[str, Any]]:
     if reply.status in (401, 403):
         raise UsageError(
             f"{url} asks for {'a key' if reply.status == 401 else 'another key'}",
-            "name one that may operate with --access, or in TENFOLD_KEY; tenfold keys create NAME --scope operate",
+            NEEDS_KEY,
         )
     if reply.status != 200:
         raise NotFound(

@@ -93,6 +93,15 @@ def sealed(place: str) -> str:
     return f"{url}{'&' if urlsplit(url).query else '?'}passfile={quote(str(file))}"
 
 
+def is_there(place: str = "") -> bool:
+    """Whether there is a store at a place."""
+    try:
+        with opened(place):
+            return True
+    except NotFound:
+        return False
+
+
 def are_there(names: Sequence[str] = ()) -> bool:
     """Whether there is a store here, and in it all of these services."""
     try:
