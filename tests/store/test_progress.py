@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tenfold.errors import Conflict
+from tenfold.errors import Conflict, NotFound
 from tenfold.store import Act, Store
 from tenfold.store.records import Gate, Verdict
 from tests.store.conftest import Clock
@@ -36,6 +36,7 @@ def test_a_rollout_goes_step_by_step(store: Store, other: Store) -> None:
     assert found == rollout
     assert found is not None
     assert other.rollouts.list("tumour", ended=False) == [rollout]
+    assert other.rollouts.by_id(rollout.id) == rollout
     assert (found.state, found.detail, found.plan, found.version) == (
         "canary",
         {"share": 0.1},
@@ -44,6 +45,9 @@ def test_a_rollout_goes_step_by_step(store: Store, other: Store) -> None:
     )
     other.rollouts.change(found, "promoted", Act("controller", "promote", "proof of no harm"), ended=True)
     assert store.rollouts.open("tumour") is None
+    assert store.rollouts.by_id(rollout.id).state == "promoted"
+    with pytest.raises(NotFound, match="no rollout nobody"):
+        store.rollouts.by_id("nobody")
     assert store.rollouts.list(ended=False) == []
     assert [one.state for one in store.rollouts.list("tumour")] == ["promoted"]
     assert [event.n for event in store.events.list("tumour", what=("rollout", "promote"))] == [1, 3]

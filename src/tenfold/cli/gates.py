@@ -71,23 +71,23 @@ def gates(
             judged = control.judge(name, place, **options)
     if as_json:
         screen.print_json(judged_object(judged))
+    at = stores.at(judged.place, judged.release.name)
+    beside = f"tenfold deploy {judged.release.name} --accept-breaking{at}"
     if judged.held_up:
         refused = ", ".join(gate.name for gate in judged.held_up)
         golden = any(gate.name == "golden" for gate in judged.held_up)
         raise GateFailed(
             f"{judged.release.name} takes no traffic: {refused}",
-            "mend what the lines say and push again"
-            + (", after tenfold record SERVICE where other answers are meant" if golden else "")
-            + ("; or let both answer, with --accept-breaking" if judged.held_up[0].name == "contract" else ""),
+            (f"{beside} · lets both answer; or " if judged.held_up[0].name == "contract" else "")
+            + "mend what the lines say and push again"
+            + (", after tenfold record SERVICE where other answers are meant" if golden else ""),
         )
-    at = stores.at(judged.place, judged.release.name)
     breaking = any(gate.name == "contract" and gate.verdict == "failed" for gate in judged.gates)
     if breaking and not as_json:
-        next_ = f"tenfold deploy {judged.release.name} --accept-breaking{at}"
-        click.echo(f"next   {next_}: both answer, it under another name")
+        click.echo(f"next   {beside}: both answer, it under another name")
     elif not as_json:
-        beside = f", beside {judged.current.name}" if judged.current else ""
-        click.echo(f"next   tenfold deploy {judged.release.name}{at}{beside}")
+        current = f", beside {judged.current.name}" if judged.current else ""
+        click.echo(f"next   tenfold deploy {judged.release.name}{at}{current}")
 
 
 def show_gate(gate: Gate, accept_breaking: bool = False) -> None:

@@ -83,7 +83,7 @@ def show_events(history: History, verified: bool, as_json: bool) -> None:
         screen.print_json({"events": [event_object(event) for event in history.events], **seal})
         return
     for event in history.events:
-        names = [history.names.get(digest, digest[:7]) for digest in (event.from_, event.to) if digest]
+        names = [history.names.get((event.service, id_), id_[:7]) for id_ in (event.from_, event.to) if id_]
         said = [event.what, " → ".join(names) or event.service, event.why or str(event.detail.get("name", ""))]
         click.echo(f"{event.at:%Y-%m-%d %H:%M:%S}  {event.who}  {'  '.join(filter(None, said))}")
     if verified:

@@ -30,6 +30,7 @@ from tenfold.control.standings import (
     mend,
     name_of,
     progress_of,
+    shown_by,
 )
 from tenfold.control.stores import opened, who, within
 from tenfold.errors import Conflict, GateFailed, NotFound, UsageError
@@ -198,7 +199,7 @@ def ended(asked: Asked) -> Progress | None:
     """How a rollout came to its end; None while it is on its way."""
     assert asked.rollout is not None
     with opened(asked.url) as store:
-        rollout = next(one for one in store.rollouts.list(asked.rollout.service) if one.id == asked.rollout.id)
+        rollout = store.rollouts.by_id(asked.rollout.id)
         return progress_of(store, rollout) if rollout.ended is not None else None
 
 
@@ -218,7 +219,7 @@ def wait(asked: Asked, limit_s: float, told: Told = lambda _: None) -> Progress:
     said, until = "", time.monotonic() + limit_s
     with opened(asked.url) as store:
         while True:
-            rollout = next(one for one in store.rollouts.list(asked.rollout.service) if one.id == asked.rollout.id)
+            rollout = store.rollouts.by_id(asked.rollout.id)
             at = progress_of(store, rollout)
             if at.said != said:
                 said = at.said
@@ -229,10 +230,17 @@ def wait(asked: Asked, limit_s: float, told: Told = lambda _: None) -> Progress:
                 refused = at.rollout.state == REFUSED
                 look = f"tenfold releases {at.service} --events{store.at(at.service)}"
                 fix = at.fix if refused else look
-                raise GateFailed(f"{at.release} did not take over: {said}", fix)
+                raise GateFailed(f"{at.release} did not take over: {said}{shown_by(store, at.release, said)}", fix)
             if time.monotonic() > until:
-                raise GateFailed(f"{at.release} is still on its way: {said}", at.fix or "wait longer with --wait")
+                raise GateFailed(f"{at.release} is still on its way: {said}", at.fix or _look(store, rollout))
             time.sleep(LOOK_S)
+
+
+def _look(store: Store, rollout: Rollout) -> str:
+    """What to do about a rollout that takes longer than somebody waited."""
+    if rollout.state in UNTOUCHED:
+        return f"tenfold serve --store {store.place} · no server of this store runs"
+    return f"tenfold status --store {store.place} · shows how far it is; --wait 30m waits longer"
 
 
 def taken_up(asked: Asked) -> bool:

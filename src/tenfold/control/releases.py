@@ -71,10 +71,11 @@ class Listed(NamedTuple):
 
 
 class History(NamedTuple):
-    """Events in their order; ``last`` is the end of the chain where all of it was verified."""
+    """Events in their order, and the ``names`` of releases by service and id: two services can have the same release.
+    ``last`` is the end of the chain where all of it was verified."""
 
     events: Sequence[Event]
-    names: Mapping[str, str]
+    names: Mapping[tuple[str, str], str]
     last: Event | None
 
 
@@ -182,7 +183,7 @@ def history(name: str = "", place: str = "", *, verify: bool = False) -> History
     with opened(place, name) as store:
         last = store.events.verify() if verify else None
         service = _service(store, within(store, name).partition("@")[0])
-        names = {release.id: release.name for release in store.releases.list(service)}
+        names = {(release.service, release.id): release.name for release in store.releases.list(service)}
         return History(store.events.list(service), names, last)
 
 

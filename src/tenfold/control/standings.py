@@ -76,6 +76,19 @@ def standings(place: str = "") -> dict[str, dict[str, Any]]:
         return found
 
 
+def awaited(services: Sequence[str] = (), place: str = "") -> list[str]:
+    """The releases that are to answer: of each of these services, or of all, the one on its way or else the deployed one."""
+    with opened(place) as store:
+        found = []
+        for service in services or store.releases.services():
+            under_way, current = store.rollouts.open(service), current_of(store, service)
+            if under_way is not None:
+                found.append(name_of(store, service, under_way.to))
+            elif current is not None:
+                found.append(current.name)
+        return found
+
+
 def held(store: Store, service: str) -> Event | None:
     """The roll-back since which automatic deployments wait; None where they don't."""
     last = store.events.list(service, what=(HOLD, RESUME), most=1)
@@ -112,13 +125,19 @@ def progress_of(store: Store, rollout: Rollout) -> Progress:
 
 
 def mend(store: Store, name: str, refusal: str) -> str:
-    """What can be done about a release that its gates refuse. One that breaks others may answer beside the old one, as a
-    service of another name."""
+    """What can be done about a release that its gates refuse, a command first. One that breaks others may answer beside
+    the old one, as a service of another name."""
     at = store.at(name)
     if refusal.startswith("contract: "):
-        current = f"{name.partition('@')[0]}@current"
-        return f"tenfold diff {current} {name}{at}; or let both answer: tenfold deploy {name} --accept-breaking{at}"
-    return f"tenfold gates {name} --last{at} says more; mend it, and push again"
+        return f"tenfold deploy {name} --accept-breaking{at}"
+    return f"tenfold gates {name} --last{at} · says more; mend it, and push again"
+
+
+def shown_by(store: Store, name: str, refusal: str) -> str:
+    """The command that shows all of what a refusal is about; "" where there is none but the mend."""
+    if not refusal.startswith("contract: "):
+        return ""
+    return f" · tenfold diff {name.partition('@')[0]}@current {name}{store.at(name)}"
 
 
 def as_object(at: Progress) -> dict[str, Any]:
@@ -158,7 +177,7 @@ def _refused(store: Store, service: str) -> dict[str, Any]:
             "release": at.release,
             "at": when.isoformat(),
             "why": at.said,
-            "fix": mend(store, at.release, at.said),
+            "fix": at.fix,
         }
     }
 

@@ -81,7 +81,7 @@ def _pointed(store: Store, service: str, which: str) -> Release | None:
         if pointer is None or not pointer.previous:
             raise NotFound(
                 f"nothing answered for {service} before what does now",
-                f"tenfold releases {service}{store.at(service)} lists its releases",
+                f"tenfold releases {service}{store.at(service)} · lists its releases",
             )
         return store.releases.by_id(service, pointer.previous)
     pointer = store.pointers.get(service, which)

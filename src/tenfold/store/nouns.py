@@ -184,6 +184,10 @@ class Rollouts(Protocol):
         """The next state, put on record as an event. ``Conflict`` where the rollout is not what was seen any more."""
         ...
 
+    def by_id(self, id: str) -> Rollout:  # noqa: A002 - its own word
+        """``NotFound`` where no rollout has this id; they are never deleted."""
+        ...
+
     def open(self, service: str) -> Rollout | None:
         """The one that has not ended."""
         ...

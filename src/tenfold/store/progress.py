@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from tenfold.errors import Conflict
+from tenfold.errors import Conflict, NotFound
 from tenfold.store.clock import Clock, Entropy, identifier
 from tenfold.store.database import Database, Taken, record
 from tenfold.store.history import EventLog, advance
@@ -125,6 +125,12 @@ class VersionedRollouts:
                 )
             advance(self._database)
         return changed
+
+    def by_id(self, id: str) -> Rollout:  # noqa: A002 - its own word
+        found = self._many("id = ?", id)
+        if not found:
+            raise NotFound(f"there is no rollout {id}", f"tenfold releases --events{at(self._database.place)}")
+        return found[0]
 
     def open(self, service: str) -> Rollout | None:
         found = self._many("service = ? AND ended IS NULL", service)
