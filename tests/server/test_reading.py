@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -143,5 +144,23 @@ def test_a_reader_that_does_not_start_is_told(monkeypatch: pytest.MonkeyPatch) -
         assert (await reader.read(order(task(1), 60.0))).code == "not_ready"
         monkeypatch.undo()
         assert (await reader.read(order(task(1), 60.0))).total == 1
+
+    talk(conversation)
+
+
+def test_a_reader_that_neither_ends_nor_gets_ready_is_replaced(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Whoever waits hears that it is not ready, and whoever comes later has another one."""
+    stuck = tmp_path / "stuck"
+    stuck.write_text("#!/bin/sh\nexec sleep 600\n")
+    stuck.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(stuck))
+    monkeypatch.setattr(reading, "START_S", 0.05)
+
+    async def conversation(reader: Reader) -> None:
+        assert (await reader.read(order(task(1), 60.0))).code == "not_ready"
+        monkeypatch.undo()
+        while (answer := await reader.read(order(task(1), 60.0))).code == "not_ready":
+            pass  # the former one is on its way out
+        assert answer.total == 1
 
     talk(conversation)

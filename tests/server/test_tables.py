@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import http.client
 import io
 import json
 import os
+import resource
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -165,6 +167,29 @@ def test_a_reader_that_ends_is_started_anew(server: Running) -> None:
     [reader] = readers(front)
     os.kill(reader, signal.SIGKILL)
     until(lambda: reader not in readers(front), "the end of the reader")
+    assert send(server, body, ARROW).status == 200
+
+
+def test_a_reader_that_cannot_be_started_is_told(server: Running) -> None:
+    """503, as where a front has no file descriptor left for the line to it; and whoever comes later has it tried again."""
+    body = written(pa.table({"x": [1.0]}), ARROW)
+    [front] = server.pids("front")
+    for reader in readers(front):
+        os.kill(reader, signal.SIGKILL)
+    until(lambda: not readers(front), "the end of the reader")
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    connection.connect()
+    connection.request("GET", "/echoes/contract")
+    connection.getresponse().read()
+    limits = resource.prlimit(front, resource.RLIMIT_NOFILE)
+    try:
+        resource.prlimit(front, resource.RLIMIT_NOFILE, (3, limits[1]))
+        connection.request("POST", "/echoes/predict", body, {"content-type": ARROW})
+        response = connection.getresponse()
+        assert (response.status, json.loads(response.read())["code"]) == (503, "not_ready")
+    finally:
+        resource.prlimit(front, resource.RLIMIT_NOFILE, limits)
+        connection.close()
     assert send(server, body, ARROW).status == 200
 
 

@@ -55,10 +55,10 @@ def rename(former: str, role: str) -> None:
             memory.write(line)
 
 
-def stand_back() -> None:
-    """Let the front go first."""
+def stand_back(pid: int = 0) -> None:
+    """Let the front go first; or have a child do so."""
     with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, 0, max(BEHIND, os.getpriority(os.PRIO_PROCESS, 0)))
+        os.setpriority(os.PRIO_PROCESS, pid, max(BEHIND, os.getpriority(os.PRIO_PROCESS, pid)))
 
 
 def stand_aside() -> None:

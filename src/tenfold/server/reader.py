@@ -27,7 +27,7 @@ from tenfold.formats.opening import names_of
 from tenfold.formats.shards import Layout, arrow
 from tenfold.formats.weighing import MEMORY_BYTES, Most, TooMuch, opened, weighed
 from tenfold.server.blocks import rows_apart
-from tenfold.server.process import stand_back
+from tenfold.server.process import end_with_parent
 from tenfold.server.reading import LENGTH_BYTES, LONG, MOST_ANSWER_BYTES, Read, Task, framed
 from tenfold.validation import block
 from tenfold.validation.parsing import Repeated
@@ -154,7 +154,7 @@ def main(channel: int) -> None:
     """Read what a front sends until it hangs up."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    stand_back()
+    end_with_parent(True)
     pa = arrow()
     pa.set_cpu_count(1)
     pa.set_memory_pool(pa.system_memory_pool())  # which gives back what it does not need

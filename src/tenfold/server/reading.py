@@ -23,6 +23,7 @@ from importlib.util import find_spec
 import msgspec
 
 from tenfold.errors import Change, Flag, Violation
+from tenfold.server.process import stand_back
 
 START_S = 30.0  # for the reader to start, which the first bodies wait for beyond their deadlines
 GRACE_S = 1.0  # after the deadline of a body, until whoever still reads it is ended
@@ -136,20 +137,21 @@ class Reader(asyncio.Protocol):
     # The process
 
     def _start(self) -> None:
-        ours, theirs = socket.socketpair()
-        command = [sys.executable, "-m", "tenfold.server.reader", str(theirs.fileno())]
         try:
-            self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
+            ours, process = _started()
         except OSError as error:
             log.error("no process can be started that reads bodies: %s", error)
-            ours.close()
             self._fail(Read("not_ready", "the process that reads such bodies cannot be started now"))
             return
-        finally:
-            theirs.close()
-        ours.setblocking(False)
+        self._process = process
         loop = asyncio.get_running_loop()
         self._connecting = loop.create_task(loop.create_connection(lambda: self, sock=ours))
+        loop.call_later(START_S, self._end_unless_ready, process)
+
+    def _end_unless_ready(self, process: subprocess.Popen[bytes]) -> None:
+        """Who neither gets ready nor ends is in the way of the next one."""
+        if self._process is process and not self._is_ready:
+            process.kill()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]
@@ -231,6 +233,22 @@ class Reader(asyncio.Protocol):
         waiting, self._waiting = self._waiting, deque()
         for order in waiting:
             order.settle(read)
+
+
+def _started() -> tuple[socket.socket, subprocess.Popen[bytes]]:
+    """A process that reads bodies, and this end of the line to it. Raises ``OSError``."""
+    ours, theirs = socket.socketpair()
+    try:
+        command = [sys.executable, "-m", "tenfold.server.reader", str(theirs.fileno())]
+        process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
+    except OSError:
+        ours.close()
+        raise
+    finally:
+        theirs.close()
+    ours.setblocking(False)
+    stand_back(process.pid)  # before its imports, which beside one that answers take long enough to be felt
+    return ours, process
 
 
 @cache

@@ -207,9 +207,9 @@ class Site:
             if self.lane is lane:
                 self._proceed_many(table.outcomes, connection, table.head, table.lines, started)
             else:
-                self._predict_table(connection, head, body, started)
+                self._predict_table(connection, table.head, body, started)
 
-        def decline(code: str, detail: str) -> None:
+        def decline(code: str, detail: str) -> None:  # without a fallback: of which rows is not known yet
             request = Many(lane, connection, head, _next_id(started), started, _now(), started, body)
             if code in DECLINED:
                 lane.counters.add(DECLINED[code])

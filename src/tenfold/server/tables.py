@@ -129,15 +129,16 @@ def _text(wanted: Wanted) -> Generator[None, None, Table]:
 async def _aside(wanted: Wanted, take: Take, decline: Decline) -> None:
     """Arrow or Parquet. A body that waits for the reader to start has so much more time, unless its client waits for less."""
     head, connection = wanted.head, wanted.connection
-    task = Task(BINARY[wanted.media_type], msgspec.json.encode(wanted.form), wanted.body, wanted.most_rows)
-    is_patient = "x-request-timeout-ms" not in head.headers
-    order = Order(task, wanted.started + head.budget_s, is_patient, lambda: connection.transport is None)
-    found = await reader().read(order)
+    try:
+        found, held_s = await _found(wanted)
+    except Exception:
+        log.exception("%s failed", head.path)
+        found, held_s = Read("internal"), 0.0
     if connection.transport is None:
         return
-    if order.held_s:
+    if held_s:
         head = copy(head)  # others may share it
-        head.budget_s += order.held_s
+        head.budget_s += held_s
 
     def settle() -> None:
         if found.code and found.code != "malformed":
@@ -146,6 +147,15 @@ async def _aside(wanted: Wanted, take: Take, decline: Decline) -> None:
             take(Table(_outcomes(found), head, found.lines))
 
     with_care(settle, connection, head)
+
+
+async def _found(wanted: Wanted) -> tuple[Read, float]:
+    """What the reader found in a body, and how long it took to start."""
+    head, connection = wanted.head, wanted.connection
+    task = Task(BINARY[wanted.media_type], msgspec.json.encode(wanted.form), wanted.body, wanted.most_rows)
+    is_patient = "x-request-timeout-ms" not in head.headers
+    order = Order(task, wanted.started + head.budget_s, is_patient, lambda: connection.transport is None)
+    return await reader().read(order), order.held_s
 
 
 def _outcomes(found: Read) -> Outcomes:
