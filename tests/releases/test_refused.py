@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tenfold.control import deployments
+from tenfold.control import deployments, standings
 from tenfold.control.stores import opened
 from tenfold.errors import GateFailed
 from tenfold.store import Act
@@ -55,8 +55,10 @@ def test_a_plan_says_what_the_contract_gate_will_say(breaking: Path, run: Run) -
 
 def test_a_refused_release_is_shown_with_its_mend(breaking: Path, run: Run) -> None:
     """By status and by whoever waits for it, until another one is deployed."""
+    assert standings.awaited(place=str(breaking)) == ["double@1"]
     asked = deployments.deploy("double@2", str(breaking))
     assert asked.rollout is not None
+    assert standings.awaited(["double"], str(breaking)) == ["double@2"]
     with opened(str(breaking)) as store:
         act = Act("tenfold", "refuse", "contract: /x: at most 100 → at most 50")
         store.rollouts.change(asked.rollout, "refused", act, ended=True)

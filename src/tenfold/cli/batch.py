@@ -53,7 +53,7 @@ def batch(out: str | None, keep: str, reference: str | None, dry_run: bool, as_j
     """Answer the rows of files by a SERVICE, on the very path of a request.
 
     SERVICE is a folder, file.py:Class, or NAME@N of a store. INPUT is .parquet, .arrow, .csv, .ndjson, a folder of these or
-    of pictures, a glob or s3://…; text may be compressed (.gz .zst .bz2). FOLDER gets part-*.parquet in the order of the
+    of pictures, a glob or s3://…; text may be compressed (.gz .zst .bz2 .lz4). FOLDER gets part-*.parquet in the order of the
     input, quarantine/ with every row that has no answer and why, manifest.jsonl and a summary. Whatever interrupts it, the
     same command goes on where it was.
 

@@ -41,7 +41,8 @@ def deploy(name: str, wait: str | None, only_plan: bool, place: str, as_json: bo
     """Let NAME@N take over from what answers; without @N, the release that was pushed last.
 
     The servers of the store (tenfold serve --store) do it, as the Releases of the service say: in steps, by evidence, and
-    back on evidence of harm. Exit 5 where another release is on its way, 6 where --wait sees it turned back.
+    back on evidence of harm. Exit 5 where another release is on its way, 6 where --wait sees it turned back, or runs
+    out: it goes on then.
     """
     from tenfold.control import deployments
 

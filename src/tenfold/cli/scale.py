@@ -30,6 +30,7 @@ def scale(name: str | None, least: int | None, span: str, why: str, clear: bool,
     max_replicas. It is put on record, and runs out by itself.
     """
     from tenfold.control import scale as control
+    from tenfold.control import stores
 
     if name is None or not (least or clear):
         if least or span or clear:
@@ -48,7 +49,8 @@ def scale(name: str | None, least: int | None, span: str, why: str, clear: bool,
     elif clear:
         click.echo(f"{done.service}: its Scaling decides again")
     else:
-        click.echo(f"{done.service}: {words(done.override)} · tenfold scale {name} --clear ends it")
+        at = stores.at(done.place, name)
+        click.echo(f"{done.service}: {words(done.override)} · to end it: tenfold scale {name} --clear{at}")
 
 
 def show(overrides: dict[str, Override], as_json: bool) -> None:

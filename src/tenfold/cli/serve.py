@@ -81,7 +81,7 @@ def serve(
         scales=replicas is None,
         **options,  # type: ignore[arg-type]
     )
-    teller = Teller(as_json or plan.log == "json")
+    teller = Teller(as_json or plan.log == "json", plan)
     asyncio.run(Supervisor(plan, teller.say, measured).run())
 
 
@@ -117,8 +117,9 @@ def folders(services: Sequence[str]) -> list[str]:
 class Teller:
     """Prints what the supervisor reports."""
 
-    def __init__(self, as_json: bool) -> None:
+    def __init__(self, as_json: bool, plan: Plan) -> None:
         self._as_json = as_json
+        self._plan = plan
         self._began = time.monotonic()
         self._services: dict[str, Message] = {}
 
@@ -146,11 +147,22 @@ class Teller:
             what = said.get("deployed") or f"{release}, the folder as it is on disk"
             click.echo(f"serving    http://{url_host(host)}:{port}/{name} · {what}")
         if not self._services:
-            click.echo(f"serving    http://{url_host(host)}:{port} · nothing is deployed yet: tenfold deploy NAME")
+            click.echo(f"serving    http://{url_host(host)}:{port} · {unready(self._plan)}")
         if "metrics" in message:
             metrics_host, metrics_port = message["metrics"]
             click.echo(f"metrics    http://{url_host(metrics_host)}:{metrics_port}/metrics")
         click.echo(f"console    http://{url_host(admin_host)}:{admin_port} · ready in {seconds:.1f} s · Ctrl-C stops")
+
+
+def unready(plan: Plan) -> str:
+    """Why nothing answers yet, and what to do."""
+    from tenfold.control import standings
+
+    place = stores.shown(plan.store)
+    at = stores.at(place)
+    if awaited := standings.awaited(plan.names, plan.store) if plan.deployed else []:
+        return f"nothing answers yet, {', '.join(awaited)} is awaited: tenfold status --store {place}"
+    return f"nothing is deployed yet: tenfold deploy {plan.names[0] if plan.names else 'NAME'}{at}"
 
 
 def died(message: Message) -> str:

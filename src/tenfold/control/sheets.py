@@ -41,7 +41,10 @@ def service_url(url: str) -> str:
     try:
         names = [service["name"] for service in ask(url).json()["services"]]
     except (ValueError, KeyError, TypeError):
-        raise NotFound(f"{url} is no tenfold server", "tenfold serve prints the address of each service") from None
+        raise NotFound(
+            f"{url} is not the address for predictions of a tenfold server",
+            "tenfold serve prints that of each service, as http://127.0.0.1:8000/NAME; --admin-port is another",
+        ) from None
     if len(names) != 1:
         raise NotFound(
             f"{url} has {len(names)} services", f"choose one: {', '.join(f'{url}/{name}' for name in names)}"

@@ -88,7 +88,7 @@ def _need(seen: Snapshot, policy: Scaling) -> Replicas:
     """The replicas that forecast and backlog call for, by themselves."""
     past, waiting, rate = seen.past, seen.waiting_rows, seen.rate
     if past.is_idle and not waiting:
-        return Replicas(0, f"no rows for {min(past.end, CALM_S)} s")
+        return Replicas(0, f"no rows for {min(past.end, CALM_S)} s" if past.end else "no rows yet")
     expected = forecast(past, seen.startup_s)
     uneven = math.hypot(spare(expected.rate, past.dispersion(), seen.budget_s), CERTAINTY * expected.error)
     carry = (expected.rate * (1 + policy.headroom_ratio) + uneven) / rate
