@@ -12,18 +12,20 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tenfold.contract.form import Field, Form, leaves
+from tenfold.errors import UsageError
 from tenfold.formats.dialect import Cutter, Dialect, header
 from tenfold.formats.values import is_long, kind_of, value_of
 from tenfold.validation.parsing import Malformed, Repeated
 
+MOST_COLUMNS = 10_000
 BOM = b"\xef\xbb\xbf"
 UNQUOTED = {"text", "json"}  # kinds in which no cell is a number
 _encode = msgspec.json.Encoder().encode
 
 
 class Record(NamedTuple):
-    """A row: its value as JSON has it, or why it is none; and its text. JSON has no NaN and no integers of any length: where
-    a row has some, it ``is_exact`` in its value alone."""
+    """A row: its value as JSON has it, or why it is none; and its text, which ``is_exact`` where it says the very same: JSON
+    has no NaN and no integers of any length."""
 
     value: dict[str, Any] | Malformed
     line: bytes
@@ -42,12 +44,14 @@ class Records:
     """The rows of a CSV text whose first row names the columns. Columns that the contract does not know are read as text."""
 
     def __init__(self, text: bytes, form: Form, dialect: Dialect) -> None:
-        """Raises ``UsageError`` where there is no header, or one in another encoding."""
+        """Raises ``UsageError`` where there is no header, or one in another encoding or of too many columns."""
         text = text.removeprefix(BOM)
         newline = b"\r" if b"\r" in text and b"\n" not in text else b"\n"
         lines = text.split(newline)
         columns, taken = header("the body", lines, dialect)
         self.columns = tuple(columns)
+        if len(columns) > MOST_COLUMNS:
+            raise UsageError(f"the header of the body names {len(columns):,} columns", f"{MOST_COLUMNS:,} are the most")
         self._lines = lines[taken:]
         self._cutter = Cutter(dialect, len(columns))
         self._form = form

@@ -65,7 +65,7 @@ def why_not(media_type: str, parameters: str) -> str:
     said = dict(part.strip().lower().partition("=")[::2] for part in parameters.split(";"))
     if said.get("charset", "utf-8").strip('"') not in ("utf-8", "utf8", "us-ascii"):
         return "rows of text are UTF-8"
-    return "the first row has to name the columns" if said.get("header") == "absent" else ""
+    return "the first row has to name the columns" if said.get("header", "").strip('"') == "absent" else ""
 
 
 def read(wanted: Wanted, take: Take, decline: Decline) -> None:
