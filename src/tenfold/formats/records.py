@@ -6,6 +6,7 @@ The rows, their cells and what these mean are those that a job finds in the same
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -19,6 +20,7 @@ from tenfold.validation.parsing import Malformed, Repeated
 
 MOST_COLUMNS = 10_000
 BOM = b"\xef\xbb\xbf"
+BLANK = {b"\n": re.compile(rb"\n(?:\r?\n)++"), b"\r": re.compile(rb"\r{2,}+")}
 UNQUOTED = {"text", "json"}  # kinds in which no cell is a number
 _encode = msgspec.json.Encoder().encode
 
@@ -47,6 +49,8 @@ class Records:
         """Raises ``UsageError`` where there is no header, or one in another encoding or of too many columns."""
         text = text.removeprefix(BOM)
         newline = b"\r" if b"\r" in text and b"\n" not in text else b"\n"
+        if dialect.quote.encode() not in text:  # empty lines are no rows, and there may be millions of them
+            text = BLANK[newline].sub(newline, text)
         lines = text.split(newline)
         columns, taken = header("the body", lines, dialect)
         self.columns = tuple(columns)
