@@ -87,6 +87,8 @@ class Replica:
         self._poll.register(self._channel, select.POLLIN)
         self._poll.register(self._listening, select.POLLIN)
         hung_up = False
+        end = threading.Timer(ORPHAN_S, os._exit, (1,))
+        end.daemon = True
         while self._fronts or not hung_up:
             heard = self._poll.poll(0 if self._waiting else self._counting.patience_ms)
             if not heard and not self._waiting:
@@ -100,11 +102,10 @@ class Replica:
                     hung_up = True
                     self._poll.unregister(self._channel)
                     self._poll.unregister(self._listening)
-                    end = threading.Timer(ORPHAN_S, os._exit, (1,))
-                    end.daemon = True
                     end.start()
             if self._waiting:
                 self._answer_next()
+        end.cancel()
         self._counting.close()
 
     def _welcome(self) -> None:
