@@ -93,7 +93,7 @@ clean: ## remove everything that make and the tools made
 	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.venv/.ready: requirements.lock pyproject.toml | $(BIN)/uv
+.venv/.ready: requirements.lock pyproject.toml hatch_build.py src/tenfold/server/_hot.c | $(BIN)/uv
 	$(UV) install $(INTO) --quiet --require-hashes --requirement requirements.lock
 	$(UV) install $(INTO) --quiet --no-deps --no-build-isolation --editable .
 	$(UV) check $(INTO) --quiet

@@ -10,8 +10,18 @@ from collections.abc import Awaitable, Callable
 import msgspec
 import pytest
 
+from tenfold.server.compiled import hot
 from tenfold.server.responses import response
 from tenfold.server.wire import MAX_HEAD_BYTES, Connection, Handler, Head, Heads, Live
+
+
+@pytest.fixture(autouse=True, params=["compiled", "python"])
+def read(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each conversation is held with either of the two that read."""
+    if request.param == "python":
+        monkeypatch.setattr(Connection, "data_received", Connection._receive)
+    elif hot is None:
+        pytest.skip("nothing is compiled here: there was no C compiler, or no Python.h")
 
 
 class Echo:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 NAME = "tenfold"
 ALWAYS = (1980, 1, 1, 0, 0, 0)  # the oldest moment that an archive can state, so that equal files make equal wheels
+COMPILED = (".c", ".so")  # for the front alone, and for one Python on one machine
 ABOUT = b"Wheel-Version: 1.0\nGenerator: tenfold\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 
 
@@ -54,5 +55,9 @@ def write(folder: Path) -> Path:
 def _files() -> list[tuple[str, bytes]]:
     """The files of the package by their names in a wheel."""
     package = Path(__file__).parent.parent
-    paths = sorted(path for path in package.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    paths = sorted(
+        path
+        for path in package.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts and path.suffix not in COMPILED
+    )
     return [(path.relative_to(package.parent).as_posix(), path.read_bytes()) for path in paths]

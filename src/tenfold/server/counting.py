@@ -23,6 +23,7 @@ from tenfold.rows import Answer, Rows
 from tenfold.spec import Spec
 
 FLUSH_S = 2.0
+MOST_SEEN = 16  # batches that are put aside together
 REST_MS = 20  # of silence, after which what was answered is counted
 FOREVER_MS = -1
 
@@ -36,6 +37,7 @@ class Counting:
         self._folder = folder_of(home, release)
         self._clock = clock
         self._due = 0.0
+        self._seen: list[tuple[Rows, Answer]] = []
         self._own, self._told = secrets.token_hex(6), 0
         columns = watched(spec.input, spec.output)
         given, answered = layout_of(spec.input), layout_of(spec.output)
@@ -48,25 +50,25 @@ class Counting:
         self._tally = Tally(columns, read, window_s, clock, seed, self._leave) if columns else None
 
     def saw(self, rows: Rows, answer: Answer) -> None:
-        """Take note of what is being answered. Whatever goes wrong, it is answered."""
-        tally = self._tally
-        if tally is None:
+        """Take note of what was answered. That is settled for a few batches together, since the next one may wait already."""
+        if self._tally is None:
             return
-        try:
-            tally.saw(rows, answer)
-            if self.patience_ms < 0:
-                self._due = self._clock() + FLUSH_S
-            self.patience_ms = REST_MS
-            if self._clock() >= self._due:  # it is never silent
-                self._tell(tally)
-        except Exception:
-            self._give_up()
+        if self.patience_ms < 0:
+            self._due = self._clock() + FLUSH_S
+        self.patience_ms = REST_MS
+        self._seen.append((rows, answer))
+        if len(self._seen) >= MOST_SEEN or rows.layout.own:  # pictures and texts may be large
+            with self._unharmed():
+                self._settle(self._tally)
+                if self._clock() >= self._due:  # it is never silent
+                    self._tell(self._tally)
 
     def rest(self) -> None:
         """Count what was put aside; and leave it, once in a while."""
         if self._tally is None:
             return
         with self._unharmed():
+            self._settle(self._tally)
             self._tally.count()
             left_s = self._due - self._clock()
             if not 0 < left_s <= FLUSH_S:
@@ -74,10 +76,17 @@ class Counting:
             else:
                 self.patience_ms = int(left_s * 1000) + 1
 
+    def _settle(self, tally: Tally) -> None:
+        """Put what was seen aside."""
+        for rows, answer in self._seen:
+            tally.saw(rows, answer)
+        self._seen.clear()
+
     def close(self) -> None:
         """Leave what is left."""
         if self._tally is not None:
             with self._unharmed():
+                self._settle(self._tally)
                 self._tally.flush()
 
     @contextlib.contextmanager
@@ -91,6 +100,7 @@ class Counting:
     def _give_up(self) -> None:
         logging.getLogger("tenfold").exception("rows are no longer counted for drift by this replica")
         self._tally, self.patience_ms = None, FOREVER_MS
+        self._seen.clear()
 
     def _tell(self, tally: Tally) -> None:
         tally.flush()

@@ -38,6 +38,7 @@ TRIAL_S = 0.25  # the least that a suspect, tried alone, may take
 MAX_BATCH_BYTES = 64 * 2**20
 PREFETCH = 2
 MAX_SUSPECTS = 1024
+LONE = 8  # batches of one request in a row, from which on nobody else is waited for
 
 Tell = Callable[..., None]
 
@@ -85,6 +86,7 @@ class Lane:
         self._suspects: deque[Single | Part] = deque()
         self._dispatching = False
         self._seen_rows = 0
+        self._lone_batches = 0  # of one request each, one after the other until now
         self._watching = False
         self._easy_rows = 0
         self._full_s = 0.0  # what a full batch takes at most
@@ -263,6 +265,9 @@ class Lane:
 
     def _begin_turn(self) -> None:
         self._dispatching = True
+        if self._lone_batches >= LONE:  # who comes in the same turn now would be the first for long
+            self._dispatch()
+            return
         self._seen_rows = 0
         self._call_soon(self._turn)
 
@@ -336,6 +341,7 @@ class Lane:
         for item in items:
             packed += item.packed
         batch = Batch(items, len(packed), now, items[0].due, items[-1].due, row_bytes=self._row_bytes)
+        self._lone_batches = self._lone_batches + 1 if len(items) == 1 else 0
         link.send(batch, self._joiner.join(packed))
 
     def greeted(self, link: Link, hello: frames.Hello) -> None:
@@ -381,7 +387,7 @@ class Lane:
         return now - link.began - behind_s
 
     def _remember(
-        self, batch: Batch, frame: Frame, now: float, took_s: float, names: Names | None, came: Sequence[float]
+        self, batch: Batch, frame: Frame, now: float, took_s: float, names: Names | None, came: list[float]
     ) -> None:
         """Count a batch that was answered, learn from it what batches cost, and keep its predictions."""
         self.counters.answered_well(now, came)

@@ -19,6 +19,7 @@ import msgspec
 
 from tenfold.contract.form import Form, leaves
 from tenfold.errors import CODES
+from tenfold.server.compiled import hot
 
 STAGES = ("decode", "queue", "validate", "preprocess", "model", "postprocess")
 # What replicas answered, and how long it took; then what became of rows and requests.
@@ -139,13 +140,10 @@ class Counters:
             slots[self._latency + bucket_of(us)] += 1
         slots[self._good if left_s >= 0 else self._overdue] += 1
 
-    def answered_well(self, now: float, came: Sequence[float]) -> None:
+    def answered_well(self, now: float, came: list[float]) -> None:
         """Count rows that the model answered at ``now``, before their deadlines. ``came`` is when each of them did."""
-        slots, first, place = self.slots, self._latency, _PLACE
-        for started in came:
-            us = int((now - started) * 1e6)
-            slots[first + (place[us] if us < 10_000 else bucket_of(us))] += 1
-        slots[self._good] += len(came)
+        count_latencies(self.slots, self._latency, _PLACE, now, came)
+        self.slots[self._good] += len(came)
 
     def answered_many(self, rows: int, left_s: float) -> None:
         """Count a request of which the model answered so many rows."""
@@ -156,6 +154,17 @@ class Counters:
     def refused(self, code: str) -> None:
         """Count a request that was answered with a problem document."""
         self.add(f"refusal:{code.partition(':')[0]}")
+
+
+def count_each(slots: memoryview, first: int, places: bytes, now: float, came: list[float]) -> None:
+    """Count the latency of each request that came then and is answered ``now``, in seconds, in its bucket of a histogram.
+    ``first`` is the slot of the first bucket, ``places`` those of latencies below 10 ms."""
+    for started in came:
+        us = int((now - started) * 1e6)
+        slots[first + (places[us] if us < 10_000 else bucket_of(us))] += 1
+
+
+count_latencies = count_each if hot is None else hot.count_latencies
 
 
 def bucket_of(us: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from random import getrandbits
 from typing import Any
 
@@ -14,6 +14,7 @@ from tenfold.server.wire import Date, encode_json, problem, response
 
 MAX_TOLD = 10_000  # violations that one answer names; a small body can cause a hundred times as many
 Headers = Sequence[tuple[str, str]]
+Pieces = tuple[bytes, bytes, bytes]  # of an answer: before its length, the stages in its head, and around its output
 
 
 class Ids:
@@ -22,19 +23,21 @@ class Ids:
     Everything but the counter is made anew each millisecond; the counter begins at random.
     """
 
+    __slots__ = ("_count", "_low", "_stamp", "_until")
+
     def __init__(self) -> None:
         self._stamp = b""
         self._until = 0.0
         self._count = getrandbits(35)
-        self._low = len(_HEX)
+        self._low = len(DIGITS)
 
     def next(self, now: float) -> bytes:
         """A new id as 36 ASCII bytes. ``now``, in monotonic seconds, says when the clock has to be read again."""
         low = self._low = self._low + 1
-        if now >= self._until or low >= len(_HEX):
+        if now >= self._until or low >= len(DIGITS):
             self._renew(now)
             low = 0
-        return self._stamp + _HEX[low]
+        return self._stamp + DIGITS[low]
 
     def _renew(self, now: float) -> None:
         """All but the last digits of the counter."""
@@ -47,7 +50,7 @@ class Ids:
         self._low = 0
 
 
-_HEX = [b"%03x" % n for n in range(4096)]
+DIGITS = [b"%03x" % n for n in range(4096)]
 
 
 class Replies:
@@ -56,30 +59,11 @@ class Replies:
     def __init__(self, release: str) -> None:
         self.release = release
         self._middle = b'","release":' + encode_json(release) + b',"output":'
-        self._constant_bytes = len(b'{"id":"') + 36 + len(self._middle) + len(b"}")
 
-    def plain(self, stages: bytes) -> Callable[[bytes, bytes, float, float, bytes], bytes]:
-        """What puts together the answer to one row as it came, of a batch with these stages: what nearly every request gets.
-
-        It takes the ids of the request and of its trace, how long it was decoded and waited, and its output.
-        """
+    def pieces(self, stages: bytes) -> Pieces:
+        """What the answers to the rows of a batch with these stages have in common, for ``plain``."""
         first = b"HTTP/1.1 200 OK\r\n" + Date.line + b"content-type: application/json\r\ncontent-length: "
-        last, middle, constant = stages + b'\r\n\r\n{"id":"', self._middle, self._constant_bytes
-        decimal, duration = _DECIMAL, _MILLISECONDS
-
-        def plain(request_id: bytes, trace_id: bytes, decode_s: float, queue_s: float, output: bytes) -> bytes:
-            try:
-                length = decimal[constant + len(output)]
-                decode, queue = duration[int(decode_s * 1e6)], duration[int(queue_s * 1e6)]
-            except IndexError:
-                length = b"%d" % (constant + len(output))
-                decode, queue = milliseconds(decode_s), milliseconds(queue_s)
-            return b"".join((
-                first, length, b"\r\nx-request-id: ", trace_id, b"\r\nserver-timing: decode;dur=", decode,
-                b", queue;dur=", queue, last, request_id, middle, output, b"}",
-            ))  # fmt: skip
-
-        return plain
+        return first, stages, self._middle
 
     def one(
         self,
@@ -144,6 +128,18 @@ class Replies:
         return response(200, encode_json(document), headers=headers)
 
 
+def plain(pieces: Pieces, request_id: bytes, trace_id: bytes, decode_s: float, queue_s: float, output: bytes) -> bytes:
+    """The answer to one row as it came, of a batch with these pieces: what nearly every request gets. It has the ids of the
+    request and of its trace, how long it was decoded and waited, and its output."""
+    first, stages, middle = pieces
+    length = len(request_id) + len(middle) + len(output) + 8
+    return b"".join((
+        first, b"%d" % length, b"\r\nx-request-id: ", trace_id, b"\r\nserver-timing: decode;dur=",
+        milliseconds(decode_s), b", queue;dur=", milliseconds(queue_s), stages,
+        b'\r\n\r\n{"id":"', request_id, middle, output, b"}",
+    ))  # fmt: skip
+
+
 def refusal(violations: Sequence[Violation], headers: Headers, extra: Mapping[str, Any] | None = None) -> bytes:
     """The problem document of rows that were refused."""
     more = dict(extra or {})
@@ -176,7 +172,6 @@ def _row(item: Change | Flag) -> int:
     return item.row
 
 
-_DECIMAL = [b"%d" % n for n in range(2048)]
 _MILLISECONDS = [b"%d.%03d" % divmod(microseconds, 1000) for microseconds in range(10_000)]
 
 

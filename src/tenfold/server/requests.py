@@ -10,10 +10,11 @@ from typing import Any, ClassVar, Protocol
 import msgspec
 
 from tenfold.errors import Change, Flag, Violation
+from tenfold.server.compiled import hot
 from tenfold.server.frames import Notes
 from tenfold.server.logs import RequestLog
 from tenfold.server.metrics import ROWS_WITH, Counters
-from tenfold.server.replies import Replies, fallback_json, refusal, timing_of, worst
+from tenfold.server.replies import Replies, fallback_json, plain, refusal, timing_of, worst
 from tenfold.server.tracing import Trace
 from tenfold.server.wire import Connection, Head, problem
 
@@ -195,10 +196,9 @@ class Single(Request, gc=False, eq=False):
         lane.counters.answered(now - self.started, left_s)
         if left_s < lane.tight_s:
             lane.log.answered(self, now)
-        plain, decoded, trace_id = lane.replies.plain(outcome.timing), self.decoded, head.trace_id or self.id
-        connection.send(
-            plain(self.id, trace_id, decoded - self.started, outcome.sent - decoded, output), head.keep_alive
-        )
+        pieces, decoded, trace_id = lane.replies.pieces(outcome.timing), self.decoded, head.trace_id or self.id
+        response = plain(pieces, self.id, trace_id, decoded - self.started, outcome.sent - decoded, output)
+        connection.send(response, head.keep_alive)
 
     def conclude(self, output: bytes | None, timing: bytes = b"") -> None:
         """Answer with everything that is to be said about the row."""
@@ -420,11 +420,11 @@ class Part:
             request.settle(1)
 
 
-def give(items: Sequence[Single | Part], outcome: Outcome, now: float, lane: Lane, came: list[float]) -> None:
+def give_each(items: Sequence[Single | Part], outcome: Outcome, now: float, lane: Lane, came: list[float]) -> None:
     """Answer everything that a batch is made of. Nearly always that is requests of one row, in good time, of which nothing is
     to be said: these are answered here, and are yet to be counted as good, for which ``came`` takes when they did."""
     in_good_time = outcome.notes is None and items[0].due - now >= lane.tight_s
-    outputs, sent, plain = outcome.outputs, outcome.sent, lane.replies.plain(outcome.timing)
+    outputs, sent, pieces = outcome.outputs, outcome.sent, lane.replies.pieces(outcome.timing)
     at = 0
     for item in items:
         output = outputs[at]
@@ -438,7 +438,7 @@ def give(items: Sequence[Single | Part], outcome: Outcome, now: float, lane: Lan
             connection = item.connection
             if not item.done and connection.transport is not None:
                 head, name, started, decoded = item.head, item.id, item.started, item.decoded
-                response = plain(name, head.trace_id or name, decoded - started, sent - decoded, output)
+                response = plain(pieces, name, head.trace_id or name, decoded - started, sent - decoded, output)
                 item.done = True
                 came.append(started)
                 connection.send(response, head.keep_alive)
@@ -446,6 +446,9 @@ def give(items: Sequence[Single | Part], outcome: Outcome, now: float, lane: Lan
         else:
             item.answer(outcome, at, now)
             at += item.rows
+
+
+give = give_each if hot is None else hot.giver(Single)
 
 
 def cut(item: Single | Part, rows: int) -> tuple[Part, Part]:

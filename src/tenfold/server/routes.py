@@ -11,11 +11,12 @@ import msgspec
 
 from tenfold.contract.schema import json_schema, openapi, picture_field
 from tenfold.deadline import allowed_s, is_background
+from tenfold.server.compiled import hot
 from tenfold.server.frames import Hello
 from tenfold.server.lane import Lane
 from tenfold.server.pages import service_page
 from tenfold.server.parting import Parting
-from tenfold.server.replies import Ids, refusal
+from tenfold.server.replies import DIGITS, Ids, refusal
 from tenfold.server.requests import DECLINED, Many, Part, Remarks, Single
 from tenfold.server.tables import BINARY, TEXTS, Table, Wanted, in_steps, read, why_not
 from tenfold.server.uploads import MOST_BYTES, Relay, is_upload
@@ -27,7 +28,7 @@ FEEDBACK_S = 60.0  # for labels to be joined
 JOBS_S = 60.0  # for rows to be kept, or a part of the answers to be read
 LINES = ("application/x-ndjson", "application/jsonl")
 LABELS = ("application/json", *LINES)  # none that a form of another site can send
-_next_id = Ids().next
+_ids = Ids()
 _now = time.monotonic
 _SPACE = b" \t\r\n"
 
@@ -125,6 +126,9 @@ class Site:
     # Predictions
 
     def _predict(self, connection: Connection, head: Head, body: bytes, started: float) -> None:
+        self._read(connection, head, body, started)
+
+    def _read(self, connection: Connection, head: Head, body: bytes, started: float) -> None:
         """A JSON body: an object is one row, an array is many."""
         try:
             packed = self._one(body)
@@ -136,7 +140,7 @@ class Site:
             return
         lane = self.lane
         request = Single(
-            lane, connection, head, _next_id(started), started, _now(), started + head.budget_s, body, (packed,)
+            lane, connection, head, _ids.next(started), started, _now(), started + head.budget_s, body, (packed,)
         )
         if self._has_key:
             request.remarks = Remarks(key=self._decoder.key_of(packed))
@@ -159,7 +163,7 @@ class Site:
             self.lane,
             connection,
             head,
-            _next_id(started),
+            _ids.next(started),
             started,
             _now(),
             started + head.budget_s,
@@ -210,7 +214,7 @@ class Site:
                 self._predict_table(connection, table.head, body, started)
 
         def decline(code: str, detail: str) -> None:  # without a fallback: of which rows is not known yet
-            request = Many(lane, connection, head, _next_id(started), started, _now(), started, body)
+            request = Many(lane, connection, head, _ids.next(started), started, _now(), started, body)
             if code in DECLINED:
                 lane.counters.add(DECLINED[code])
             request.refuse(code, detail, 1.0 if code in ("not_ready", "overloaded") else None)
@@ -221,7 +225,7 @@ class Site:
     def _proceed_many(self, checked: Outcomes, connection: Connection, head: Head, body: bytes, started: float) -> None:
         """Rows travel in parts of a batch each and are put together again."""
         lane = self.lane
-        request = Many(lane, connection, head, _next_id(started), started, _now(), started + head.budget_s, body)
+        request = Many(lane, connection, head, _ids.next(started), started, _now(), started + head.budget_s, body)
         if checked.malformed:
             lane.counters.add("violation::malformed")
             lane.refused(request, "malformed")
@@ -325,6 +329,10 @@ class Site:
 
     def _unknown(self, connection: Connection, head: Head, body: bytes, started: float) -> None:
         connection.send(problem("not_found", f"predictions are at /{self.spec.name}/predict"), head.keep_alive)
+
+
+if hot is not None:
+    Site._predict = hot.predictor(Site, _ids, DIGITS, (msgspec.MsgspecError, Slow))  # type: ignore[method-assign,assignment]
 
 
 def _media_type(head: Head) -> str:

@@ -22,6 +22,7 @@ import httptools
 
 from tenfold.auth import why_unauthorized
 from tenfold.errors import CODES
+from tenfold.server.compiled import hot
 from tenfold.server.responses import HTML, JSON, Date, encode_json, fitted, problem, problem_document, response
 from tenfold.server.tracing import parse
 
@@ -56,13 +57,14 @@ class Head:
     """
 
     __slots__ = (
-        "background", "budget_s", "expects", "handler", "headers", "keep_alive", "length",
+        "background", "budget_s", "expects", "handler", "headers", "is_head", "keep_alive", "length",
         "max_body", "method", "path", "query", "sink", "trace", "trace_id",
     )  # fmt: skip
 
     def __init__(self, method: str, target: bytes, headers: dict[str, str], keep_alive: bool) -> None:
         path, _, query = target.partition(b"?")
         self.method = method
+        self.is_head = method == "HEAD"
         self.path = path.decode("ascii", "replace")
         self.query = query.decode("ascii", "replace")
         self.headers = headers
@@ -117,9 +119,8 @@ class Heads:
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self._known: dict[bytes, Head] = {}
-        self.get = self._known.get
-        self.clear = self._known.clear
+        self.known: dict[bytes, Head] = {}
+        self.clear = self.known.clear
 
     def parse(self, raw: bytes) -> Head:
         """Judge and remember a head that was not seen before."""
@@ -129,9 +130,9 @@ class Heads:
         if head.length > head.max_body:
             raise Rejected("too_large", f"the body may have {head.max_body:,} bytes")
         if not head.headers.keys() & PER_REQUEST:
-            if len(self._known) >= MAX_HEADS:
-                self._known.clear()
-            self._known[raw] = head
+            if len(self.known) >= MAX_HEADS:
+                self.known.clear()
+            self.known[raw] = head
         return head
 
 
@@ -258,6 +259,7 @@ class Connection(asyncio.Protocol):
         "_full",
         "_head",
         "_heads",
+        "_known",
         "_last",
         "_live",
         "_only_head",
@@ -273,6 +275,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, app: App, heads: Heads, live: Live) -> None:
         self._app = app
         self._heads = heads
+        self._known = heads.known
         self._live = live
         self._buffer = b""
         self._head: Head | None = None
@@ -325,6 +328,9 @@ class Connection(asyncio.Protocol):
             asyncio.get_running_loop().call_soon(self._next)
 
     def data_received(self, data: bytes) -> None:
+        self._receive(data)
+
+    def _receive(self, data: bytes) -> None:
         if self._rejected:
             return
         if self.busy:
@@ -347,7 +353,7 @@ class Connection(asyncio.Protocol):
             return
         raw = data[:end]
         self.started = self.since = time.monotonic()
-        head = self._heads.get(raw)
+        head = self._known.get(raw)
         if head is None:
             try:
                 head = self._heads.parse(raw.lstrip(b"\r\n"))
@@ -418,14 +424,17 @@ class Connection(asyncio.Protocol):
     def _handle(self, head: Head, body: bytes) -> None:
         """Give a whole request to its handler. If that fails, the client hears so, and the log why."""
         self.busy = True
-        self._only_head = head.method == "HEAD"
+        self._only_head = head.is_head
         self._stays = head.keep_alive
         try:
             head.handler(self, head, body, self.started)
-        except Exception:
-            log.exception("%s %s failed", head.method, head.path)
-            if self.busy:
-                self.send(problem("internal"), keep_alive=False)
+        except Exception as error:
+            self._failed(head, error)
+
+    def _failed(self, head: Head, error: Exception) -> None:
+        log.error("%s %s failed", head.method, head.path, exc_info=error)
+        if self.busy:
+            self.send(problem("internal"), keep_alive=False)
 
     def reject(self, code: str, detail: str = "", headers: Sequence[tuple[str, str]] = ()) -> None:
         """Refuse what cannot be read any further, and end the connection.
@@ -491,6 +500,10 @@ class Connection(asyncio.Protocol):
         elif now - self.since > BODY_TIMEOUT_S:
             transport.abort()
         return True
+
+
+if hot is not None:
+    Connection.data_received = hot.receiver(Connection, Head, MAX_HEAD_BYTES)  # type: ignore[method-assign,assignment]
 
 
 class Live(set[Connection]):

@@ -1,0 +1,48 @@
+"""Compiles ``_hot.c`` into the package where there are a C compiler and the headers of Python; else all of it is Python."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+FOLDER = Path("src", "tenfold", "server")
+OPTIONS = ("-O2", "-DNDEBUG", "-fPIC", "-shared", "-Wall", "-Wextra", "-Wno-missing-field-initializers")
+LATER = ("-undefined", "dynamic_lookup") if sys.platform == "darwin" else ()
+
+
+class Compile(BuildHookInterface):  # type: ignore[type-arg]
+    """Makes ``_hot`` beside its source, for this Python."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Compile; in a wheel that is not editable, the result goes along, and the wheel is for this platform."""
+        made = Path(self.root, FOLDER, f"_hot{sysconfig.get_config_var('EXT_SUFFIX')}")
+        made.unlink(missing_ok=True)
+        if compiled(Path(self.root, FOLDER, "_hot.c"), made) and version != "editable":
+            build_data["artifacts"].append((FOLDER / made.name).as_posix())
+            build_data["pure_python"], build_data["infer_tag"] = False, True
+
+
+def compiled(source: Path, made: Path) -> bool:
+    """Whether a module could be compiled; if not, it is said why."""
+    compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
+    headers = f"-I{sysconfig.get_paths()['include']}"
+    try:
+        done = subprocess.run(
+            [*compiler, *OPTIONS, *LATER, headers, str(source), "-o", str(made)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        said = "" if done.returncode == 0 else done.stderr.strip().partition("\n")[0]
+    except OSError as error:
+        said = str(error)
+    if said:
+        sys.stderr.write(f"note:  {source.name} is not compiled, its twin in Python is used: {said}\n")
+    return not said
