@@ -68,7 +68,8 @@ class Member:
         self._rounds = Rounds(time.monotonic(), self._end_hanging, lambda *_: None)
         asyncio.get_running_loop().add_reader(self._child.channel.fileno(), self._hear)
         self._tasks = [self._begin_task(one) for one in (self._open_door(), self._watch())]
-        return msgspec.json.encode(Born(host, address_of(self._door)[1], socket.gethostname()))
+        node = ray.get_runtime_context().get_node_id()
+        return msgspec.json.encode(Born(host, address_of(self._door)[1], socket.gethostname(), node))
 
     def _begin(self) -> Child:
         """The process, with lines for what it says, for what it prints, and for the fronts that are let in."""

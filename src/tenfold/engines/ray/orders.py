@@ -49,11 +49,12 @@ class Needs(msgspec.Struct, frozen=True):
 
 
 class Born(msgspec.Struct, frozen=True, tag=True):
-    """Where a replica is that was started."""
+    """Where a replica is that was started; ``node`` is its machine by Ray's name of it."""
 
     host: str
     port: int
     machine: str
+    node: str
 
 
 class Ended(msgspec.Struct, frozen=True):

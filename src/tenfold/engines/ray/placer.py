@@ -23,7 +23,7 @@ from tenfold.drift.folder import folder_of, profile_in, replace, spool_in
 from tenfold.engines.ray.member import Member
 from tenfold.engines.ray.needs import needs_of
 from tenfold.engines.ray.orders import LOST, Born, Ended, Failure, Heard, Needs, Order
-from tenfold.engines.ray.room import Room, lacking, machines
+from tenfold.engines.ray.room import Room, has, lacking, machines
 from tenfold.errors import Conflict, TenfoldError, UsageError
 from tenfold.jobs.cluster import pack_folder
 from tenfold.server.channel import Channel
@@ -53,6 +53,7 @@ class Placer:
         self.ray = ray
         self.placed: set[Placed] = set()
         self.releases: dict[tuple[str, int], str] = {}  # what the machines made of a state of a folder
+        self.node = ray.get_runtime_context().get_node_id()  # this machine, which the fronts are on
         self._line = line
         self._prepared: dict[tuple[str, int], asyncio.Task[Prepared]] = {}
         self._room = Room(0.0, 0)
@@ -110,6 +111,10 @@ class Placer:
         free = self.ray._private.state.available_resources_per_node()
         return lacking(needs, machines(self.ray.nodes()), free)
 
+    def has_room_here(self, needs: Needs) -> bool:
+        """Whether this machine has room."""
+        return has(self.ray._private.state.available_resources_per_node().get(self.node, {}), needs)
+
     async def _look(self) -> None:
         """Tell the supervisor how much room there is for replicas, whenever that changes."""
         while True:
@@ -129,6 +134,7 @@ class Placed:
         self.order: Order | None = None
         self.needs = Needs()
         self.is_born = False
+        self.is_here = False  # on the machine of the fronts, or on its way there
         self._placer = placer
         self._ray = placer.ray
         self._line = line
@@ -211,13 +217,13 @@ class Placed:
             resources=others,
             max_restarts=0,
             max_concurrency=CALLS,
-            scheduling_strategy="SPREAD",
+            scheduling_strategy=await self._where(order),
         )(Member)
         self._actor = make.remote(prepared.folder, prepared.name, msgspec.msgpack.encode(order))
         born = msgspec.json.decode(await self._seated(), type=Born | Failure)
         if isinstance(born, Failure):
             raise born.error()
-        self.is_born = True
+        self.is_born, self.is_here = True, born.node == self._placer.node
         self._line.send(event="born", host=born.host, port=born.port, machine=born.machine)
         while True:
             told = await self._actor.listen.remote(self._fresh_profile())
@@ -225,6 +231,19 @@ class Placed:
             self._pass_on(order, heard)
             if heard.ended is not None:
                 return heard.ended
+
+    async def _where(self, order: Order) -> Any:
+        """One replica of each release belongs on the machine of the fronts, if that has room: where each machine has fronts
+        of its own, the loss of another takes nothing from them. The others are spread."""
+        if any(one.is_here for one in self._placer.placed if one.order is not None and one.order.state == order.state):
+            return "SPREAD"
+        self.is_here = True
+        self.is_here = await asyncio.to_thread(self._placer.has_room_here, self.needs)
+        if not self.is_here:
+            return "SPREAD"
+        return self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
+            self._placer.node, soft=True, _spill_on_unavailable=True
+        )
 
     async def _seated(self) -> bytes:
         """Wait for Ray to find room, and say so where there is none."""

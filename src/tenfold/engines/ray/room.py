@@ -25,9 +25,9 @@ def machines(nodes: Sequence[Mapping[str, Any]]) -> dict[str, Resources]:
 def lacking(needs: Needs, whole: Mapping[str, Resources], free: Mapping[str, Resources]) -> str:
     """What there is instead of room, in words; "" where there is room. ``whole`` is what each machine has, ``free`` what
     nobody has taken of it."""
-    if any(_has(free.get(name, {}), needs) for name in whole):
+    if any(has(free.get(name, {}), needs) for name in whole):
         return ""
-    if not any(_has(has, needs) for has in whole.values()):
+    if not any(has(one, needs) for one in whole.values()):
         return f"no machine of the {len(whole)} has that much; the largest has {_said(whole.values(), needs)}"
     left = [free.get(name, {}) for name in whole]
     cores = sum(one.get("CPU", 0.0) for one in left), sum(one.get("CPU", 0.0) for one in whole.values())
@@ -36,8 +36,9 @@ def lacking(needs: Needs, whole: Mapping[str, Resources], free: Mapping[str, Res
     )
 
 
-def _has(has: Resources, needs: Needs) -> bool:
-    return all(has.get(name, 0.0) >= amount for name, amount in _amounts(needs).items())
+def has(one: Resources, needs: Needs) -> bool:
+    """Whether one machine has all that is needed."""
+    return all(one.get(name, 0.0) >= amount for name, amount in _amounts(needs).items())
 
 
 def _amounts(needs: Needs) -> dict[str, float]:
@@ -48,6 +49,6 @@ def _amounts(needs: Needs) -> dict[str, float]:
 def _said(some: Iterable[Resources], needs: Needs) -> str:
     """What the one of these has that comes closest, of what is needed."""
     rarest = (*needs.others, "CPU", "memory")
-    has = max(some, key=lambda one: [one.get(name, 0.0) for name in rarest], default={})
-    others = {name: has.get(name, 0.0) for name in needs.others}
-    return str(Needs(has.get("CPU", 0.0), int(has.get("memory", 0.0)) if needs.memory_bytes else 0, others))
+    best = max(some, key=lambda one: [one.get(name, 0.0) for name in rarest], default={})
+    others = {name: best.get(name, 0.0) for name in needs.others}
+    return str(Needs(best.get("CPU", 0.0), int(best.get("memory", 0.0)) if needs.memory_bytes else 0, others))
