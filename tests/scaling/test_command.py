@@ -131,6 +131,28 @@ def test_criteria_are_fitted(run: Run, trace: Path) -> None:
     assert document["fitted"].startswith("Scaling(min_replicas=1, headroom=")
     ours = document["policies"][0]
     assert ours["late_ratio"] + ours["refused_ratio"] <= 0.1
+    assert document["notes"] == []
+
+
+def test_criteria_that_nobody_can_keep_are_said(run: Run, trace: Path) -> None:
+    """Where no criteria miss as little as asked, that is said of those that miss the least, with what would help."""
+    code, out, _ = run("--trace", trace, "--every", "1 s", *GIVEN, "--fit", "--miss", "0.01 %")
+    assert code == 0
+    note = " ".join(out.partition("note ")[2].split())
+    assert note.startswith("no criteria miss 0.01 % or less, and these the least: ")
+    assert "more min_replicas (--min)" in note
+    assert "--fit" not in note
+
+
+def test_figures_that_are_given_are_not_called_measured(run: Run, trace: Path, folder: Path) -> None:
+    """What was tried is told from what was measured of the service."""
+    for options, source in (
+        ((), "as measured"),
+        (GIVEN[:2], "the rate as given, the other as measured"),
+        (GIVEN, "as given"),
+    ):
+        _, out, _ = run(folder, "--trace", trace, "--every", "1 s", *options)
+        assert f"30 s to start, {source}\n" in out
 
 
 @pytest.mark.parametrize(

@@ -96,10 +96,10 @@ def run(target: str | None, wanted: Wanted, say: Say = lambda *_: None) -> Simul
     say("reading the trace", 0, 0)
     trace = _trace(subject, wanted)
     _require_bounds(subject, trace)
+    miss = (quantity(wanted.miss, "--miss", ratio) or 0.0) if wanted.fit else MAY_MISS
     fitted = None
     if wanted.fit:
-        share = quantity(wanted.miss, "--miss", ratio) or 0.0
-        fitted, _ = fit(trace.counts, subject.scaling, subject.setting, share, lambda *done: say("fitting", *done))
+        fitted, _ = fit(trace.counts, subject.scaling, subject.setting, miss, lambda *done: say("fitting", *done))
         subject = subject._replace(scaling=fitted)
     lines = []
     for number, (name, words, policy) in enumerate(_policies(subject, trace)):
@@ -107,7 +107,7 @@ def run(target: str | None, wanted: Wanted, say: Say = lambda *_: None) -> Simul
         lines.append(Line(name, words, simulate(trace.counts, policy, subject.setting, subject.scaling.bounds)))
     lines.append(_fixed(subject, trace))
     broken, mend = _judged(subject, trace)
-    remarks = (*trace.remarks, *_remarks(subject, lines, broken))
+    remarks = (*trace.remarks, *_remarks(subject, lines[0].outcome, miss, broken, fitted is not None))
     found = Simulated(
         subject.name,
         trace,
@@ -150,7 +150,15 @@ def _subject(target: str | None, wanted: Wanted) -> _Subject:
             raise UsageError(f"how long {target} takes to start was not measured", f"tenfold check {target}")
         start_s = known.startup.seconds
     setting = Setting(rate, start_s, budget_s or stated.deadline.budget_s, scaling.hold_s, scaling.hold_rows)
-    return _Subject(stated.name, scaling, setting, "as measured", service, stated)
+    return _Subject(stated.name, scaling, setting, _source(wanted), service, stated)
+
+
+def _source(wanted: Wanted) -> str:
+    """Who says what is known of a service's replicas."""
+    given = [what for what, text in (("the rate", wanted.rate_per_replica), ("the start", wanted.start)) if text]
+    if len(given) == 1:
+        return f"{given[0]} as given, the other as measured"
+    return "as given" if given else "as measured"
 
 
 def _has_unit(text: str) -> bool:
@@ -239,19 +247,23 @@ def _judged(subject: _Subject, trace: Trace) -> tuple[str, str]:
     return because, f"Scaling(max_replicas={needed}), or a faster model"
 
 
-def _remarks(subject: _Subject, lines: list[Line], broken: str) -> list[str]:
-    """What somebody has to know of the result."""
-    ours, setting = lines[0].outcome, subject.setting
+def _remarks(subject: _Subject, ours: Outcome, miss: float, broken: str, fitted: bool) -> list[str]:
+    """What somebody has to know of the result, of which this share may be missed."""
+    setting = subject.setting
     remarks = []
     low, high = subject.scaling.bounds
     if low == high:
         remarks.append(f"it does not scale by itself: Scaling(max_replicas={max(low * 4, 4)}) or --max would let it")
-    elif ours.missed_ratio > MAY_MISS and not broken:
-        missed = percent(round(ours.missed_ratio, 3))
-        remarks.append(
-            f"{missed} are missed while replicas start, which takes {duration(setting.startup_s)}: a faster start, "
-            f"more min_replicas, headroom, or a schedule; --fit finds criteria"
+    elif ours.missed_ratio > miss and not broken:
+        missed = (
+            f"{percent(ours.missed_ratio)} are missed while replicas start, which takes {duration(setting.startup_s)}"
         )
+        if fitted:
+            least = f"no criteria miss {percent(miss)} or less, and these the least"
+            remarks.append(f"{least}: {missed}: a faster start, more min_replicas (--min), or a schedule")
+        else:
+            mend = "a faster start, more min_replicas, headroom, or a schedule; --fit finds criteria"
+            remarks.append(f"{missed}: {mend}")
     if setting.budget_s < 1:
         remarks.append(f"a replay by the second does not see what happens within {duration(setting.budget_s)}")
     return remarks

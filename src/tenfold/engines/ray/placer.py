@@ -320,7 +320,8 @@ def connected(address: str) -> Any:
             raise _stranger(address) from None
         where = "on this machine" if address == "auto" else f"at {address}"
         because = str(error).strip().splitlines() or [type(error).__name__]
-        raise UsageError(f"there is no Ray cluster to be reached {where}: {because[0]}", hint) from None
+        first = because[0].partition(". ")[0]  # what follows names options of Ray's own
+        raise UsageError(f"there is no Ray cluster to be reached {where}: {first}", hint) from None
     return ray
 
 
