@@ -13,7 +13,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 FOLDER = Path("src", "tenfold", "server")
-OPTIONS = ("-O2", "-DNDEBUG", "-fPIC", "-shared", "-Wall", "-Wextra", "-Wno-missing-field-initializers")
+OPTIONS = ("-O3", "-DNDEBUG", "-fPIC", "-shared", "-Wall", "-Wextra", "-Wno-missing-field-initializers")
 LATER = ("-undefined", "dynamic_lookup") if sys.platform == "darwin" else ()
 
 

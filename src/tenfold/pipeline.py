@@ -66,7 +66,7 @@ class Tally:
 
     def __init__(self) -> None:
         self.waited_s = 0.0
-        self.seconds = dict.fromkeys(STAGES, 0.0)
+        self.seconds = {"validate": 0.0, "preprocess": 0.0, "model": 0.0, "postprocess": 0.0}
         self.outputs: list[Rows] = []
         self.index: list[Array] = []
         self.violations: list[Violation] = []
@@ -251,7 +251,7 @@ def _aligned(made: Any, n: int, stage: str) -> None:
     """Every array and table that a stage gave has a row for each row. Of lists, only postprocess can tell
     (``_check``): a model may take or give one array for each of its inputs or outputs."""
     # nearly always an array, which is asked much faster than whether it is a Mapping
-    if type(made) is np.ndarray and made.shape[:1] == (n,):
+    if type(made) is np.ndarray and made.ndim and len(made) == n:
         return
     is_mapping = isinstance(made, Mapping)
     for part in made.values() if is_mapping else (made,):

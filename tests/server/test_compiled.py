@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import struct
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,15 +13,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tenfold.contract.form import Field, Form
 from tenfold.server.compiled import hot
-from tenfold.server.frames import Notes
+from tenfold.server.frames import Notes, pack, pack_each, unpack, unpack_each
 from tenfold.server.metrics import _PLACE, LATENCY_BUCKETS, count_each
 from tenfold.server.replies import Ids, Replies
 from tenfold.server.requests import Outcome, Part, Remarks, Single, give, give_each
 from tenfold.server.responses import response
 from tenfold.server.routes import Site
 from tenfold.server.wire import Connection, Handler, Head, Heads, Live
-from tenfold.validation.scalar import Slow
+from tenfold.validation.scalar import Decoder, Slow
 
 pytestmark = pytest.mark.skipif(hot is None, reason="nothing is compiled here: there was no C compiler, or no Python.h")
 
@@ -338,3 +340,96 @@ def plain_row() -> dict[str, Any]:
         "traceparent": False, "keep_alive": True, "draining": False, "ahead": False, "only_head": False,
         "decode_s": 0.0, "queue_s": 0.0,
     }  # fmt: skip
+
+
+BYTES = st.binary(max_size=40)
+PARTS: st.SearchStrategy[list[Any]] = st.lists(BYTES | BYTES.map(memoryview), max_size=9)  # type: ignore[arg-type]
+WORDS = st.integers(0, 2**32 - 1)
+
+
+@given(st.integers(0, 255), WORDS, WORDS, st.integers(-(2**63), 2**63 - 1), PARTS, st.data())
+def test_frames_are_alike(kind: int, number: int, rows: int, due: int, parts: list[Any], data: st.DataObject) -> None:
+    """A frame has the same bytes, and is read alike; also one that was cut off or altered on the way."""
+    sent = pack(kind, number, rows, due, parts)
+    assert sent == pack_each(kind, number, rows, due, parts)
+    altered = bytearray(sent)
+    if data.draw(st.booleans()):
+        altered[data.draw(st.integers(0, len(sent) - 1))] = data.draw(st.integers(0, 255))
+    altered = altered[: data.draw(st.integers(0, len(sent)) | st.just(len(sent)))]
+    assert told_of(unpack, bytes(altered)) == told_of(unpack_each, bytes(altered))
+
+
+def told_of(read: Callable[[bytes], Any], data: bytes) -> object:
+    """What a frame says, or what kind of error it is."""
+    try:
+        frame = read(data)
+    except Exception as error:
+        return type(error)
+    return frame.kind, frame.number, frame.rows, frame.due_ns, [bytes(part) for part in frame.parts]
+
+
+@pytest.mark.parametrize("wrong", [(256, 1, 1, 0), (1, 2**32, 1, 0), (1, -1, 1, 0), (1, 1, 1, 2**63)])
+def test_a_number_that_no_frame_holds_is_refused(wrong: tuple[int, int, int, int]) -> None:
+    """It is never cut to what fits."""
+    for made in (pack, pack_each):
+        with pytest.raises(struct.error):
+            made(*wrong, [])
+
+
+FIELDS = st.lists(
+    st.sampled_from(
+        [
+            {"kind": "float"},
+            {"kind": "float", "ge": 0.0, "le": 9.0},
+            {"kind": "int", "ge": -5},
+            {"kind": "int"},
+            {"kind": "bool"},
+            {"kind": "category", "categories": ("a", "b", "é:")},
+            {"kind": "category", "categories": (1, 2)},
+        ]
+    ),
+    min_size=1,
+    max_size=6,
+)
+VALUES: st.SearchStrategy[Any] = st.sampled_from(
+    [0, 1, 2, -7, 0.5, 1e300, 2**63, -(2**63), 2**63 - 1, True, False, None, "a", "b", "é:", "c", [], {}]
+)
+
+
+@given(FIELDS, st.data())
+def test_rows_are_packed_alike(fields: list[dict[str, Any]], data: st.DataObject) -> None:
+    """A row becomes the same bytes; one that the second pass has to judge goes there."""
+    form = Form(name="F", fields=tuple(Field(name=f"x{k}", wire=f"x {k}", **f) for k, f in enumerate(fields)))
+    decoder = Decoder(form)
+    assert decoder.plain is not None
+    read = hot.row_reader(*decoder.plain, decoder.one)
+    fitting: dict[str, list[Any]] = {"float": [0, 2.5], "int": [0, 2**40], "bool": [True, False]}
+    row = {
+        f"x {k}": data.draw(st.sampled_from(fitting.get(f["kind"]) or list(f["categories"])))
+        for k, f in enumerate(fields)
+    }
+    assert read(msgspec.json.encode(row)) == decoder.one(msgspec.json.encode(row))
+    name = data.draw(st.sampled_from([*row, "other", "x 0\\u0020"]))
+    bad = msgspec.json.encode(row | {name: data.draw(VALUES)})
+    twice = bad[:-1] + b',"x 0":1}'
+    for body in (bad, twice, bad[: data.draw(st.integers(0, len(bad)))], b"[%b]" % bad):
+        assert read_by(read, body) == read_by(decoder.one, body)
+
+
+def read_by(read: Callable[[bytes], object], body: bytes) -> object:
+    """The parts of a row, or what kind of error it is."""
+    try:
+        return read(body)
+    except Exception as error:
+        return type(error)
+
+
+def test_rows_that_hold_more_are_read_in_python() -> None:
+    """Texts, dates, nested rows and values that may be absent have no plan."""
+    for more in (
+        Field(name="t", wire="t", kind="text"),
+        Field(name="d", wire="d", kind="date"),
+        Field(name="f", wire="f", kind="float", nullable=True),
+        Field(name="f", wire="f", kind="float", multiple_of=0.5),
+    ):
+        assert Decoder(Form(name="F", fields=(Field(name="x", wire="x", kind="float"), more))).plain is None

@@ -87,7 +87,8 @@ def test_a_replica_that_was_stopped(odd: Running) -> None:
         assert time.monotonic() < until
         time.sleep(0.05)
     assert odd.pids("replica") != [replica]
-    assert "Traceback" not in odd.log.read_text()
+    log = odd.log.read_text()
+    assert "Traceback" not in log, log
 
 
 def test_failures_are_counted_apart(odd: Running) -> None:

@@ -97,6 +97,181 @@ attribute(PyObject *object, PyObject *name)
     return result;
 }
 
+/* A row is read */
+
+typedef struct {
+    char code; /* of `struct`: d, q, B, or i for the code of a label */
+    Py_ssize_t slot, at;
+    int block;
+    PyObject *labels;
+} Field;
+
+typedef struct {
+    PyObject *decode, *otherwise;
+    PyTypeObject *row;
+    char sign;
+    Py_ssize_t times, blocks, parts, fields;
+    Py_ssize_t sizes[8]; /* of the parts: the blocks, and the bits of what is missing, which is nothing */
+    Field field[];
+} Plan;
+
+static const char PLAN[] = "tenfold.server._hot.Plan";
+
+static void
+forget_plan(PyObject *capsule)
+{
+    Plan *plan = PyCapsule_GetPointer(capsule, PLAN);
+    for (Py_ssize_t k = 0; k < plan->fields; k++)
+        Py_XDECREF(plan->field[k].labels);
+    Py_XDECREF(plan->decode);
+    Py_XDECREF(plan->otherwise);
+    Py_XDECREF(plan->row);
+    PyMem_Free(plan);
+}
+
+static int
+pack_value(const Field *field, PyObject *value, char *to)
+{
+    double real;
+    int64_t whole;
+    int32_t label;
+    PyObject *found;
+    switch (value == NULL ? 0 : field->code) {
+    case 'd':
+        if (!PyFloat_CheckExact(value))
+            return -1;
+        real = PyFloat_AS_DOUBLE(value);
+        memcpy(to, &real, sizeof real);
+        return 0;
+    case 'q':
+        if (!PyLong_CheckExact(value) || ((whole = PyLong_AsLongLong(value)) == -1 && PyErr_Occurred()))
+            return -1;
+        memcpy(to, &whole, sizeof whole);
+        return 0;
+    case 'B':
+        *to = value == Py_True;
+        return PyBool_Check(value) ? 0 : -1;
+    case 'i':
+        found = PyDict_GetItemWithError(field->labels, value);
+        if (found == NULL || !PyLong_CheckExact(found))
+            return -1;
+        label = (int32_t)PyLong_AsLong(found);
+        memcpy(to, &label, sizeof label);
+        return 0;
+    default:
+        return -1;
+    }
+}
+
+static PyObject *
+pack_row(const Plan *plan, PyObject *row)
+{
+    PyObject *parts = PyTuple_New(plan->parts);
+    if (parts == NULL)
+        return NULL;
+    for (Py_ssize_t k = 0; k < plan->parts; k++) {
+        PyObject *part = PyBytes_FromStringAndSize(NULL, plan->sizes[k]);
+        if (part == NULL) {
+            Py_DECREF(parts);
+            return NULL;
+        }
+        if (k >= plan->blocks)
+            memset(PyBytes_AS_STRING(part), 0, plan->sizes[k]);
+        PyTuple_SET_ITEM(parts, k, part);
+    }
+    for (const Field *field = plan->field; field < plan->field + plan->fields; field++) {
+        char *to = PyBytes_AS_STRING(PyTuple_GET_ITEM(parts, field->block)) + field->at;
+        if (pack_value(field, *(PyObject **)((char *)row + field->slot), to) < 0) {
+            Py_DECREF(parts);
+            return NULL;
+        }
+    }
+    return parts;
+}
+
+static PyObject *
+read_row(PyObject *capsule, PyObject *body)
+{
+    const Plan *plan = PyCapsule_GetPointer(capsule, PLAN);
+    if (plan == NULL)
+        return NULL;
+    PyObject *parts = NULL, *row = PyObject_CallOneArg(plan->decode, body);
+    if (row != NULL && Py_IS_TYPE(row, plan->row) && PyBytes_CheckExact(body)) {
+        const char *bytes = PyBytes_AS_STRING(body);
+        Py_ssize_t size = PyBytes_GET_SIZE(body), found = 0;
+        for (Py_ssize_t k = 0; k < size; k++)
+            found += bytes[k] == plan->sign;
+        if (found == plan->times)
+            parts = pack_row(plan, row);
+    }
+    Py_XDECREF(row);
+    if (parts != NULL || (PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_Exception)))
+        return parts;
+    PyErr_Clear();
+    return PyObject_CallOneArg(plan->otherwise, body);
+}
+
+static PyMethodDef read_row_method = {"read_row", read_row, METH_O, "The parts of one row, as `Decoder.one` gives them."};
+
+PyDoc_STRVAR(row_reader_doc, "row_reader(decode, row, fields, sizes, bit_bytes, sign, times, otherwise): `Decoder.one` for rows of "
+"numbers, booleans and labels. Each field is (code, name of its slot, block, offset, labels); what does not fit goes to `otherwise`.");
+
+static PyObject *
+row_reader(PyObject *Py_UNUSED(module), PyObject *given)
+{
+    PyObject *decode, *row, *fields, *sizes, *otherwise;
+    Py_ssize_t bit_bytes, times;
+    char sign;
+    if (!PyArg_ParseTuple(given, "OO!O!O!ncnO:row_reader", &decode, &PyType_Type, &row, &PyList_Type, &fields,
+                          &PyList_Type, &sizes, &bit_bytes, &sign, &times, &otherwise))
+        return NULL;
+    Py_ssize_t blocks = PyList_GET_SIZE(sizes);
+    if (blocks > 7) {
+        PyErr_SetString(PyExc_ValueError, "a row has four blocks at most");
+        return NULL;
+    }
+    Plan *plan = PyMem_Calloc(1, sizeof(Plan) + PyList_GET_SIZE(fields) * sizeof(Field));
+    if (plan == NULL)
+        return PyErr_NoMemory();
+    PyObject *capsule = PyCapsule_New(plan, PLAN, forget_plan);
+    if (capsule == NULL) {
+        PyMem_Free(plan);
+        return NULL;
+    }
+    plan->decode = Py_NewRef(decode);
+    plan->otherwise = Py_NewRef(otherwise);
+    plan->row = (PyTypeObject *)Py_NewRef(row);
+    plan->sign = sign;
+    plan->times = times;
+    plan->blocks = blocks;
+    plan->parts = blocks + (bit_bytes > 0);
+    for (Py_ssize_t k = 0; k < blocks; k++)
+        plan->sizes[k] = PyLong_AsSsize_t(PyList_GET_ITEM(sizes, k));
+    plan->sizes[blocks] = bit_bytes;
+    for (Py_ssize_t k = 0; k < PyList_GET_SIZE(fields) && !PyErr_Occurred(); k++) {
+        Field *field = &plan->field[plan->fields];
+        Slot slot[] = {{NULL, 0}, {NULL, 0}};
+        PyObject *labels;
+        int code;
+        if (!PyArg_ParseTuple(PyList_GET_ITEM(fields, k), "CsinO", &code, &slot->name, &field->block, &field->at, &labels)
+            || find_slots(plan->row, slot) < 0)
+            break;
+        Py_ssize_t size = code == 'B' ? 1 : code == 'i' ? 4 : 8;
+        if (field->block < 0 || field->block >= blocks || field->at < 0 || field->at + size > plan->sizes[field->block]
+            || (code == 'i' && !PyDict_CheckExact(labels))) {
+            PyErr_SetString(PyExc_ValueError, "a field has a place in its block, and a label a code");
+            break;
+        }
+        field->code = (char)code;
+        field->slot = slot->at;
+        field->labels = Py_NewRef(labels);
+        plan->fields++;
+    }
+    PyObject *made = PyErr_Occurred() ? NULL : PyCFunction_New(&read_row_method, capsule);
+    Py_DECREF(capsule);
+    return made;
+}
+
 /* A request comes */
 
 static PyObject *
@@ -549,6 +724,129 @@ moments(PyObject *Py_UNUSED(module), PyObject *items)
     return PyErr_Occurred() ? NULL : Py_BuildValue("dd", decoded, started);
 }
 
+/* A batch travels */
+
+#if PY_BIG_ENDIAN
+#error "frames are little-endian"
+#endif
+
+enum { HEAD_BYTES = 24, MOST_PARTS = 64 }; /* of a frame; of parts, the rare rest is for Python */
+
+static PyObject *frame_type, *unpack_slowly, *pack_slowly;
+
+#define PADDED(size) (((size) + 7) & ~(Py_ssize_t)7)
+
+PyDoc_STRVAR(pack_doc, "pack(kind, number, rows, due_ns, parts): as `frames.pack_each`.");
+
+static PyObject *
+pack(PyObject *Py_UNUSED(module), PyObject *const *given, Py_ssize_t count)
+{
+    Py_buffer buffers[MOST_PARTS];
+    Py_ssize_t parts = count == 5 && PyList_CheckExact(given[4]) ? PyList_GET_SIZE(given[4]) : MOST_PARTS + 1, held = 0;
+    if (parts > MOST_PARTS)
+        return PyObject_Vectorcall(pack_slowly, given, count, NULL);
+    unsigned long kind = PyLong_AsUnsignedLong(given[0]), number = PyLong_AsUnsignedLong(given[1]);
+    unsigned long rows = PyLong_AsUnsignedLong(given[2]);
+    int64_t due = PyLong_AsLongLong(given[3]);
+    Py_ssize_t at = PADDED(HEAD_BYTES + 4 * parts), size = at;
+    PyObject *frame = NULL;
+    if (PyErr_Occurred() || kind > UINT8_MAX || number > UINT32_MAX || rows > UINT32_MAX) {
+        PyErr_Clear();
+        return PyObject_Vectorcall(pack_slowly, given, count, NULL);
+    }
+    for (; held < parts; held++) {
+        if (PyObject_GetBuffer(PyList_GET_ITEM(given[4], held), &buffers[held], PyBUF_SIMPLE) < 0)
+            goto done;
+        size += PADDED(buffers[held].len);
+    }
+    if (size - 4 > (Py_ssize_t)UINT32_MAX) {
+        PyErr_SetString(PyExc_OverflowError, "a frame has 4 GiB at most");
+        goto done;
+    }
+    if ((frame = PyBytes_FromStringAndSize(NULL, size)) == NULL)
+        goto done;
+    char *to = PyBytes_AS_STRING(frame);
+    uint32_t words[] = {(uint32_t)(size - 4), (uint32_t)kind | (uint32_t)parts << 16, (uint32_t)number, (uint32_t)rows};
+    memcpy(to, words, sizeof words);
+    memcpy(to + sizeof words, &due, sizeof due);
+    memset(to + at - 8, 0, parts % 2 ? 8 : 0);
+    for (Py_ssize_t k = 0; k < parts; k++) {
+        uint32_t length = (uint32_t)buffers[k].len;
+        memcpy(to + HEAD_BYTES + 4 * k, &length, sizeof length);
+        memcpy(to + at, buffers[k].buf, length);
+        memset(to + at + length, 0, PADDED(length) - length);
+        at += PADDED(length);
+    }
+done:
+    while (held)
+        PyBuffer_Release(&buffers[--held]);
+    return frame;
+}
+
+/* `view[start:end]` */
+static PyObject *
+slice_of(PyObject *view, Py_ssize_t start, Py_ssize_t end)
+{
+    PyObject *first = PyLong_FromSsize_t(start), *last = PyLong_FromSsize_t(end), *slice = NULL, *part = NULL;
+    if (first != NULL && last != NULL && (slice = PySlice_New(first, last, NULL)) != NULL)
+        part = PyObject_GetItem(view, slice);
+    Py_XDECREF(first);
+    Py_XDECREF(last);
+    Py_XDECREF(slice);
+    return part;
+}
+
+PyDoc_STRVAR(unpack_doc, "unpack(data): as `frames.unpack_each`.");
+
+static PyObject *
+unpack(PyObject *Py_UNUSED(module), PyObject *data)
+{
+    if (!PyBytes_CheckExact(data) || PyBytes_GET_SIZE(data) < HEAD_BYTES)
+        return PyObject_CallOneArg(unpack_slowly, data);
+    const char *from = PyBytes_AS_STRING(data);
+    uint32_t words[4];
+    int64_t due;
+    memcpy(words, from, sizeof words);
+    memcpy(&due, from + sizeof words, sizeof due);
+    Py_ssize_t parts = words[1] >> 16, at = PADDED(HEAD_BYTES + 4 * parts);
+    if (at > PyBytes_GET_SIZE(data))
+        return PyObject_CallOneArg(unpack_slowly, data);
+    PyObject *view = PyMemoryView_FromObject(data), *pieces = PyList_New(parts), *frame = NULL;
+    PyObject *made[] = {NULL, PyLong_FromLong(words[1] & UINT8_MAX), PyLong_FromUnsignedLong(words[2]),
+                        PyLong_FromUnsignedLong(words[3]), PyLong_FromLongLong(due), pieces};
+    for (Py_ssize_t k = 0; view != NULL && pieces != NULL && k < parts; k++) {
+        uint32_t length;
+        memcpy(&length, from + HEAD_BYTES + 4 * k, sizeof length);
+        PyObject *piece = slice_of(view, at, at + length);
+        if (piece == NULL)
+            break;
+        PyList_SET_ITEM(pieces, k, piece);
+        at += PADDED((Py_ssize_t)length);
+    }
+    if (!PyErr_Occurred())
+        frame = PyObject_Vectorcall(frame_type, made + 1, 5 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+    for (size_t k = 1; k < sizeof made / sizeof *made; k++)
+        Py_XDECREF(made[k]);
+    Py_XDECREF(view);
+    return frame;
+}
+
+static PyMethodDef pack_function = {"pack", (PyCFunction)(void (*)(void))pack, METH_FASTCALL, pack_doc};
+static PyMethodDef unpack_function = {"unpack", unpack, METH_O, unpack_doc};
+
+PyDoc_STRVAR(framer_doc, "framer(Frame, pack, unpack): both, compiled; what is rare goes to those given.");
+
+static PyObject *
+framer(PyObject *Py_UNUSED(module), PyObject *given)
+{
+    if (!PyArg_ParseTuple(given, "OOO:framer", &frame_type, &pack_slowly, &unpack_slowly))
+        return NULL;
+    Py_INCREF(frame_type);
+    Py_INCREF(pack_slowly);
+    Py_INCREF(unpack_slowly);
+    return Py_BuildValue("NN", PyCFunction_New(&pack_function, NULL), PyCFunction_New(&unpack_function, NULL));
+}
+
 /* The module */
 
 static PyMethodDef received_method = {"data_received", data_received, METH_O, data_received_doc};
@@ -610,6 +908,8 @@ static PyMethodDef functions[] = {
     {"receiver", receiver, METH_VARARGS, receiver_doc},
     {"giver", giver, METH_O, giver_doc},
     {"predictor", predictor, METH_VARARGS, predictor_doc},
+    {"framer", framer, METH_VARARGS, framer_doc},
+    {"row_reader", row_reader, METH_VARARGS, row_reader_doc},
     {"count_latencies", count_latencies, METH_VARARGS, count_latencies_doc},
     {"moments", moments, METH_O, moments_doc},
     {NULL, NULL, 0, NULL},

@@ -67,10 +67,13 @@ def _read_one(column: Column, piece: memoryview) -> Any:
 def write_rows(rows: Rows) -> list[bytes]:
     """The parts of these rows, in the order of their layout."""
     blocks, bits, own = rows.parts()
-    parts = [blocks[block].tobytes() for block in rows.layout.blocks]
-    if rows.layout.optional:
+    layout = rows.layout
+    parts = [blocks[block].tobytes() for block in layout.blocks]
+    if not own and not layout.optional:
+        return parts
+    if layout.optional:
         parts.append(np.packbits(bits, axis=1, bitorder="little").tobytes())
-    for column, values in zip(rows.layout.own, own, strict=True):
+    for column, values in zip(layout.own, own, strict=True):
         if column.kind == "tensor":
             parts.append(np.ascontiguousarray(values, dtype=column.dtype).tobytes())
         else:

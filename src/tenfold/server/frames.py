@@ -26,6 +26,7 @@ import msgspec
 
 from tenfold.errors import Change, Flag, Violation
 from tenfold.layout import Layout
+from tenfold.server.compiled import hot
 
 WIRE = 1
 ACCEPTED = (1,)
@@ -98,7 +99,7 @@ encode_notes = msgspec.json.Encoder().encode
 decode_notes = msgspec.json.Decoder(Notes).decode
 
 
-def pack(kind: int, number: int, rows: int, due_ns: int, parts: Sequence[Buffer]) -> bytes:
+def pack_each(kind: int, number: int, rows: int, due_ns: int, parts: Sequence[Buffer]) -> bytes:
     """The bytes of one frame."""
     head = _heads(len(parts))
     lengths = []
@@ -116,7 +117,7 @@ def pack(kind: int, number: int, rows: int, due_ns: int, parts: Sequence[Buffer]
     return b"".join(pieces)
 
 
-def unpack(data: Buffer) -> Frame:
+def unpack_each(data: Buffer) -> Frame:
     """The frame that ``data`` holds, its length included."""
     view = memoryview(data)
     head = _heads(_COUNT.unpack_from(view, _LENGTH.size + 2)[0])
@@ -133,6 +134,9 @@ def unpack(data: Buffer) -> Frame:
 def _heads(parts: int) -> struct.Struct:
     """What stands before the parts of a frame, padded to 8 bytes."""
     return struct.Struct(f"<IBxHIIq{parts}I{'' if parts % 2 == 0 else '4x'}")
+
+
+pack, unpack = (pack_each, unpack_each) if hot is None else hot.framer(Frame, pack_each, unpack_each)
 
 
 class Reader:

@@ -51,7 +51,8 @@ class Site:
         self.spec = spec = lane.spec
         self._max_body_bytes = hello.max_body_bytes
         self._decoder = Decoder(spec.input)
-        self._one = self._decoder.one
+        plain = self._decoder.plain
+        self._one = self._decoder.one if hot is None or plain is None else hot.row_reader(*plain, self._decoder.one)
         self._has_key = spec.input.key is not None
         self._picture = picture_field(spec.input)
         self._static = {

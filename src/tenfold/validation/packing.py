@@ -11,7 +11,7 @@ import math
 import struct
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import UNSET
@@ -42,6 +42,30 @@ def row_packer(root: Group, layout: Layout) -> Callable[[Any], Parts]:
     for leaf, access in _accesses(root, "row"):
         source.add(leaf, access, [*_storing(leaf), *_packing(leaf)])
     return source.function("row")
+
+
+class Place(NamedTuple):
+    """Where a value of a decoded row goes: the attribute that holds it, and the block and the byte that it begins at there.
+    ``code`` is that of ``struct``; of a value that has ``labels``, its code among them is what is stored."""
+
+    code: str
+    name: str
+    block: int
+    at: int
+    labels: dict[Any, int] | None
+
+
+def places(root: Group, layout: Layout) -> list[Place] | None:
+    """What ``row_packer`` does, as data: for flat rows of numbers, booleans and labels; None for any other."""
+    found = []
+    for name, leaf in ((f"f{k}", member) for k, member in enumerate(root.members)):
+        column = leaf.column if isinstance(leaf, Leaf) else None
+        if column is None or column.kind not in ("float", "int", "bool", "category"):
+            return None
+        labels = {label: code for code, label in enumerate(column.categories)} if column.kind == "category" else None
+        at = column.index * struct.calcsize(FORMATS[column.block])
+        found.append(Place(FORMATS[column.block], name, layout.blocks.index(column.block), at, labels))
+    return found
 
 
 def row_checker(root: Group) -> Function | None:
