@@ -255,9 +255,8 @@ def _remarks(subject: _Subject, ours: Outcome, miss: float, broken: str, fitted:
     if low == high:
         remarks.append(f"it does not scale by itself: Scaling(max_replicas={max(low * 4, 4)}) or --max would let it")
     elif ours.missed_ratio > miss and not broken:
-        missed = (
-            f"{percent(ours.missed_ratio)} are missed while replicas start, which takes {duration(setting.startup_s)}"
-        )
+        share = percent(float(f"{ours.missed_ratio:.2g}"))
+        missed = f"{share} are missed while replicas start, which takes {duration(setting.startup_s)}"
         if fitted:
             least = f"no criteria miss {percent(miss)} or less, and these the least"
             remarks.append(f"{least}: {missed}: a faster start, more min_replicas (--min), or a schedule")
