@@ -74,6 +74,13 @@ class World:
         self.lend(100, turned)
         return str(self.client.drift().get("verdict"))
 
+    def settle(self) -> None:
+        """Answer rows until it is known how good the model is: by enough labels that chance does not flatter it."""
+        self.lend(600)
+        until(lambda: "live rows" in self.client.drift().get("source", ""))
+        self.lend(1500)
+        until(lambda: self.verdict(False) == "HEALTHY" and self.was_judged())
+
     def was_judged(self) -> bool:
         """Whether labels have told how good the model is."""
         return any(line["realised"] is not None for line in self.client.drift()["windows"])
@@ -87,9 +94,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     (folder / "pyproject.toml").write_text(PROJECT, "utf-8")
     with ExitStack() as stack:
         world = World(folder, stack)
-        world.lend(600)
-        until(lambda: world.verdict(False) == "HEALTHY" and world.was_judged())
+        world.settle()
         world.turned = datetime.now(UTC)
+        world.lend(1500, turned=True)
         until(lambda: world.verdict(True) == "UPDATE_RECOMMENDED")
         yield world
 

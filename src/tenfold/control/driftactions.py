@@ -44,6 +44,7 @@ LONGEST_S = 86_400.0  # that a training may take
 RECENT_DAYS = 90
 KEPT_BACK = 0.2  # of the labels, the latest: what was trained is tried on them
 ENOUGH_LABELS = 500  # for that
+UNHARMED = (Verdict.HEALTHY, Verdict.WATCH, Verdict.NEED_LABELS)  # by labels
 LEFT_BEHIND = (".tenfold", ".venv", ".git", "__pycache__")  # by the copy that is trained in
 RECENT = "TENFOLD_RECENT"  # the variable that says where the recent data is
 
@@ -126,16 +127,20 @@ class Actions:
     def learn(self, verdict: Verdict, profile: Profile, policy: Drift, since: float, labelled: int) -> None:
         """Where harm began ``since`` then, look once in a while whether what labels teach would make it less; aside.
         ``labelled`` is how many rows of the release were labelled so far."""
-        if verdict not in (Verdict.UPDATE_RECOMMENDED, Verdict.UPDATE_WONT_HELP) or policy.journal != "inputs":
+        if _runs(self._learning) or policy.journal != "inputs":
             return
-        now = self._clock()
-        if (self.lesson is None or self.lesson.is_due(now, labelled)) and not _runs(self._learning):
-            self.lesson = Lesson(now, labelled, self.lesson.result if self.lesson else None)  # also where it fails
-            self._learning = _start("lesson", self._learn, profile, policy, since, self.lesson)
+        if verdict in UNHARMED:
+            if self.lesson is not None:
+                driftlessons.forget(self._home, self._release)
+                self.lesson = None
+        elif verdict in (Verdict.UPDATE_RECOMMENDED, Verdict.UPDATE_WONT_HELP):
+            now, lesson = self._clock(), self.lesson or Lesson()
+            if lesson.is_due(now, labelled):
+                self.lesson = lesson.begun(now, labelled)  # also where it fails
+                self._learning = _start("lesson", self._learn, profile, policy, since, self.lesson)
 
     def _learn(self, profile: Profile, policy: Drift, since: float, lesson: Lesson) -> None:
-        result = driftlessons.learnt(self._home, self._release, profile, policy, since, lesson.at)
-        lesson = msgspec.structs.replace(lesson, result=result)
+        lesson = lesson.then(driftlessons.learnt(self._home, self._release, profile, policy, since, lesson.tried))
         driftlessons.keep(self._home, self._release, lesson)
         self.lesson = lesson
 

@@ -33,15 +33,27 @@ EVERY_S = 3600.0  # between two looks, unless there are twice as many labels
 
 
 class Lesson(msgspec.Struct, frozen=True):
-    """What was learnt ``at`` a time, when so many rows had been ``labelled`` of this release; no ``result`` from too few."""
+    """What was learnt ``at`` a time; no ``result`` from too few labels. It was looked last when it was ``tried``, and so many
+    rows had been ``labelled`` of this release."""
 
-    at: float
-    labelled: int
+    at: float = 0.0
     result: Challenge | None = None
+    tried: float = 0.0
+    labelled: int = 0
 
     def is_due(self, now: float, labelled: int) -> bool:
         """Whether it is time to look again."""
-        return now - self.at >= EVERY_S or labelled >= 2 * max(self.labelled, 1)
+        return now - self.tried >= EVERY_S or labelled >= 2 * max(self.labelled, 1)
+
+    def begun(self, now: float, labelled: int) -> Lesson:
+        """The lesson once somebody looks again."""
+        return msgspec.structs.replace(self, tried=now, labelled=labelled)
+
+    def then(self, result: Challenge | None) -> Lesson:
+        """The lesson after that look: one that decides nothing takes nothing back that was decided."""
+        if self.result is not None and (result is None or result.outcome == "undecided"):
+            return self
+        return msgspec.structs.replace(self, at=self.tried, result=result)
 
 
 def read(home: Path, serving: str) -> Lesson | None:
@@ -55,6 +67,11 @@ def read(home: Path, serving: str) -> Lesson | None:
 def keep(home: Path, serving: str, lesson: Lesson) -> None:
     """Put a lesson in place of the last one."""
     replace(folder_of(home, serving) / LESSON, msgspec.json.encode(lesson))
+
+
+def forget(home: Path, serving: str) -> None:
+    """What was learnt of a harm says nothing once that is over."""
+    (folder_of(home, serving) / LESSON).unlink(missing_ok=True)
 
 
 def learnt(home: Path, serving: str, profile: Profile, policy: Drift, since: float, now: float) -> Challenge | None:

@@ -86,7 +86,8 @@ def challenge(
         serving, known = driftkept.latest(home)
         contest = driftchallenge.against(store, release, serving, since)
     say("asking the challenger")
-    driftchallenge.begin(home, serving, contest)
+    begun = msgspec.structs.replace(contest, at=time.time())  # a server that runs takes its turn later, not beside this
+    driftchallenge.begin(home, serving, begun)
     found = driftchallenge.go_on(home, serving, known.policy, time.time())
     if found is None or found.result is None:
         raise Conflict(found.trouble, found.mend) if found else Conflict("another challenger has come meanwhile")

@@ -21,6 +21,7 @@ from tenfold.drift.sampling import Sample
 from tenfold.drift.verdicts import Challenge
 
 WANTED = 0.02  # of the champion's loss: a challenger that saves less than that is not worth a release
+HEALED = 0.1  # of what the champion loses beyond the reference: one that makes good less than that is none either
 FEWEST_ROWS = 200  # to learn from
 
 
@@ -46,7 +47,14 @@ def challenge(profile: Profile, samples: Sequence[Sample], alpha: float = 0.05) 
     gains, losses = np.concatenate(gained), np.concatenate(lost)
     low, high = confidence_sequence(len(gains), float(gains.mean()), float(gains.std()), alpha, tight_at=len(gains))
     usual = float(losses.mean())
-    return Challenge(len(gains), float(gains.mean()), low, high, WANTED * usual, usual)
+    return Challenge(len(gains), float(gains.mean()), low, high, _wanted(profile, task, usual), usual)
+
+
+def _wanted(profile: Profile, task: Task, usual: float) -> float:
+    """What has to be saved of a loss to be worth a release. Where most of the loss is harm, a fiftieth would mend next to
+    nothing of it, and it would take a hundred thousand labels to rule that out."""
+    harm = usual - task.loss(profile.realised[0]) if profile.realised is not None else 0.0
+    return max(WANTED * usual, HEALED * harm)
 
 
 def _labelled(profile: Profile, task: Task, sample: Sample) -> tuple[Answers, Floats]:

@@ -9,6 +9,8 @@ spool     pieces that replicas left, each written as a whole: ``Delta``
 
 from __future__ import annotations
 
+import os
+import threading
 from pathlib import Path
 
 PROFILE = "reference.profile"  # in the service's folder: a part of the release, made of the training data
@@ -35,7 +37,7 @@ def spool_in(folder: Path) -> Path:
 
 
 def replace(path: Path, data: bytes) -> None:
-    """Write a file such that whoever reads it finds the old one or the new one."""
-    fresh = path.with_name(f".{path.name}.new")
+    """Write a file such that whoever reads it finds the old one or the new one, however many write it at a time."""
+    fresh = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.new")
     fresh.write_bytes(data)
     fresh.replace(path)
