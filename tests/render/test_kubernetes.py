@@ -247,6 +247,12 @@ REFUSED: dict[str, tuple[Asked, type[TenfoldError], str, str]] = {
         "--prometheus",
     ),
     "a share of a machine": (asked({"scaling": Scaling(1, 4, share=2.0)}), ServiceError, "share=2.0", "leave it out"),
+    "what a Ray cluster has": (
+        asked({"scaling": Scaling(1, 4, resources=("GPU: 1",))}),
+        ServiceError,
+        "no resources of such names",
+        "nvidia.com/gpu",
+    ),
     "a hold": (asked({"scaling": Scaling(1, 4, hold="5 s")}), ServiceError, "Scaling(hold='5 s')", "leave it out"),
     "a long window": (asked({"scaling": Scaling(1, 4, scale_in_after="2 h")}), ServiceError, "waits for an hour", "1 h"),
     "a promise beyond all pods": (
@@ -290,7 +296,7 @@ def test_every_criterion_is_known_or_refused() -> None:
     known = {"min_replicas", "max_replicas", "headroom", "scale_in_after", "drain_backlog_in", "schedule", "cores"}
     assert known | changed.keys() == set(Scaling.__struct_fields__)
     for field, value in changed.items():
-        with pytest.raises(ServiceError, match="means nothing in Kubernetes"):
+        with pytest.raises(ServiceError, match=rf"^Scaling\({field}="):
             kubernetes.files(asked({"scaling": Scaling(1, 4, **{field: value})}))  # type: ignore[arg-type]
 
 
@@ -326,8 +332,15 @@ def test_an_inference_service_of_a_fixed_number() -> None:
     assert service["metadata"]["annotations"]["serving.kserve.io/autoscalerClass"] == "none"
 
 
-@pytest.mark.parametrize(("way", "said"), [("hpa", "KEDA"), ("hours", "knows no hours")])
-def test_what_an_inference_service_cannot_do(way: str, said: str) -> None:
+@pytest.mark.parametrize(
+    ("one", "said"),
+    [
+        (WAYS["hpa"], "KEDA"),
+        (WAYS["hours"], "no hours"),
+        (REFUSED["hours without KEDA"][0], "InferenceService knows no hours"),
+    ],
+)
+def test_what_an_inference_service_cannot_do(one: Asked, said: str) -> None:
     """What tenfold counts is asked through KEDA, and hours not at all: said rather than left out."""
     with pytest.raises(UsageError, match=said):
-        kserve.files(WAYS[way])
+        kserve.files(one)

@@ -20,14 +20,15 @@ CONTAINER = "kserve-container"  # the name by which it knows the container that 
 
 def files(asked: Asked) -> dict[str, str]:
     """The file by name. Raises for what KServe cannot do, and for numbers that nobody measured."""
+    if asked.spec.scaling.schedule:
+        raise UsageError(
+            "Scaling(schedule=…): an InferenceService knows no hours",
+            "tenfold render kubernetes --prometheus http://ADDRESS:9090 writes a ScaledObject, which does",
+        )
     require_scaling(asked, KSERVE)
     require_releases(asked, KSERVE)
     require_capacity(asked)
     require_draining(asked)
-    if asked.spec.scaling.schedule:
-        raise UsageError(
-            "Scaling(schedule=…): an InferenceService knows no hours", "tenfold render kubernetes writes a ScaledObject"
-        )
     if asked.scales and not asked.wanted.prometheus:
         raise UsageError(
             "an InferenceService that scales by what tenfold counts does it through KEDA, which asks Prometheus",

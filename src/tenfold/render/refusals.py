@@ -30,6 +30,12 @@ def require_scaling(asked: Asked, system: str) -> None:
             f"Scaling(min_replicas=0): in {system} nobody holds a request while there is no pod",
             "min_replicas=1; for this environment alone: [production.scaling] in tenfold.toml, and --env production",
         )
+    if stated.resources:
+        raise ServiceError(
+            f"Scaling(resources={stated.resources!r}): a Ray cluster has these, and {system} has no resources of such names",
+            "leave it out for this environment: [production.scaling] in tenfold.toml, and --env production; then add what "
+            'it is called there to the limits of the container, as "nvidia.com/gpu: 1"',
+        )
     _require_known(stated, Scaling(min_replicas=stated.min_replicas, max_replicas=stated.max_replicas), known, system)
     if any(entry.begin == entry.end for entry in stated.entries):
         raise ServiceError(
