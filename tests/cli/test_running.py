@@ -13,6 +13,7 @@ import pytest
 from tenfold.cli.status import line
 from tenfold.control import servers
 from tenfold.errors import NotFound, TenfoldError
+from tenfold.server.compiled import hot
 from tests.cli.conftest import Run
 
 COMMAND = [sys.executable, "-m", "tenfold"]
@@ -56,6 +57,7 @@ def test_doctor_finds_nothing_wrong(run: Run) -> None:
     done = run("doctor", "--json")
     assert done.code == 0
     findings = {finding["word"]: finding for finding in done.json()["findings"]}
+    assert findings.pop("compiled")["state"] == ("open" if hot is None else "ok")
     assert {finding["state"] for finding in findings.values()} == {"ok"}
     assert "answered in" in findings["serving"]["text"]
 
