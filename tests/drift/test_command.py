@@ -190,6 +190,19 @@ def test_labels_from_a_file_of_their_own(judge: Judge, tmp_path: Path) -> None:
     assert [line["labelled"] for line in document["windows"]] == [500] * 6 + [0] * 2
 
 
+def test_labels_of_some_rows_alone_decide_nothing(judge: Judge, tmp_path: Path) -> None:
+    """Where only those who earn much were followed up, what became of them is no measure of the model; that is said."""
+    current = served(2, 4000)
+    rich = current["income"] > current["income"].median()
+    turned = current["truth"].map({"repaid": "default", "default": "repaid"})
+    current[["id"]].assign(truth=turned)[rich].to_csv(tmp_path / "labels.csv", index=False)
+    document = judged(judge(current.drop(columns="truth"), "--labels", tmp_path / "labels.csv", "--json"))
+    assert document["verdict"] == "HEALTHY"
+    assert document["windows"][0]["realised"] < 0.5
+    (said,) = (reason for reason in document["reasons"] if "decide nothing" in reason)
+    assert said.startswith("labels of 8 of 8 windows decide nothing: rows that have one differ from the others")
+
+
 def test_segments_are_watched_where_asked_for(judge: Judge) -> None:
     """What changes in one region alone is found within it."""
     current = served(2, 8000)
@@ -231,6 +244,20 @@ def test_broken_columns(judge: Judge, change: dict[str, Any], verdict: str, beca
         current = moved(current, **change)
     document = judged(judge(current, "--json"))
     assert (document["verdict"], document["because"]) == (verdict, because)
+
+
+def test_text_where_numbers_were(judge: Judge) -> None:
+    """It is called that, with examples, and not merely missing; and all else is judged."""
+    current = served(2, 4000)
+    current["income"] = current["income"].astype(object)
+    current.loc[2000:, "income"] = [f"{value:.0f} EUR" for value in current["income"][2000:]]
+    document = judged(judge(current, "--json", csv=True))
+    assert document["verdict"] == "FIX_DATA"
+    said, _, examples = document["because"].partition(': "')
+    assert said == "income: 100% of the values are text where the reference has numbers"
+    assert re.fullmatch(r'\d+ EUR", "\d+ EUR", "\d+ EUR"', examples)
+    assert document["faults"][0]["kind"] == "type"
+    assert "income: 2,000 values are text where the reference has numbers" in document["reasons"]
 
 
 def test_swapped_columns(judge: Judge) -> None:

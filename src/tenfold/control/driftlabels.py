@@ -48,9 +48,9 @@ class Labels:
         unknown = int((~self._met).sum())
         said = []
         if unknown:
-            said.append(f"{unknown:,} labels are of no row that is known by its {self.key}")
+            said.append(f"{_labels(unknown, 'is', 'are')} of no row that is known by its {self.key}")
         if self.conflicts:
-            said.append(f"{self.conflicts:,} labels came again with another value; the last one counts")
+            said.append(f"{_labels(self.conflicts)} came again with another value; the last one counts")
         return said
 
     def _read(self, file: TableFile, label: str, target: Target) -> tuple[NDArray[Any], Floats]:
@@ -63,6 +63,11 @@ class Labels:
 
     def _plain(self, raw: Raw) -> NDArray[Any]:
         return (named_numbers(raw) if self._as_text and raw.kind != "text" else raw).plain()
+
+
+def _labels(count: int, one: str = "", many: str = "") -> str:
+    """So many labels, and the verb that goes with them."""
+    return f"{count:,} label{'s' * (count != 1)} {one if count == 1 else many}".rstrip()
 
 
 def _common(file: TableFile, rows: TableFile, label: str) -> str:

@@ -152,7 +152,8 @@ class Collector:
             if encoder.unreadable
         ]
         if self._target is not None and self._target.unknown:
-            said.append(f"{self._target.unknown:,} labels are no class of the reference")
+            unknown = self._target.unknown
+            said.append(f"{unknown:,} {'label is' if unknown == 1 else 'labels are'} no class of the reference")
         return said
 
     def _parts(self, block: Block, hashes: Keys) -> Iterator[Part]:
@@ -205,14 +206,18 @@ class Collector:
             self._outcomes[part.window] = found if before is None else before.merge(found)
 
     def _meet(self, part: Part, encoder: Encoder, raw: Raw, values: Floats) -> None:
-        """Remember names that the reference never had."""
+        """Remember names that the reference never had, and text where it has numbers."""
         column = encoder.column
         if column.kind == "category":
-            unseen = np.flatnonzero(values[part.rows] == column.unseen)
-            if len(unseen):
-                rows = np.arange(len(values))[part.rows][unseen]
-                met = self._strangers[part.window]
-                met[column.name] = encoder.strangers(raw.take(rows), met.get(column.name, {}))
+            strange = values[part.rows] == column.unseen
+        elif raw.kind == "text":
+            strange = np.isnan(values[part.rows]) & ~raw.missing[part.rows]
+        else:
+            return
+        if strange.any():
+            rows = np.arange(len(values))[part.rows][strange]
+            met = self._strangers[part.window]
+            met[column.name] = encoder.strangers(raw.take(rows), met.get(column.name, {}))
 
 
 def nothing(rows: int) -> Raw:

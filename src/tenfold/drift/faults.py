@@ -74,6 +74,7 @@ def _fault(profile: Profile, seen: Seen, k: int) -> Fault | None:
     before, now = split(profile.columns, profile.counts.cells)[k], split(profile.columns, seen.cells)[k]
     was, is_ = profile.quantiles[k], seen.quantiles[k] if len(seen.quantiles) else np.full(QUANTILES, np.nan)
     found = {
+        "type": _type(before, now, seen.strangers.get(column.name, {})) if column.kind == "number" else None,
         "missing": _missing(before, now),
         "infinite": _infinite(before, now),
         "renamed": _renamed(column, now, seen.strangers.get(column.name, {})),
@@ -84,6 +85,15 @@ def _fault(profile: Profile, seen: Seen, k: int) -> Fault | None:
         return Fault("swapped", (column.name,), f"{column.name.partition(':')[0]}: red and blue are swapped")
     kind = next((kind for kind, said in found.items() if said), None)
     return Fault(kind, (column.name,), f"{column.name}: {found[kind]}") if kind else None
+
+
+def _type(before: Ints, now: Ints, strangers: Mapping[str, int]) -> str | None:
+    """Text, where the reference has numbers."""
+    was, is_ = _share(before, NAN), _share(now, NAN)
+    if is_ - was < MISSED or not strangers:
+        return None
+    examples = ", ".join(f'"{name}"' for name in sorted(strangers)[:3])
+    return f"{is_:.0%} of the values are text where the reference has numbers: {examples}"
 
 
 def _missing(before: Ints, now: Ints) -> str | None:

@@ -52,7 +52,10 @@ def report(profile: Profile, policy: Drift, state: State, around: Circumstances,
         deployed=found.deployed,
         labels_needed=labels,
         ruled_out=tuple(_ruled_out(profile, state, found, around)),
-        reasons=tuple(_restless(profile, policy, found, features)),
+        reasons=(
+            *_restless(profile, policy, found, features),
+            *_selected(policy, state.seen if found.since is None else since),
+        ),
         control=_control(policy),
         source=profile.source,
     )
@@ -288,6 +291,17 @@ def _restless(profile: Profile, policy: Drift, found: Findings, features: Sequen
                 f"{feature.name} moved by {feature.share:.0%} of its rows, as between windows of the reference ({usual:.0%})"
             )
     return words
+
+
+def _selected(policy: Drift, since: Sequence[Seen]) -> list[str]:
+    """That labels decide nothing, where the rows that have one are no picture of all."""
+    apart = [seen.selected for seen in since if seen.realised is not None and seen.selected > policy.drift_share]
+    if not apart:
+        return []
+    return [
+        f"labels of {len(apart)} of {len(since)} windows decide nothing: rows that have one differ from the others, "
+        f"in one of their columns by {max(apart):.0%} of the rows"
+    ]
 
 
 def _concept(task: Task, state: State) -> list[str]:

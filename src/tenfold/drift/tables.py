@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import isnan
 from typing import Any, Literal, NamedTuple
 from zlib import crc32
 
@@ -110,14 +111,14 @@ class Encoder:
         return codes[named.codes]
 
     def strangers(self, raw: Raw, known: Mapping[str, int]) -> dict[str, int]:
-        """Examples of names without a code, with their rows, added to those known. The same ones, in whatever order."""
-        if self.column.kind == "number":
-            return dict(known)
+        """Examples of names without a code, or of text that is no number, with their rows, added to those known. The same
+        ones, in whatever order."""
         named = raw if raw.kind == "text" else named_numbers(raw)
         rows = np.bincount(named.codes[named.codes >= 0], minlength=len(named.names)).tolist()
-        return add_strangers(
-            known, {n: c for n, c in zip(named.names, rows, strict=True) if c and n not in self._codes}
-        )
+        return add_strangers(known, {n: c for n, c in zip(named.names, rows, strict=True) if c and self._is_strange(n)})
+
+    def _is_strange(self, name: str) -> bool:
+        return isnan(_number(name)) if self.column.kind == "number" else name not in self._codes
 
     def _parsed(self, raw: Raw) -> Floats:
         values = parsed(raw)

@@ -47,7 +47,8 @@ NEXT = {
 
 
 class Fault(msgspec.Struct, frozen=True):
-    """A way in which a feed is broken: "missing", "constant", "unit", "swapped", "renamed", "infinite" or "silent"."""
+    """A way in which a feed is broken: "type", "missing", "infinite", "renamed", "constant", "unit", "swapped", "volume" or
+    "rule" (one of validation, broken more often than usual)."""
 
     kind: str
     fields: tuple[str, ...]
