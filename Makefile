@@ -7,7 +7,7 @@ UV := $(BIN)/uv pip
 INTO := --python $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup debian demo test bench repeat chaos overload soak bench-batch crash-batch through bench-drift bench-scaling scale-live ray-live swaps libraries kill-rollouts canaries format lock clean
+.PHONY: help setup debian demo test bench repeat chaos overload soak bench-batch crash-batch through bench-drift bench-scaling scale-live ray-live ray-lost swaps libraries kill-rollouts canaries format lock clean
 
 DEBIAN := prometheus postgresql
 
@@ -64,6 +64,9 @@ scale-live: setup ## scale 1 → 4 → 1 under load, and see whether anything is
 
 ray-live: setup ## compare replicas on a Ray cluster with local ones, and with Ray Serve
 	$(BIN)/python -m benchmarks.ray_live $(ARGS)
+
+ray-lost: setup ## kill a machine of a Ray cluster under load, and see whether anything is lost
+	$(BIN)/python -m benchmarks.ray_lost $(ARGS)
 
 bench-drift: setup ## false alarms, delays, known data and speed of drift; ARGS="--peers --large" for all of it
 	$(BIN)/python -m benchmarks.drift $(ARGS)

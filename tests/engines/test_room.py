@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tenfold.engines.ray.orders import Needs
-from tenfold.engines.ray.room import lacking, machines
+from tenfold.engines.ray.room import choose, lacking, machines
 
 GIB = 2**30
 WHOLE = {"a": {"CPU": 4.0, "memory": 8.0 * GIB}, "b": {"CPU": 2.0, "memory": 8.0 * GIB}}
@@ -44,3 +44,22 @@ def test_a_machine_that_is_gone_has_nothing() -> None:
     ]
     assert machines(nodes) == {"a": {"CPU": 1.0}}
     assert lacking(Needs(2), machines(nodes), {"b": {"CPU": 9.0}}).startswith("no machine of the 1")
+
+
+def test_the_first_replica_of_a_release_goes_beside_the_fronts_and_others_where_fewest_are() -> None:
+    """Of two machines with as many, the emptier one is taken."""
+    free = {"a": {"CPU": 4.0}, "b": {"CPU": 2.0}, "c": {"CPU": 3.0}}
+    assert choose(Needs(1), free, {}, "b", ()) == "b"
+    assert choose(Needs(1), free, {"b": 1}, "b", ()) == "a"
+    assert choose(Needs(1), free, {"b": 1, "a": 1}, "b", ()) == "c"
+    assert choose(Needs(1), free, {"a": 2, "b": 2, "c": 1}, "b", ()) == "c"
+
+
+def test_a_machine_without_room_or_that_seems_lost_gets_none() -> None:
+    """Not even beside the fronts; where there is no other, Ray has to find one."""
+    free = {"a": {"CPU": 4.0}, "b": {"CPU": 2.0}, "head": {}}
+    assert choose(Needs(3), free, {}, "b", ()) == "a"
+    assert choose(Needs(1), free, {}, "head", ()) == "a"
+    assert choose(Needs(1), free, {}, "head", ("a",)) == "b"
+    assert choose(Needs(1), free, {}, "b", ("b",)) == "a"
+    assert choose(Needs(1), free, {}, "b", ("a", "b")) == ""

@@ -12,6 +12,8 @@ import logging
 import signal
 import socket
 import sys
+import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +25,7 @@ from tenfold.drift.folder import folder_of, profile_in, replace, spool_in
 from tenfold.engines.ray.member import Member
 from tenfold.engines.ray.needs import needs_of
 from tenfold.engines.ray.orders import LOST, Born, Ended, Failure, Heard, Needs, Order
-from tenfold.engines.ray.room import Room, has, lacking, machines
+from tenfold.engines.ray.room import Room, choose, lacking, machines
 from tenfold.errors import Conflict, TenfoldError, UsageError
 from tenfold.jobs.cluster import pack_folder
 from tenfold.server.channel import Channel
@@ -32,6 +34,7 @@ REACH_S = 5.0  # for the head of a cluster to answer
 ROOM_S = 2.0  # between two looks at how much room there is
 START_S = 5.0  # an actor that has room has mostly started by then
 END_S = 5.0  # for an actor to end its process, before Ray ends both
+LOST_S = 30.0  # after which Ray itself knows of a machine that is gone
 ORPHAN_S = 45.0  # longer than a replica stays that nobody needs
 CALLS = 16  # that an actor hears at once
 NO_NODE = "No node info found"  # what Ray says where no process of this machine is a node of that cluster
@@ -53,7 +56,8 @@ class Placer:
         self.ray = ray
         self.placed: set[Placed] = set()
         self.releases: dict[tuple[str, int], str] = {}  # what the machines made of a state of a folder
-        self.node = ray.get_runtime_context().get_node_id()  # this machine, which the fronts are on
+        self.lost: dict[str, float] = {}  # machines that took a replica along, and when
+        self._here = ray.get_runtime_context().get_node_id()  # the machine of the fronts
         self._line = line
         self._prepared: dict[tuple[str, int], asyncio.Task[Prepared]] = {}
         self._room = Room(0.0, 0)
@@ -111,9 +115,12 @@ class Placer:
         free = self.ray._private.state.available_resources_per_node()
         return lacking(needs, machines(self.ray.nodes()), free)
 
-    def has_room_here(self, needs: Needs) -> bool:
-        """Whether this machine has room."""
-        return has(self.ray._private.state.available_resources_per_node().get(self.node, {}), needs)
+    async def choose(self, state: tuple[str, int], needs: Needs) -> str:
+        """The machine for another replica of a state of a folder; "" where none has room."""
+        free = await asyncio.to_thread(self.ray._private.state.available_resources_per_node)
+        taken = Counter(one.node for one in self.placed if one.order is not None and one.order.state == state)
+        shunned = [node for node, since in self.lost.items() if time.monotonic() - since < LOST_S]
+        return choose(needs, free, taken, self._here, shunned)
 
     async def _look(self) -> None:
         """Tell the supervisor how much room there is for replicas, whenever that changes."""
@@ -134,7 +141,7 @@ class Placed:
         self.order: Order | None = None
         self.needs = Needs()
         self.is_born = False
-        self.is_here = False  # on the machine of the fronts, or on its way there
+        self.node = ""  # the machine that it is on, or on its way to
         self._placer = placer
         self._ray = placer.ray
         self._line = line
@@ -173,9 +180,20 @@ class Placed:
     def _kill(self, because: str) -> None:
         if self.is_born:
             self._tell(self._actor.kill.remote(because))
-            asyncio.get_running_loop().call_later(END_S, self.task.cancel)
+            asyncio.get_running_loop().call_later(END_S, self._give_up)
         else:
             self.task.cancel()
+
+    def _give_up(self) -> None:
+        """The actor has not ended as it was told to."""
+        if not self.task.done():
+            self._note_loss()
+            self.task.cancel()
+
+    def _note_loss(self) -> None:
+        """No other replica is to go where this one was, until Ray knows whether that machine is there."""
+        if self.node:
+            self._placer.lost[self.node] = time.monotonic()
 
     def _tell(self, call: Any) -> None:
         """What becomes of a call to an actor is heard of otherwise."""
@@ -197,6 +215,7 @@ class Placed:
             logging.getLogger("tenfold").exception("a member of the cluster failed")
             ended = Ended(1, str(error).strip().splitlines()[-1])
         except self._ray.exceptions.RayError:
+            self._note_loss()
             ended = Ended(0, LOST)
         finally:
             self._placer.forget(self)
@@ -217,13 +236,13 @@ class Placed:
             resources=others,
             max_restarts=0,
             max_concurrency=CALLS,
-            scheduling_strategy=await self._where(order),
+            scheduling_strategy=await self._where(order, prepared.needs),
         )(Member)
         self._actor = make.remote(prepared.folder, prepared.name, msgspec.msgpack.encode(order))
         born = msgspec.json.decode(await self._seated(), type=Born | Failure)
         if isinstance(born, Failure):
             raise born.error()
-        self.is_born, self.is_here = True, born.node == self._placer.node
+        self.is_born, self.node = True, born.node
         self._line.send(event="born", host=born.host, port=born.port, machine=born.machine)
         while True:
             told = await self._actor.listen.remote(self._fresh_profile())
@@ -232,18 +251,14 @@ class Placed:
             if heard.ended is not None:
                 return heard.ended
 
-    async def _where(self, order: Order) -> Any:
-        """One replica of each release belongs on the machine of the fronts, if that has room: where each machine has fronts
-        of its own, the loss of another takes nothing from them. The others are spread."""
-        if any(one.is_here for one in self._placer.placed if one.order is not None and one.order.state == order.state):
+    async def _where(self, order: Order, needs: Needs) -> Any:
+        """In Ray's words. Where there is no room, it goes wherever there is some first, and so where the room is gone that
+        there was a moment ago."""
+        self.node = await self._placer.choose(order.state, needs)
+        if not self.node:
             return "SPREAD"
-        self.is_here = True
-        self.is_here = await asyncio.to_thread(self._placer.has_room_here, self.needs)
-        if not self.is_here:
-            return "SPREAD"
-        return self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
-            self._placer.node, soft=True, _spill_on_unavailable=True
-        )
+        affinity = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
+        return affinity(self.node, soft=True, _spill_on_unavailable=True)
 
     async def _seated(self) -> bytes:
         """Wait for Ray to find room, and say so where there is none."""

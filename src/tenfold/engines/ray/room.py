@@ -1,8 +1,8 @@
-"""Whether a cluster has room for a replica: decided from what Ray says of its machines."""
+"""Whether a cluster has room for a replica, and where: decided from what Ray says of its machines."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tenfold.engines.ray.orders import Needs
@@ -25,9 +25,9 @@ def machines(nodes: Sequence[Mapping[str, Any]]) -> dict[str, Resources]:
 def lacking(needs: Needs, whole: Mapping[str, Resources], free: Mapping[str, Resources]) -> str:
     """What there is instead of room, in words; "" where there is room. ``whole`` is what each machine has, ``free`` what
     nobody has taken of it."""
-    if any(has(free.get(name, {}), needs) for name in whole):
+    if any(_has(free.get(name, {}), needs) for name in whole):
         return ""
-    if not any(has(one, needs) for one in whole.values()):
+    if not any(_has(one, needs) for one in whole.values()):
         return f"no machine of the {len(whole)} has that much; the largest has {_said(whole.values(), needs)}"
     left = [free.get(name, {}) for name in whole]
     cores = sum(one.get("CPU", 0.0) for one in left), sum(one.get("CPU", 0.0) for one in whole.values())
@@ -36,9 +36,23 @@ def lacking(needs: Needs, whole: Mapping[str, Resources], free: Mapping[str, Res
     )
 
 
-def has(one: Resources, needs: Needs) -> bool:
-    """Whether one machine has all that is needed."""
-    return all(one.get(name, 0.0) >= amount for name, amount in _amounts(needs).items())
+def choose(
+    needs: Needs, free: Mapping[str, Resources], taken: Mapping[str, int], here: str, shunned: Collection[str]
+) -> str:
+    """The machine for another replica of a release, of those with room; "" where none has any.
+
+    ``free`` is what nobody has taken of each, ``taken`` how many of this release are there already, ``here`` the machine of
+    the fronts: one replica belongs there, so that where each machine has fronts of its own, the loss of another takes nothing
+    from them. The others are spread. ``shunned`` are machines that seem to be lost, before Ray knows.
+    """
+    fit = [name for name, one in free.items() if _has(one, needs) and name not in shunned]
+    if here in fit and not taken.get(here):
+        return here
+    return min(fit, key=lambda name: (taken.get(name, 0), -free[name].get("CPU", 0.0)), default="")
+
+
+def _has(has: Resources, needs: Needs) -> bool:
+    return all(has.get(name, 0.0) >= amount for name, amount in _amounts(needs).items())
 
 
 def _amounts(needs: Needs) -> dict[str, float]:
