@@ -220,6 +220,16 @@ def test_hours_are_windows_where_asked_for(judge: Judge) -> None:
     assert judge(served(2, 100), "--window", "1 day", roles=()).code == 2
 
 
+def test_a_feed_that_dries_up(judge: Judge) -> None:
+    """Where windows are of a length of time, so many rows belong to each; and far fewer are a fault, and no drift."""
+    current = served(2, 27 * 288, "2026-03-01")
+    current = current[(current.index < 5000) | (current.index % 10 == 0)].reset_index(drop=True)
+    document = judged(judge(current, "--window", "1 day", "--json"))
+    assert document["verdict"] == "FIX_DATA"
+    assert document["because"] == "29 rows in a window, where about 288 are usual"
+    assert document["since"] == "2026-03-18T00:00:00Z"
+
+
 # -- bad input --------------------------------------------------------------------------------------------------
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from tenfold.drift.columns import SCORE_BINS, Floats, cells_of, number_column
+from tenfold.drift.effects import SIGMAS
 from tenfold.drift.performance import Outcomes, Task, Truth, count, expected_area, measure
 from tenfold.drift.profile import pack
 from tests.drift.streams import ANSWERS, NUMBERS, RANKING
@@ -93,6 +94,15 @@ def test_no_error_in_a_few_rows_is_not_certainty() -> None:
     few = slice(0, 10)
     measured = measure(ANSWERS, outcomes_of(ANSWERS, LABELS, LABELS, few))
     assert (measured.value, measured.error > 0.05) == (1.0, True)
+
+
+@pytest.mark.parametrize("right", [0.9, 0.97, 0.99])
+def test_a_lucky_reference_is_no_measure(right: float) -> None:
+    """What two hundred labels show is seldom further from the truth than is allowed for, however few the errors are."""
+    wrong = np.random.default_rng(5).binomial(200, 1 - right, 2000)
+    shown = (measure(ANSWERS, Outcomes(200, np.zeros((0, 2), dtype=np.int64), np.array([n, n]))) for n in wrong)
+    beyond = np.mean([some.value - SIGMAS * some.error - ANSWERS.tolerance(some.value, 0.1) > right for some in shown])
+    assert beyond < 0.03
 
 
 def test_the_expected_area_is_the_mean_over_labels() -> None:

@@ -104,7 +104,9 @@ def measure(task: Task, outcomes: Outcomes) -> Measured:
     lost, squares = map(int, outcomes.sums)
     mean = lost / n
     if task.metric == "accuracy":
-        smooth = (lost + 1) / (n + 2)  # no error in ten rows does not mean that there are none
+        # no error in ten rows does not mean that there are none: Agresti and Coull, "Approximate is better than 'exact' for
+        # interval estimation of binomial proportions", The American Statistician 52, 1998
+        smooth = (lost + 2) / (n + 4)
         return Measured(1 - mean, float(np.sqrt(smooth * (1 - smooth) / n)), n)
     variance = max(squares / n - mean * mean, 0.0)
     return Measured(mean * task.unit, float(np.sqrt(variance / n)) * task.unit, n)
