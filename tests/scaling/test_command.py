@@ -174,6 +174,13 @@ def test_wrong_use_is_said(run: Run, trace: Path, arguments: list[str], code: in
     assert "fix:" in done[2]
 
 
+def test_a_bound_that_contradicts_the_class_is_said_with_the_other_one(run: Run, trace: Path, folder: Path) -> None:
+    """The service has 1 to 8 replicas: more than 8 need both options."""
+    code, _, err = run(folder, "--trace", trace, "--every", "1 s", "--min", "9")
+    assert (code, "--min 9 is more than max_replicas=8" in err, "fix:   add --max 9, or more" in err) == (2, True, True)
+    assert run(folder, "--trace", trace, "--every", "1 s", "--min", "9", "--max", "40")[0] == 0
+
+
 def test_what_was_not_measured_is_named(run: Run, trace: Path, folder: Path) -> None:
     """A service that nobody benched says which command does."""
     (folder / ".tenfold" / "evidence.json").unlink()

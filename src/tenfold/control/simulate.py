@@ -179,7 +179,12 @@ def _measured_rate(target: str, known: Evidence, stated: Spec) -> float:
 
 
 def _bounded(scaling: Scaling, wanted: Wanted) -> Scaling:
-    """The policy within the bounds of the command line."""
+    """The policy within the bounds of the command line. Raises ``UsageError`` where one of them contradicts the class."""
+    low, high = scaling.bounds
+    if wanted.most is None and wanted.least is not None and low < high < wanted.least:
+        raise UsageError(f"--min {wanted.least} is more than max_replicas={high}", f"add --max {wanted.least}, or more")
+    if wanted.least is None and wanted.most is not None and wanted.most < low:
+        raise UsageError(f"--max {wanted.most} is fewer than min_replicas={low}", f"add --min {wanted.most}, or fewer")
     bounds = {"min_replicas": wanted.least, "max_replicas": wanted.most}
     given = {name: value for name, value in bounds.items() if value is not None}
     return scaling.override(given, "--min and --max") if given else scaling
