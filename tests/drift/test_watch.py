@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -208,3 +209,18 @@ def test_a_disk_that_is_full_at_the_start_ends_no_watching(tmp_path: Path) -> No
 def no_room(path: Path, data: bytes) -> None:
     """What writing a file does while the disk is full."""
     raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_two_may_write_one_file(tmp_path: Path) -> None:
+    """The command and the server keep what a challenger answered in the same place: neither takes the other's file away."""
+    texts = [f"{who}" * 10_000 for who in range(4)]
+
+    def write(text: str) -> None:
+        for _ in range(50):
+            replace(tmp_path / "answers", text.encode())
+
+    with ThreadPoolExecutor(len(texts)) as writers:
+        for done in [writers.submit(write, text) for text in texts]:
+            done.result()
+    assert (tmp_path / "answers").read_text("utf-8") in texts
+    assert [path.name for path in tmp_path.iterdir()] == ["answers"]
