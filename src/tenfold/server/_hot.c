@@ -647,6 +647,8 @@ give(PyObject *Py_UNUSED(module), PyObject *const *given, Py_ssize_t count)
     PyObject *outputs = PyObject_GetAttr(outcome, outputs_name), *notes = PyObject_GetAttr(outcome, notes_name);
     double sent = attribute(outcome, sent_name), tight_s = attribute(lane, tight_s_name);
     int done = -1;
+    if (items != NULL && PySequence_Fast_GET_SIZE(items) == 0)
+        PyErr_SetString(PyExc_IndexError, "no rows to answer");
     if (items != NULL && outputs != NULL && notes != NULL && !PyErr_Occurred()
         && PySequence_Fast_GET_SIZE(items) > 0) {
         PyObject *first = PySequence_Fast_GET_ITEM(items, 0);
