@@ -94,6 +94,18 @@ def test_a_healthy_table(judge: Judge) -> None:
     assert "  HEALTHY  " in done.out
 
 
+def test_alarms_that_renew_themselves(judge: Judge) -> None:
+    """Instead of how likely a false alarm ever is, one may say how many windows there should be between two."""
+    current = served(2, 5000)
+    shifted = moved(current, income=current["income"] * 2.0)
+    document = judged(judge(shifted, "--mean-windows-between-false-alarms", 1000, "--json"))
+    assert document["verdict"] == "WATCH"
+    assert "--mean-windows-between-false-alarms 1000" in document["replay"]
+    refused = judge(shifted, "--mean-windows-between-false-alarms", 1)
+    assert refused.code == 3
+    assert "mean_windows_between_false_alarms" in refused.err
+
+
 def test_the_json_has_what_others_read(judge: Judge) -> None:
     """Verdict, since, because, and each window with its verdict, estimate and realised value."""
     current = served(2, 5000)

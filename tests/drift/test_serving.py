@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -141,7 +142,10 @@ def test_what_is_answered_is_compared(client: Client) -> None:
     page = ask(f"{client.server.admin_url}/drift/loans").body.decode()
     assert "WATCH" in page
     assert found["because"].split(" (")[0] in page
-    assert "tenfold_drift_verdicts{" in ask(f"{client.server.admin_url}/metrics").body.decode()
+    metrics = ask(f"{client.server.admin_url}/metrics").body.decode()
+    assert "tenfold_drift_verdicts{" in metrics
+    channels = re.findall(r'tenfold_drift_evidence_ratio\{.*channel="(\w+)"', metrics)
+    assert sorted(channels) == ["answers", "estimated", "fields", "realised", "rules"]
     assert "WATCH" in json.dumps(ask(f"{client.server.admin_url}/api/answers/loans").json()["answers"][9])
 
 

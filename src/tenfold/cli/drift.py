@@ -46,6 +46,9 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--drift-tolerance", metavar="SHARE", help='How many rows have to move, for that to be drift; "10 %".')
 @click.option("--false-alarm-probability", metavar="P", type=float, help="Of ever raising a false alarm; 0.01.")
 @click.option(
+    "--mean-windows-between-false-alarms", metavar="N", type=int, help="Instead of that: one in so many windows."
+)
+@click.option(
     "--challenger",
     metavar="RELEASE",
     help="Another release, to be tried on rows that have labels by now; of two tables, the column with its answers.",

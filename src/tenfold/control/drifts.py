@@ -32,7 +32,10 @@ from tenfold.errors import UsageError
 __all__ = ["Judged", "Report", "Roles", "judge", "judge_files", "verdict_named"]
 
 
-POLICY = ("window", "loss_tolerance", "drift_tolerance", "false_alarm_probability")
+POLICY = (
+    *("window", "loss_tolerance", "drift_tolerance"),
+    *("false_alarm_probability", "mean_windows_between_false_alarms"),
+)
 
 
 class Judged(NamedTuple):

@@ -30,7 +30,7 @@ from tenfold.drift.live import watched
 from tenfold.drift.monitor import CHANNELS
 from tenfold.drift.options import Drift
 from tenfold.drift.profile import ESTIMATED, REALISED, Profile, pack
-from tenfold.drift.rules import rates_of
+from tenfold.drift.rules import RULE, rates_of
 from tenfold.drift.season import CYCLES
 from tenfold.drift.verdicts import Report
 from tenfold.server.metrics import FAILURES
@@ -272,9 +272,9 @@ def _channels(now: Following, profile: Profile | None, policy: Drift) -> dict[st
     """The strongest evidence of each channel over what an alarm needs at least."""
     said = {column.name for column in profile.columns if column.role != "input"} if profile else set()
     named = {ESTIMATED: "estimated", REALISED: "realised", **dict.fromkeys(said, "answers")}
-    found = dict.fromkeys(("realised", "estimated", "answers", "fields"), 0.0)
+    found = dict.fromkeys(("realised", "estimated", "answers", "fields", "rules"), 0.0)
     for name, wealth in now.state.wealth.items():
-        channel = named.get(name, "fields")
+        channel = "rules" if name.startswith(RULE) else named.get(name, "fields")
         evidence = wealth.evidence(policy.mean_windows_between_false_alarms is not None) / (policy.threshold * CHANNELS)
         found[channel] = max(found[channel], min(evidence, MOST_EVIDENCE))
     return found
