@@ -77,6 +77,16 @@ def test_traffic_that_wanders_within_a_start_gets_more() -> None:
     assert first(snapshot._replace(past=wandering)).n > first(snapshot._replace(past=steady)).n
 
 
+def test_where_rows_may_wait_less_is_kept_for_traffic_that_wanders() -> None:
+    """A second in which to answer takes up a part of what the forecast misses, and the more time, the more of it."""
+    minutes = [4200.0 + 600 * math.sin(2.4 * k) for k in range(40)]
+    wandering = Past.of([rate for rate in minutes for _ in range(60)])
+    snapshot = seen([], ready=2, rate=20.0)._replace(past=wandering, startup_s=120.0)
+    strict, lax, patient = (first(snapshot._replace(budget_s=s), Scaling(1, 1000)).n for s in (0.05, 1.0, 10.0))
+    mean = math.ceil(wandering.mean(60) / 20)
+    assert strict > lax > patient > mean
+
+
 def test_a_slow_rise_is_carried_on() -> None:
     """What rose by 60 rows/s in every two minutes of the last half hour will do so again, and a fall is waited for."""
     rise = Past.of([100.0 + 0.5 * second for second in range(2400)])

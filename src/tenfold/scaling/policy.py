@@ -17,6 +17,7 @@ from tenfold.units import duration
 
 EVERY_S = 2.0  # between two decisions
 CERTAINTY = 2.33  # standard deviations of a count that the staffing covers: the 99th percentile of the normal law
+FORESIGHT = 2.58  # likewise of the forecast, for rows that cannot wait: the 99.5th percentile
 SHORTEST_S = 5 * EVERY_S  # for which needs are remembered
 STARTS = 1.5  # for which needs are remembered at least: a replica stays for half as long as it took to come
 SLOTS = 10  # parts of ``scale_in_after`` for which the highest need is remembered
@@ -90,7 +91,8 @@ def _need(seen: Snapshot, policy: Scaling) -> Replicas:
     if past.is_idle and not waiting:
         return Replicas(0, f"no rows for {min(past.end, CALM_S)} s" if past.end else "no rows yet")
     expected = forecast(past, seen.startup_s)
-    uneven = math.hypot(spare(expected.rate, past.dispersion(), seen.budget_s), CERTAINTY * expected.error)
+    unforeseen = FORESIGHT * expected.error / (1 + seen.budget_s)  # a second's rows have a second and the budget
+    uneven = math.hypot(spare(expected.rate, past.dispersion(), seen.budget_s), unforeseen)
     carry = (expected.rate * (1 + policy.headroom_ratio) + uneven) / rate
     drain = 0.0
     if waiting > rate * max(seen.ready, 1) * min(seen.budget_s, 1.0):  # more than passes by itself
