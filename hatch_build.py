@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shlex
 import subprocess
@@ -23,26 +24,46 @@ class Compile(BuildHookInterface):  # type: ignore[type-arg]
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Compile; in a wheel that is not editable, the result goes along, and the wheel is for this platform."""
         made = Path(self.root, FOLDER, f"_hot{sysconfig.get_config_var('EXT_SUFFIX')}")
-        made.unlink(missing_ok=True)
         if compiled(Path(self.root, FOLDER, "_hot.c"), made) and version != "editable":
             build_data["artifacts"].append((FOLDER / made.name).as_posix())
             build_data["pure_python"], build_data["infer_tag"] = False, True
 
 
 def compiled(source: Path, made: Path) -> bool:
-    """Whether a module could be compiled; if not, it is said why."""
-    compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
-    headers = f"-I{sysconfig.get_paths()['include']}"
-    try:
-        done = subprocess.run(
-            [*compiler, *OPTIONS, *LATER, headers, str(source), "-o", str(made)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        said = "" if done.returncode == 0 else done.stderr.strip().partition("\n")[0]
-    except OSError as error:
-        said = str(error)
-    if said:
-        sys.stderr.write(f"note:  {source.name} is not compiled, its twin in Python is used: {said}\n")
-    return not said
+    """Whether a module could be compiled; if not, it is said why. One that was compiled before from something else is of no
+    use to anybody, and goes."""
+    said = ""
+    for compiler in dict.fromkeys(filter(None, (os.environ.get("CC"), sysconfig.get_config_var("CC"), "cc"))):
+        try:
+            made.unlink(missing_ok=True)
+            said = run(shlex.split(compiler), source, made)
+        except (OSError, ValueError) as error:
+            said = str(error)
+        if not said:
+            return True
+    sys.stderr.write(f"note:  {source.name} is not compiled, its twin in Python is used: {said}\n")
+    return False
+
+
+def run(compiler: list[str], source: Path, made: Path) -> str:
+    """Compile; what the compiler has against that."""
+    digest = hashlib.sha256(source.read_bytes()).hexdigest()
+    headers = {sysconfig.get_path("include"), sysconfig.get_path("platinclude")}
+    done = subprocess.run(
+        [
+            *compiler,
+            *OPTIONS,
+            *LATER,
+            f'-DSOURCE="{digest}"',
+            *(f"-I{path}" for path in headers),
+            str(source),
+            "-o",
+            str(made),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode == 0 and made.is_file():
+        return ""
+    return done.stderr.strip().partition("\n")[0] or f"{compiler[0]} made nothing"

@@ -260,7 +260,7 @@ class Row(msgspec.Struct):
     x: float
 
 
-def site(has_key: bool, fails: bool) -> Any:
+def site(has_key: bool) -> Any:
     """A service's routes, without its pages."""
     made = Site.__new__(Site)
     decode = msgspec.json.Decoder(Row).decode
@@ -290,7 +290,7 @@ def test_a_row_is_read_alike(body: bytes, has_key: bool) -> None:
     head = Head("POST", b"/predict", {}, True)
     head.budget_s = 2.5
     for read in (Site._predict, Site._read):
-        here = site(has_key, False)
+        here = site(has_key)
         try:
             read(here, None, head, body, 7.0)  # type: ignore[arg-type]
         except ZeroDivisionError:
@@ -313,7 +313,7 @@ def test_ids_go_on_whoever_makes_them() -> None:
     """Ids are all different, and in order, while both make some."""
     ids: list[bytes] = []
     head = Head("POST", b"/predict", {}, True)
-    here = site(False, False)
+    here = site(False)
     for k in range(9000):
         (Site._predict if k % 3 else Site._read)(here, None, head, b'{"x":1}', 1.0 + k // 5000)  # type: ignore[arg-type]
     ids = [request.id for request in here.lane.offered]

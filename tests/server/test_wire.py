@@ -160,7 +160,11 @@ def test_chunked_in_single_bytes() -> None:
 CHUNKED = b"POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n"
 
 
-@pytest.mark.parametrize("ahead", [HEAD + b"hello", b"nonsense", b"\0"])
+UPGRADE = b"GET /x HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+CONNECT = b"CONNECT h:1 HTTP/1.1\r\nHost: h\r\n\r\n"
+
+
+@pytest.mark.parametrize("ahead", [HEAD + b"hello", b"nonsense", b"\0", UPGRADE, CONNECT])
 def test_sent_ahead_of_a_chunked_answer(ahead: bytes) -> None:
     """What follows a chunked body in the same packet is no part of it; the connection says that it ends there."""
 

@@ -19,6 +19,8 @@ from tenfold.server.compiled import hot
 OLDEST = (3, 11)
 CORE = {"annotated-types": "annotated_types", "click": "click", "httptools": "httptools", "msgspec": "msgspec"}
 CORE |= {"numpy": "numpy", "uvloop": "uvloop"}
+COMPILE = "install gcc and python3-dev, then pip install --force-reinstall --no-deps --no-cache-dir tenfold"
+COMPILE += "; in a clone, rm .venv/.ready && make setup"
 EXTRAS = {
     "sklearn": {"scikit-learn": "sklearn", "skops": "skops", "joblib": "joblib"},
     "onnx": {"onnxruntime": "onnxruntime"},

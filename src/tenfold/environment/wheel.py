@@ -14,7 +14,7 @@ from pathlib import Path
 
 NAME = "tenfold"
 ALWAYS = (1980, 1, 1, 0, 0, 0)  # the oldest moment that an archive can state, so that equal files make equal wheels
-COMPILED = (".c", ".so")  # for the front alone, and for one Python on one machine
+COMPILED = (".c", ".so")  # of use to a front above all, and for one Python on one machine
 ABOUT = b"Wheel-Version: 1.0\nGenerator: tenfold\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 
 

@@ -2,9 +2,9 @@
 
    Each function here has a twin in Python, which says what is right and does all that is rare: whatever is not plain is
    handed to it. The tests hold the two equal. Attributes of classes with slots (and of msgspec's Structs, which have slots,
-   too) are read where they lie: `bind` looks up where that is, once.
+   too) are read where they lie, which is looked up once.
 
-   Nothing here keeps anything between calls, but the places of the slots. */
+   Nothing here keeps anything of one request until the next. */
 
 #define _GNU_SOURCE
 #define PY_SSIZE_T_CLEAN
@@ -12,6 +12,10 @@
 #include <stdint.h>
 #include <string.h>
 #include <structmember.h>
+
+#ifndef SOURCE
+#define SOURCE "" /* the digest of this file, by which one compiled from another is told */
+#endif
 
 #ifndef T_OBJECT_EX
 #define T_OBJECT_EX Py_T_OBJECT_EX
@@ -77,7 +81,7 @@ find_slots(PyTypeObject *type, Slot *slots)
 
 static PyObject *write_name, *send_name, *answer_name, *rows_name, *offer_name, *lane_name, *one_name, *plain_name;
 static PyObject *tight_s_name, *draining_name, *outputs_name, *notes_name, *sent_name, *timing_name, *replies_name, *has_key_name;
-static PyObject *receive_name, *failed_name, *read_name, *renew_name;
+static PyObject *receive_name, *failed_name, *judge_name, *read_name, *renew_name;
 static PyObject *monotonic, *expected; /* time.monotonic; what a row raises that the second pass has to judge */
 
 static inline double
@@ -227,7 +231,7 @@ row_reader(PyObject *Py_UNUSED(module), PyObject *given)
         return NULL;
     Py_ssize_t blocks = PyList_GET_SIZE(sizes);
     if (blocks > 7) {
-        PyErr_SetString(PyExc_ValueError, "a row has four blocks at most");
+        PyErr_SetString(PyExc_ValueError, "a row has seven blocks at most");
         return NULL;
     }
     Plan *plan = PyMem_Calloc(1, sizeof(Plan) + PyList_GET_SIZE(fields) * sizeof(Field));
@@ -324,15 +328,15 @@ data_received(PyObject *self, PyObject *data)
     Py_DECREF(raw);
     if (head == NULL)
         return PyErr_Occurred() ? NULL : receive_slowly(self, data);
-    if (!PyObject_TypeCheck(head, head_type)
+    if (!PyObject_TypeCheck(head, head_type) || GET(head, head_slots, HANDLER) == NULL
         || PyLong_AsSsize_t(GET(head, head_slots, LENGTH)) != size - head_size)
         return receive_slowly(self, data);
-    PyObject *handler = Py_XNewRef(GET(head, head_slots, HANDLER));
+    Py_INCREF(head);
+    PyObject *handler = Py_NewRef(GET(head, head_slots, HANDLER));
     PyObject *started = PyObject_CallNoArgs(monotonic);
     PyObject *body = PyBytes_FromStringAndSize(bytes + head_size, size - head_size);
     PyObject *result = NULL;
-    Py_INCREF(head);
-    if (started != NULL && body != NULL && handler != NULL) {
+    if (started != NULL && body != NULL) {
         put(self, connection_slots, CONNECTION_STARTED, started);
         put(self, connection_slots, SINCE, started);
         put(self, connection_slots, BUSY, Py_True);
@@ -344,7 +348,7 @@ data_received(PyObject *self, PyObject *data)
             result = tell_failed(self, head);
     }
     Py_DECREF(head);
-    Py_XDECREF(handler);
+    Py_DECREF(handler);
     Py_XDECREF(started);
     Py_XDECREF(body);
     return result;
@@ -376,6 +380,10 @@ next_id(PyObject *ids, double now)
         Py_DECREF(count);
     }
     PyObject *stamp = GET(ids, ids_slots, STAMP), *digits = PyList_GET_ITEM(hexes, low);
+    if (stamp == NULL || !PyBytes_CheckExact(stamp) || !PyBytes_CheckExact(digits)) {
+        PyErr_SetString(PyExc_TypeError, "an id is made of bytes");
+        return NULL;
+    }
     Py_ssize_t first = PyBytes_GET_SIZE(stamp), last = PyBytes_GET_SIZE(digits);
     PyObject *id = PyBytes_FromStringAndSize(NULL, first + last);
     if (id == NULL)
@@ -396,11 +404,9 @@ request_of(PyObject *site, PyObject *lane, PyObject *const *given)
     PyObject *packed = PyObject_CallMethodOneArg(site, one_name, body);
     if (packed == NULL)
         return NULL;
-    id = next_id(ids, number(started));
-    decoded = PyObject_CallNoArgs(monotonic);
-    due = PyFloat_FromDouble(number(started) + number(GET(head, head_slots, BUDGET_S)));
-    rows = PyTuple_Pack(1, packed);
-    if (id != NULL && decoded != NULL && due != NULL && rows != NULL && !PyErr_Occurred()) {
+    if ((id = next_id(ids, number(started))) != NULL && (decoded = PyObject_CallNoArgs(monotonic)) != NULL
+        && (due = PyFloat_FromDouble(number(started) + number(GET(head, head_slots, BUDGET_S)))) != NULL
+        && (rows = PyTuple_Pack(1, packed)) != NULL && !PyErr_Occurred()) {
         PyObject *arguments[] = {NULL, lane, connection, head, id, started, decoded, due, body, rows};
         request = PyObject_Vectorcall((PyObject *)single_type, arguments + 1, 9 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
     }
@@ -422,15 +428,15 @@ predict(PyObject *self, PyObject *const *given, Py_ssize_t count)
         return NULL;
     }
     PyObject *result = NULL, *request = NULL, *lane = PyObject_GetAttr(self, lane_name);
-    PyObject *has_key = PyObject_GetAttr(self, has_key_name);
-    if (lane != NULL && has_key == Py_False)
+    PyObject *has_key = lane == NULL ? NULL : PyObject_GetAttr(self, has_key_name);
+    if (has_key == Py_False)
         request = request_of(self, lane, given);
     if (request != NULL)
         result = PyObject_CallMethodOneArg(lane, offer_name, request);
-    else if (has_key != NULL && lane != NULL && (!PyErr_Occurred() || PyErr_ExceptionMatches(expected))) {
+    else if (!PyErr_Occurred() || PyErr_ExceptionMatches(expected)) {
+        PyObject *arguments[] = {self, given[0], given[1], given[2], given[3]}, *name = PyErr_Occurred() ? judge_name : read_name;
         PyErr_Clear();
-        PyObject *arguments[] = {self, given[0], given[1], given[2], given[3]};
-        result = PyObject_VectorcallMethod(read_name, arguments, 5, NULL);
+        result = PyObject_VectorcallMethod(name, arguments, 5, NULL);
     }
     Py_XDECREF(request);
     Py_XDECREF(has_key);
@@ -471,8 +477,12 @@ milliseconds(char *text, double seconds)
 {
     double microseconds = seconds * 1e6;
     if (!(microseconds >= 0.0 && microseconds < 10000.0)) {
-        int size = snprintf(text, DURATION, "%.3f", seconds * 1e3);
-        return microseconds >= 0.0 && size < DURATION ? size : 0;
+        char *written = microseconds >= 0.0 ? PyOS_double_to_string(seconds * 1e3, 'f', 3, 0, NULL) : NULL;
+        Py_ssize_t size = written == NULL ? 0 : (Py_ssize_t)strlen(written);
+        size = size < DURATION ? size : 0;
+        memcpy(text, written, size);
+        PyMem_Free(written);
+        return size;
     }
     char buffer[24];
     uint64_t whole = (uint64_t)microseconds;
@@ -534,7 +544,7 @@ send_answer(PyObject *connection, PyObject *transport, PyObject *answer, PyObjec
 {
     PyObject *app = GET(connection, connection_slots, APP), *buffer = GET(connection, connection_slots, BUFFER);
     PyObject *done;
-    if (app != *calm) { /* nearly always all connections are of one process */
+    if (app == NULL || app != *calm) { /* nearly always all connections are of one process */
         PyObject *draining = PyObject_GetAttr(app, draining_name);
         if (draining == NULL)
             return -1;
@@ -555,7 +565,7 @@ send_answer(PyObject *connection, PyObject *transport, PyObject *answer, PyObjec
     return done == NULL ? -1 : 0;
 }
 
-/* What an item does that is not plain: 1 for done, 0 for nothing to be done any more, -1 for an exception. */
+/* Have an item answer for itself, which is not plain: 0, or -1 for an exception. */
 static int
 answer_slowly(PyObject *item, PyObject *outcome, Py_ssize_t at, PyObject *now)
 {
@@ -610,7 +620,7 @@ give_each(PyObject *items, PyObject *outputs, PyObject *outcome, PyObject *now, 
         Py_ssize_t rows = 1;
         int done = 0;
         if (Py_IS_TYPE(item, single_type)) {
-            if (at >= PyList_GET_SIZE(outputs)) {
+            if (pieces != NULL && at >= PyList_GET_SIZE(outputs)) {
                 PyErr_SetString(PyExc_IndexError, "fewer answers than rows");
                 done = -1;
             }
@@ -621,6 +631,8 @@ give_each(PyObject *items, PyObject *outputs, PyObject *outcome, PyObject *now, 
             PyObject *many = PyObject_GetAttr(item, rows_name);
             rows = many == NULL ? -1 : PyLong_AsSsize_t(many);
             Py_XDECREF(many);
+            if (rows < 0 && !PyErr_Occurred())
+                PyErr_SetString(PyExc_ValueError, "an item has some rows");
             done = rows < 0 ? -1 : 0;
         }
         if (!done)
@@ -689,6 +701,7 @@ count_latencies(PyObject *Py_UNUSED(module), PyObject *given)
         return NULL;
     Py_ssize_t room = slots.len / (Py_ssize_t)sizeof(uint64_t) - first, known = places.len;
     uint64_t *buckets = (uint64_t *)slots.buf + first;
+    room = first < 0 ? 0 : room;
     const unsigned char *place = places.buf;
     for (Py_ssize_t k = 0; k < PyList_GET_SIZE(came); k++) {
         double taken = (now - number(PyList_GET_ITEM(came, k))) * 1e6;
@@ -933,7 +946,7 @@ static const struct {
     {&offer_name, "offer"}, {&lane_name, "lane"}, {&one_name, "_one"}, {&plain_name, "pieces"},
     {&tight_s_name, "tight_s"}, {&draining_name, "draining"}, {&outputs_name, "outputs"}, {&notes_name, "notes"},
     {&sent_name, "sent"}, {&timing_name, "timing"}, {&replies_name, "replies"}, {&receive_name, "_receive"},
-    {&failed_name, "_failed"}, {&read_name, "_read"}, {&renew_name, "_renew"},
+    {&failed_name, "_failed"}, {&read_name, "_read"}, {&judge_name, "_judge"}, {&renew_name, "_renew"},
     {&has_key_name, "_has_key"},
 };
 
@@ -948,5 +961,8 @@ PyInit__hot(void)
         return NULL;
     monotonic = PyObject_GetAttrString(time, "monotonic");
     Py_DECREF(time);
-    return monotonic == NULL ? NULL : PyModule_Create(&definition);
+    PyObject *module = monotonic == NULL ? NULL : PyModule_Create(&definition);
+    if (module != NULL && PyModule_AddStringConstant(module, "source", SOURCE) < 0)
+        Py_CLEAR(module);
+    return module;
 }

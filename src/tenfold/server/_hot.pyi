@@ -8,6 +8,8 @@ from tenfold.server.routes import Site
 from tenfold.server.wire import Connection, Head
 from tenfold.validation.packing import Parts, Place
 
+source: str
+
 def receiver(connection: type[Connection], head: type[Head], most: int) -> Callable[[Connection, bytes], None]: ...
 def giver(
     single: type[Single],

@@ -23,7 +23,8 @@ from tenfold.rows import Answer, Rows
 from tenfold.spec import Spec
 
 FLUSH_S = 2.0
-MOST_SEEN = 16  # batches that are put aside together
+MOST_SEEN = 16  # batches that are put aside together,
+MANY = 256  # of so many rows each
 REST_MS = 20  # of silence, after which what was answered is counted
 FOREVER_MS = -1
 
@@ -57,7 +58,8 @@ class Counting:
             self._due = self._clock() + FLUSH_S
         self.patience_ms = REST_MS
         self._seen.append((rows, answer))
-        if len(self._seen) >= MOST_SEEN or rows.layout.own:  # pictures and texts may be large
+        is_heavy = rows.layout.own or answer.outputs.layout.own or len(rows) > MANY  # pictures and texts may be large
+        if is_heavy or len(self._seen) >= MOST_SEEN or self._clock() >= self._due:
             with self._unharmed():
                 self._settle(self._tally)
                 if self._clock() >= self._due:  # it is never silent

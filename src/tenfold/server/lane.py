@@ -38,7 +38,7 @@ TRIAL_S = 0.25  # the least that a suspect, tried alone, may take
 MAX_BATCH_BYTES = 64 * 2**20
 PREFETCH = 2
 MAX_SUSPECTS = 1024
-LONE = 8  # batches of one request in a row, from which on nobody else is waited for
+LONE = 8  # such batches in a row, from which on a row goes at once, without a look at who else comes in the same turn
 
 Tell = Callable[..., None]
 
@@ -86,7 +86,7 @@ class Lane:
         self._suspects: deque[Single | Part] = deque()
         self._dispatching = False
         self._seen_rows = 0
-        self._lone_batches = 0  # of one request each, one after the other until now
+        self._lone_batches = 0  # of one row each until now, while nobody had to wait and nobody was refused
         self._watching = False
         self._easy_rows = 0
         self._full_s = 0.0  # what a full batch takes at most
@@ -187,6 +187,7 @@ class Lane:
             queue = queue._replace(behind_s=self._behind.mean_s, behind_peak_s=self._behind.peak_s)
         verdict = admit(queue, rows, cost, request.due, now)
         if isinstance(verdict, Refuse):
+            self._lone_batches = 0
             self._line.refused(rows)
             self.came(rows)
             request.decline("overloaded", verdict.reason, verdict.retry_after_s)
@@ -259,13 +260,14 @@ class Lane:
         """Queue rows behind everything that is not background work."""
         self._line.add_background(item)
         self._came += item.rows
+        self._lone_batches = 0
         self._easy_rows = 0  # others have to reckon with it from now on
         if not self._dispatching:
             self._begin_turn()
 
     def _begin_turn(self) -> None:
         self._dispatching = True
-        if self._lone_batches >= LONE:  # who comes in the same turn now would be the first for long
+        if self._lone_batches >= LONE and not any(link.running for link in self.links):
             self._dispatch()
             return
         self._seen_rows = 0
@@ -341,7 +343,7 @@ class Lane:
         for item in items:
             packed += item.packed
         batch = Batch(items, len(packed), now, items[0].due, items[-1].due, row_bytes=self._row_bytes)
-        self._lone_batches = self._lone_batches + 1 if len(items) == 1 else 0
+        self._lone_batches = self._lone_batches + 1 if len(packed) == 1 else 0
         link.send(batch, self._joiner.join(packed))
 
     def greeted(self, link: Link, hello: frames.Hello) -> None:
@@ -375,6 +377,7 @@ class Lane:
         if self._suspects or self._line.rows >= self.cost.max_rows:
             self._dispatch()
         elif self._line and not self._dispatching:
+            self._lone_batches = 0
             self._begin_turn()
 
     def _own_s(self, link: Link, frame: Frame, now: float) -> float:

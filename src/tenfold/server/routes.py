@@ -134,10 +134,7 @@ class Site:
         try:
             packed = self._one(body)
         except (msgspec.MsgspecError, Slow):
-            if body.lstrip(_SPACE)[:1] == b"[":
-                self._predict_many(connection, head, body, started)
-            else:
-                self._predict_slowly(connection, head, body, started)
+            self._judge(connection, head, body, started)
             return
         lane = self.lane
         request = Single(
@@ -146,6 +143,13 @@ class Site:
         if self._has_key:
             request.remarks = Remarks(key=self._decoder.key_of(packed))
         lane.offer(request)
+
+    def _judge(self, connection: Connection, head: Head, body: bytes, started: float) -> None:
+        """A body that is not simply one good row."""
+        if body.lstrip(_SPACE)[:1] == b"[":
+            self._predict_many(connection, head, body, started)
+        else:
+            self._predict_slowly(connection, head, body, started)
 
     def _predict_slowly(self, connection: Connection, head: Head, body: bytes, started: float) -> None:
         """The second pass: every violation, then the actions."""

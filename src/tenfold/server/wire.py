@@ -187,6 +187,8 @@ class _Chunks:
         before = len(self.body)
         try:
             self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:  # offered by the head of the next request, sent ahead
+            self.overrun = True
         except httptools.HttpParserError as error:
             if not self.complete:
                 raise Rejected("bad_request", f"not valid chunked encoding: {error}") from None
