@@ -76,7 +76,8 @@ class Supervisor:
         self._fronts = Fronts(self._children, self._crews, self._deployments, self._start_front)
         overrides = Overrides(plan.store)
         self._scaler = Scaler(self._run, plan, self._crews, overrides, self._measured, self._tell_scaled)
-        self._rounds = Rounds(time.monotonic(), self._children.end_hanging, self._outgrown)
+        self._began = time.monotonic()
+        self._rounds = Rounds(self._began, self._children.end_hanging, self._outgrown)
         for ending in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(ending, self._signalled)
         loop.add_signal_handler(signal.SIGHUP, self._fronts.renew)
@@ -171,7 +172,7 @@ class Supervisor:
         none = {(one.role, self._service_of(one)): Counter(deaths=0, restarts=0) for one in known}
         toll = [{"role": role, "service": service, **ended} for (role, service), ended in (none | self._toll).items()]
         message = {"services": services, "processes": processes, "toll": toll, "address": self.address}
-        self._children.tell("admin", do="fleet", **message)
+        self._children.tell("admin", do="fleet", began=self._began, **message)
 
     def _service_of(self, child: Child) -> str:
         """The name of the service that a child works for; "" before it is known, and where it works for all."""

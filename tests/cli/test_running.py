@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -29,6 +30,7 @@ def test_demo_shows_everything_and_ends(tmp_path: Path) -> None:
     assert "mean radius must be a number, found text (+2 more, all named)" in done.stdout
     assert "changed: mean texture → 18.84" in done.stdout
     assert "61 answered, 3 refused with reasons" in done.stdout
+    assert re.search(r"1 ● contract .* 70 rows\n", done.stdout)  # what was asked before anybody counted, too
     assert "10 ○ drift" in done.stdout
     assert "look at it  make demo" in done.stdout
     assert "http://" not in done.stdout.rpartition("10 ○ drift")[2]  # nobody is at these addresses any more

@@ -31,6 +31,7 @@ from tenfold.store.opening import checkpoint
 
 WINDOW_S = 3600.0  # what "live" is about
 SNAPSHOT_S = 10.0
+PASTS = int(WINDOW_S / SNAPSHOT_S) + 1
 RATE_S = 60.0  # what a rate is taken over
 CHECKPOINT_S = 60.0
 CHALLENGE = [("www-authenticate", f'{scheme} realm="tenfold"') for scheme in ("Bearer", "Basic")]
@@ -181,7 +182,7 @@ class Admin:
         """Keep the counters of now; those of more than an hour ago are forgotten."""
         for about in self.fleet:
             release = about["release"]
-            past = self._past.setdefault(release, deque(maxlen=int(WINDOW_S / SNAPSHOT_S) + 1))
+            past = self._past.setdefault(release, deque(maxlen=PASTS))
             if not past or now - past[-1][0] >= SNAPSHOT_S:
                 past.append((now, self.counters(release)))
         self._past = {about["release"]: self._past[about["release"]] for about in self.fleet}
@@ -209,6 +210,8 @@ class Admin:
         self.public = tuple(message["address"])
         self._processes = {os.getppid(): ("supervisor", "")}
         self._processes |= {one["pid"]: (one["role"], one["service"]) for one in message.get("processes", [])}
+        if not self._past and now - message["began"] < WINDOW_S:  # whatever came before this process did counts, too
+            self._past = {release: deque([(message["began"], Counter())], PASTS) for release in current}
         self._remember(now)
 
     def connection(self) -> Connection:
