@@ -205,6 +205,8 @@ class Supervisor:
                 self._loaded(child, message)
             case "failed":
                 self._cannot_load(child, error_of(message))
+            case "crowded":
+                self._crews[child.folder].move(child)
             case "no_room":
                 self._say("no_room", message | {"name": self._crews[child.folder].name or child.folder})
 
@@ -310,6 +312,7 @@ class Supervisor:
         self._deployments.tell()
         if child.retired or (child.role == "front" and child.leaving):
             self._deployments.sweep()
+            self._tell_admin()
             return
         crew_of = self._crews.get(child.folder)
         delay_s = self._restart(child) if crew_of is None else crew_of.lost(child)

@@ -177,8 +177,9 @@ def deploy(version: int, folder: Path, place: str) -> None:
 
 
 def test_a_front_on_each_machine(cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each machine has a front, which a replica beside it answers; what is deployed once, all of them take, and no request is
-    lost; and when a machine is lost under load, the others answer every request, too."""
+    """Each machine has a front, which a replica beside it answers. When a machine is lost under load, the others answer every
+    request; once it is back, and its server starts as ever, it answers beside its front again; and what is deployed then, all
+    of them take, and no request is lost."""
     with ExitStack() as held:
         database = held.enter_context(postgres())
         url = held.enter_context(objects())
@@ -192,10 +193,13 @@ def test_a_front_on_each_machine(cluster: Any, tmp_path: Path, monkeypatch: pyte
         for machine in (left, right):
             until(partial(machine.says, 1), "an answer computed beside the front", machine)
         with asked_all_the_time(left) as seen:
-            deploy(2, tmp_path / "where", place)
-            for machine in (left, right):
-                until(partial(machine.says, 2), "the second release", machine)
             right.lose()
             before = seen.total()
             until(lambda: seen.total() > before + 500, "answers after a loss", left)
+            again = Machine("right", cluster, place, url, tmp_path)
+            held.callback(again.lose)
+            until(partial(again.says, 1), "an answer of the machine that came back", left, again)
+            deploy(2, tmp_path / "where", place)
+            for machine in (left, again):
+                until(partial(machine.says, 2), "the second release", left, again)
         assert set(seen) == {(200, "left")}, seen

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ ray = pytest.importorskip("ray", reason="Ray is not installed: uv pip install ra
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 PATIENCE_S = 90.0
 NODE = {"num_cpus": 2, "object_store_memory": 100 * 2**20}
-CAMERA = {**NODE, "resources": {"camera": 1}}
+CAMERA = {**NODE, "resources": {"camera": 1, "desk": 2}}
 
 
 @pytest.fixture(scope="module")
@@ -157,18 +158,18 @@ def test_a_release_takes_over_there(cluster: Any, tmp_path: Path) -> None:
 
 
 def test_a_machine_lost_under_load_costs_no_answer(server: Running, cluster: Any) -> None:
-    """From one replica to two, each on a machine of its own, and one of the machines is killed: each request is answered,
-    or refused with a problem; two replicas are there again as soon as there is a machine for them; and one in the end."""
+    """From one replica to two, each on a machine of its own, and one of the machines is killed: each request is answered
+    with what it asked for, or refused with a problem; two replicas are there again as soon as the machine is back; and one in
+    the end."""
     with at_least(server, 2):
         until(lambda: scaled(server)["replicas"] == 2, server)
-        with asking(server) as replies:
+        with asking(server) as asked:
             cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)
             until(lambda: any("is gone" in str(event.get("because")) for event in server.events()), server)
             until(lambda: any(event.get("event") == "no_room" for event in server.events()), server)
             cluster.add_node(**CAMERA)
             until(lambda: scaled(server)["replicas"] == 2, server)
-    assert {reply.status for reply in replies} <= {200, 503, 504}
-    assert all("code" in reply.json for reply in replies if reply.status != 200)
+    assert unlike(asked, {200, 503, 504}) == []
     said = next(event for event in server.events() if event.get("event") == "no_room")
     assert said["asked"] == "2 cores and 1 camera"
     assert "cores are free on" in said["free"]
@@ -176,17 +177,56 @@ def test_a_machine_lost_under_load_costs_no_answer(server: Running, cluster: Any
     assert server.ask("/predict", {"x": 3}).status == 200
 
 
+def test_replicas_spread_again_when_a_machine_comes_back(cluster: Any, tmp_path: Path) -> None:
+    """Where a machine is lost and the other has room for all, all are there; once one like it is back, a replica moves to it,
+    so that the next loss takes no more along. All the while, each request is answered with what it asked for."""
+    source = SERVICE.replace("Batching, ", "Batching, Scaling, ").replace(
+        '    deadline = Deadline("10 s")\n',
+        '    deadline = Deadline("10 s")\n    scaling = Scaling(2, 2, cores=0, resources=("desk: 1",))\n',
+    )
+    folder = write_service(tmp_path / "desks", source)
+    with serve(folder, "--on", f"ray://{cluster.address}") as server:
+        until(lambda: scaled(server)["replicas"] == 2, server)
+        with asking(server) as asked:
+            cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)
+            until(lambda: events_of(server, "died"), server)
+            until(lambda: scaled(server)["replicas"] == 2, server)
+            assert events_of(server, "moving") == []
+            cluster.add_node(**CAMERA)
+            until(lambda: events_of(server, "moving"), server)
+            until(lambda: len(events_of(server, "ready")) == 4 and scaled(server)["replicas"] == 2, server)
+        assert unlike(asked, {200}) == []
+        assert len(events_of(server, "died")) == 1
+
+
+def events_of(server: Running, kind: str) -> list[dict[str, Any]]:
+    """What the server printed of one kind."""
+    return [event for event in server.events() if event.get("event") == kind]
+
+
+def unlike(asked: list[tuple[int, Reply]], statuses: set[int]) -> list[tuple[int, Reply]]:
+    """The requests that were neither answered with their own number nor refused with a problem, in one of these statuses."""
+    return [
+        (x, reply)
+        for x, reply in asked
+        if reply.status not in statuses
+        or (reply.json["output"]["x"] != x if reply.status == 200 else "code" not in reply.json)
+    ]
+
+
 @contextmanager
-def asking(server: Running) -> Iterator[list[Reply]]:
-    """Two clients that ask on and on, and what they got."""
-    replies: list[Reply] = []
+def asking(server: Running) -> Iterator[list[tuple[int, Reply]]]:
+    """Two clients that ask on and on, each time with another number, and what they got."""
+    replies: list[tuple[int, Reply]] = []
     over = threading.Event()
 
-    def ask() -> None:
-        while not over.is_set():
-            replies.append(server.ask("/predict", {"x": 5}))
+    def ask(first: int) -> None:
+        for x in count(first, 2):
+            if over.is_set():
+                break
+            replies.append((x, server.ask("/predict", {"x": x})))
 
-    clients = [threading.Thread(target=ask) for _ in range(2)]
+    clients = [threading.Thread(target=ask, args=(20 + number,)) for number in range(2)]
     for client in clients:
         client.start()
     try:

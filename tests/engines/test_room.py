@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
 from tenfold.engines.ray.orders import Needs
-from tenfold.engines.ray.room import choose, lacking, machines
+from tenfold.engines.ray.room import choose, crowded, lacking, machines
 
 GIB = 2**30
 WHOLE = {"a": {"CPU": 4.0, "memory": 8.0 * GIB}, "b": {"CPU": 2.0, "memory": 8.0 * GIB}}
@@ -63,3 +68,36 @@ def test_a_machine_without_room_or_that_seems_lost_gets_none() -> None:
     assert choose(Needs(1), free, {}, "head", ("a",)) == "b"
     assert choose(Needs(1), free, {}, "b", ("b",)) == "a"
     assert choose(Needs(1), free, {}, "b", ("a", "b")) == ""
+
+
+def test_a_replica_moves_where_a_machine_came_back_or_joined() -> None:
+    """One that has two gives one away, and one goes beside the fronts where there is none; where it is as well, all stay."""
+    free = {"a": {"CPU": 2.0}, "b": {"CPU": 4.0}, "full": {}}
+    assert crowded(Needs(1), free, {"a": 2}, "", ()) == "a"
+    assert crowded(Needs(1), free, {"a": 1}, "b", ()) == "a"
+    assert crowded(Needs(1), free, {"a": 1, "b": 2}, "a", ()) == ""
+    assert crowded(Needs(1), free, {"a": 1}, "full", ()) == ""
+    assert crowded(Needs(1), free, {"a": 2}, "b", ("b",)) == ""
+    assert crowded(Needs(1), free, {}, "b", ()) == ""
+
+
+@given(
+    st.dictionaries(st.sampled_from("abcd"), st.integers(0, 4), min_size=1),
+    st.dictionaries(st.sampled_from("abcd"), st.integers(1, 4), min_size=1),
+    st.sampled_from("abcd"),
+)
+def test_moves_come_to_rest_with_all_spread(cores: dict[str, int], taken: dict[str, int], here: str) -> None:
+    """However they began, after a few moves no machine with room has two fewer than another, and one is beside the fronts."""
+    counts, left = Counter(taken), Counter(cores)
+    for _ in range(sum(taken.values()) + 1):
+        free = {name: {"CPU": float(left[name])} for name in cores}
+        gives = crowded(Needs(1), free, counts, here, ())
+        if not gives:
+            break
+        takes = choose(Needs(1), free, counts, here, ())
+        counts.update({gives: -1, takes: 1})
+        left.update({gives: 1, takes: -1})
+    assert not gives
+    with_room = [name for name in cores if left[name] > 0]
+    assert all(counts[name] > max(counts.values()) - 2 for name in with_room)
+    assert here not in with_room or counts[here]

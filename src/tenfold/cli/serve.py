@@ -191,6 +191,9 @@ WORDS: dict[str, Callable[[Message], str]] = {
         f"no room    {said['name']}: a replica takes {said['asked']}, and {said['free']}; it starts as soon as there is\n"
         "fix:       add machines to the cluster, or ask less of it: Scaling(cores=…), --replicas"
     ),
+    "moving": lambda said: (
+        f"moving     {said['name']}: the replica at {said['at']} goes once another is on a machine that has fewer of them"
+    ),
     "recycling": lambda said: f"recycling  {memory(said)}; another takes its place",
     "too_large": lambda said: f"too large  {memory(said)}\nfix:       {said['hint']}",
     "scaled": lambda said: f"scaled     {said['name']} {said['because']}",

@@ -318,6 +318,13 @@ class Crew:
             self._say("recycling", said)
             self.fill()
 
+    def move(self, replica: Child) -> None:
+        """It is better off on another machine: one that is placed there is to take its place."""
+        if replica.ready and not any(one.leaving for one in self.replicas()):
+            replica.leaving = True
+            self._say("moving", {"name": self.name, "at": replica.address})
+            self.fill()
+
     # What others are told
 
     def known(self) -> Message:

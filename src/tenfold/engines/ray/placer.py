@@ -25,7 +25,7 @@ from tenfold.drift.folder import folder_of, profile_in, replace, spool_in
 from tenfold.engines.ray.member import Member
 from tenfold.engines.ray.needs import needs_of
 from tenfold.engines.ray.orders import LOST, Born, Ended, Failure, Heard, Needs, Order
-from tenfold.engines.ray.room import Room, choose, lacking, machines
+from tenfold.engines.ray.room import Room, choose, crowded, lacking, machines
 from tenfold.errors import Conflict, TenfoldError, UsageError
 from tenfold.jobs.cluster import pack_folder
 from tenfold.server.channel import Channel
@@ -35,6 +35,7 @@ ROOM_S = 2.0  # between two looks at how much room there is
 START_S = 5.0  # an actor that has room has mostly started by then
 END_S = 5.0  # for an actor to end its process, before Ray ends both
 LOST_S = 30.0  # after which Ray itself knows of a machine that is gone
+SETTLED_S = 10.0  # for which another machine has to be better before a replica moves there
 ORPHAN_S = 45.0  # longer than a replica stays that nobody needs
 CALLS = 16  # that an actor hears at once
 NO_NODE = "No node info found"  # what Ray says where no process of this machine is a node of that cluster
@@ -61,6 +62,7 @@ class Placer:
         self._line = line
         self._prepared: dict[tuple[str, int], asyncio.Task[Prepared]] = {}
         self._room = Room(0.0, 0)
+        self._crowded: dict[tuple[str, int], tuple[str, float]] = {}  # which machine has one too many, and since when
         self._over = asyncio.Event()
 
     async def run(self) -> None:
@@ -100,6 +102,7 @@ class Placer:
         if placed.order is not None and placed.order.state not in [one.order.state for one in self.placed if one.order]:
             self._prepared.pop(placed.order.state, None)
             self.releases.pop(placed.order.state, None)
+            self._crowded.pop(placed.order.state, None)
 
     def room(self) -> Room:
         """What the cluster has, free or taken by us."""
@@ -118,18 +121,40 @@ class Placer:
     async def choose(self, state: tuple[str, int], needs: Needs) -> str:
         """The machine for another replica of a state of a folder; "" where none has room."""
         free = await asyncio.to_thread(self.ray._private.state.available_resources_per_node)
-        taken = Counter(one.node for one in self.placed if one.order is not None and one.order.state == state)
-        shunned = [node for node, since in self.lost.items() if time.monotonic() - since < LOST_S]
-        return choose(needs, free, taken, self._here, shunned)
+        taken = Counter(one.node for one in self._placed_of(state))
+        return choose(needs, free, taken, self._here, self._shunned())
+
+    def _placed_of(self, state: tuple[str, int]) -> list[Placed]:
+        return [one for one in self.placed if one.order is not None and one.order.state == state]
+
+    def _shunned(self) -> list[str]:
+        return [node for node, since in self.lost.items() if time.monotonic() - since < LOST_S]
+
+    async def _spread(self) -> None:
+        """Have a replica move to where machines came back or joined: of each state of a folder one at a time, and only once
+        that has been better for a while."""
+        free = await asyncio.to_thread(self.ray._private.state.available_resources_per_node)
+        for state in {one.order.state for one in self.placed if one.order is not None}:
+            some, node = self._placed_of(state), ""
+            if all(one.is_born and not one.is_leaving for one in some):
+                taken = Counter(one.node for one in some)
+                node = crowded(some[0].needs, free, taken, self._here, self._shunned())
+            before, since = self._crowded.get(state, ("", 0.0))
+            if node != before:
+                self._crowded[state] = node, time.monotonic()
+            elif node and time.monotonic() - since >= SETTLED_S:
+                del self._crowded[state]
+                next(one for one in some if one.node == node).move()
 
     async def _look(self) -> None:
-        """Tell the supervisor how much room there is for replicas, whenever that changes."""
+        """Tell the supervisor how much room there is for replicas, whenever that changes, and which of them should move."""
         while True:
             with contextlib.suppress(Exception):  # a cluster that does not answer now may do so later
                 room = await asyncio.to_thread(self.room)
                 if room != self._room:
                     self._room = room
                     self._line.send(event="room", cores=room.cores, memory_bytes=room.memory_bytes)
+                await self._spread()
             await asyncio.sleep(ROOM_S)
 
 
@@ -140,7 +165,7 @@ class Placed:
         """``line`` leads to the supervisor; the order comes by it first."""
         self.order: Order | None = None
         self.needs = Needs()
-        self.is_born = False
+        self.is_born = self.is_leaving = False
         self.node = ""  # the machine that it is on, or on its way to
         self._placer = placer
         self._ray = placer.ray
@@ -171,13 +196,19 @@ class Placed:
             asyncio.get_running_loop().call_later(ORPHAN_S, self.task.cancel)
             self._hang_up()
 
+    def move(self) -> None:
+        """It is better off elsewhere: the supervisor has another one placed, and hangs this one up."""
+        self._line.send(event="crowded")
+
     def _hang_up(self) -> None:
+        self.is_leaving = True
         if self.is_born:
             self._tell(self._actor.hang_up.remote())
         else:
             self.task.cancel()
 
     def _kill(self, because: str) -> None:
+        self.is_leaving = True
         if self.is_born:
             self._tell(self._actor.kill.remote(because))
             asyncio.get_running_loop().call_later(END_S, self._give_up)

@@ -51,6 +51,22 @@ def choose(
     return min(fit, key=lambda name: (taken.get(name, 0), -free[name].get("CPU", 0.0)), default="")
 
 
+def crowded(
+    needs: Needs, free: Mapping[str, Resources], taken: Mapping[str, int], here: str, shunned: Collection[str]
+) -> str:
+    """The machine of which one replica should go elsewhere, since the next one to be lost would take too many along; "" where
+    they are spread as well as there is room. The same is given as to ``choose``, once all replicas of a release are placed.
+
+    Each move leaves them spread better than before, and so they come to rest.
+    """
+    better = choose(needs, free, taken, here, shunned)
+    fullest = max(taken, key=lambda name: taken[name], default="")
+    if not better or not fullest:
+        return ""
+    is_bare = better == here and not taken.get(here)
+    return fullest if is_bare or taken[fullest] - taken.get(better, 0) > 1 else ""
+
+
 def _has(has: Resources, needs: Needs) -> bool:
     return all(has.get(name, 0.0) >= amount for name, amount in _amounts(needs).items())
 
