@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tenfold.scaling import Scaling
-from tenfold.scaling.past import Past, forecast
+from tenfold.scaling.past import CALM_S, Past, forecast
 from tenfold.scaling.policy import Memory, Replicas, Snapshot, decide
 from tenfold.scaling.schedule import NOBODY, Floor
 
@@ -56,13 +56,14 @@ def test_noise_is_no_rise() -> None:
     assert first(seen([0, 3, 1, 0, 2, 1, 1, 0, 4, 1] * 6, ready=1)).n == 1
 
 
-def test_slow_replicas_are_not_ordered_for_seconds_that_are_over_by_then() -> None:
-    """A few busier seconds count for what is ready within the minute, and not for what takes two."""
-    counts = [100.0 + 2 * (-1) ** k for k in range(600)] + [104.0] * 10
-    fast, slow = forecast(Past.of(counts), 5.0), forecast(Past.of(counts), 120.0)
-    assert fast.rate > 103
-    assert slow.rate < 101.5
-    assert not slow.is_rising
+def test_seconds_that_are_busier_by_chance_order_nothing() -> None:
+    """Ten seconds with a few rows more count for nothing; with half as many again they count at once, but for the chance."""
+    steady = [100.0 + 2 * (-1) ** k for k in range(600)]
+    chance, burst = Past.of([*steady, *[103.0] * 10]), Past.of([*steady, *[150.0] * 10])
+    for start_s in (5.0, 120.0):
+        assert forecast(chance, start_s) == (chance.mean(CALM_S), False, 0.0)
+        assert forecast(burst, start_s).is_rising
+        assert forecast(burst, start_s).rate > 145
 
 
 def test_traffic_that_wanders_within_a_start_gets_more() -> None:

@@ -88,8 +88,8 @@ def forecast(past: Past, ahead_s: float) -> Forecast:
     rise carried on, as far as that is more than noise and for no longer than was looked back, or what it mostly rose in
     such a time of late.
 
-    A replica that is ready within the minute is ordered by the higher of both averages. What the last seconds have more than
-    the minute is gone by the time that a slower one is, unless it is more than the traffic always has.
+    Of what the last seconds have more than the minute counts what random arrivals do not explain: they scatter by a standard
+    deviation, and half of all the time they are above it. All else is in the error, which is staffed for apart.
     """
     recent, mean = past.mean(BURST_S), past.mean(CALM_S)
     drift, error = past.moves(ahead_s)
@@ -97,10 +97,10 @@ def forecast(past: Past, ahead_s: float) -> Forecast:
     if older_s <= 0:
         return Forecast(max(recent, mean))
     before = past.mean(CALM_S - BURST_S, BURST_S)
-    noise = 2 * math.hypot(math.sqrt(past.dispersion() * max(before, 1 / older_s) / BURST_S), error)
-    rise = max(recent - before - noise, 0.0)
+    noise = math.sqrt(past.dispersion() * max(mean, 1 / older_s) / BURST_S)
+    rise = max(recent - before - 2 * math.hypot(noise, error), 0.0)
     slope = rise / ((older_s + BURST_S) / 2)  # from the middle of the one window to that of the other
-    now = max(recent, mean) if rise or ahead_s < CALM_S else mean
+    now = max(mean, recent - noise)
     return Forecast(now + max(slope * min(ahead_s, CALM_S), drift, 0.0), rise > 0, error)
 
 
