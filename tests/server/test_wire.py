@@ -11,8 +11,9 @@ import msgspec
 import pytest
 
 from tenfold.server.compiled import hot
+from tenfold.server.llhttp import MAX_HEAD_BYTES
 from tenfold.server.responses import response
-from tenfold.server.wire import MAX_HEAD_BYTES, Connection, Handler, Head, Heads, Live
+from tenfold.server.wire import Connection, Handler, Head, Heads, Live
 
 
 @pytest.fixture(autouse=True, params=["compiled", "python"])

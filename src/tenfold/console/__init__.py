@@ -19,7 +19,8 @@ from tenfold.console.watching import Watching
 from tenfold.errors import status_of
 from tenfold.server.admin import Admin, Page, Served, View
 from tenfold.server.history import MINUTES
-from tenfold.server.wire import HTML, Head, encode_json, problem_document
+from tenfold.server.responses import HTML, encode_json, problem_document
+from tenfold.server.wire import Head
 from tenfold.spec import Spec
 
 

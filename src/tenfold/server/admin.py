@@ -17,16 +17,17 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from tenfold.auth import Access, of_person, why_unauthorized
+from tenfold.auth import Access, of_person
 from tenfold.errors import TenfoldError
 from tenfold.server.channel import Channel, Message
 from tenfold.server.history import Recorder
 from tenfold.server.origins import ASTRAY, is_astray, is_loopback
+from tenfold.server.refusals import refuse, refuse_key, refuse_method
 from tenfold.server.responses import JSON, Date, problem, response
 from tenfold.server.totals import Totals, live
 from tenfold.server.uploads import AGAIN, MOST_BYTES, Refused, Spool, Uploads, is_upload
 from tenfold.server.usage import Usage, Used, Whose
-from tenfold.server.wire import Connection, Handler, Head, Heads, Live, refuse_method
+from tenfold.server.wire import Connection, Handler, Head, Heads, Live
 from tenfold.store.opening import checkpoint
 
 WINDOW_S = 3600.0  # what "live" is about
@@ -34,9 +35,10 @@ SNAPSHOT_S = 10.0
 PASTS = int(WINDOW_S / SNAPSHOT_S) + 1
 RATE_S = 60.0  # what a rate is taken over
 CHECKPOINT_S = 60.0
-CHALLENGE = [("www-authenticate", f'{scheme} realm="tenfold"') for scheme in ("Bearer", "Basic")]
+SCHEMES = ("Bearer", "Basic")  # of keys: a browser asks a person for one
 MOST_TOLD_BYTES = 64 << 20  # at once, by a front
 JOBS = "/api/jobs"
+ROUTES = "the routes are /, /metrics, /api/status, and /api/answers/NAME, drift and history"
 LAST_LOOK_S = 600.0  # a release that was replaced is shown for so long, so that its last counts are seen
 
 Past = deque[tuple[float, Counter[str]]]
@@ -221,16 +223,13 @@ class Admin:
     def resolve(self, head: Head) -> Handler:
         """The handler of a request. Its key is looked at whenever it comes: keys run out and are revoked."""
         if self._is_near and is_astray(head):
-            return _astray
+            return refuse("forbidden", ASTRAY)
         handler = self.route(head)
         head.max_body, head.sink = min(head.max_body, MOST_TOLD_BYTES), None  # strangers write no files here
 
         def guarded(connection: Connection, head: Head, body: bytes, started: float) -> None:
             if code := self._refusal(head):
-                missing = code == "unauthorized"
-                detail = why_unauthorized(head.headers.get("authorization", "")) if missing else ""
-                challenge = CHALLENGE if missing else ()
-                connection.send(problem(code, detail, headers=challenge), head.keep_alive)
+                refuse_key(code, head, SCHEMES)(connection, head, body, started)
             else:
                 handler(connection, head, body, started)
 
@@ -256,7 +255,7 @@ class Admin:
         if self.aside is not None and path.startswith(f"{JOBS}/"):
             return self._ask(self.aside, head, path)
         if not name:
-            return _not_found
+            return refuse("not_found", ROUTES)
         if head.method not in ("GET", "HEAD"):
             return refuse_method("GET", "HEAD")
         return self._show(self._views[name])
@@ -382,7 +381,11 @@ class Keyless:
 
     def resolve(self, head: Head) -> Handler:
         """The handler of the one route, or of each."""
-        return self._admin.route(head) if self._path in ("", head.path) else _not_here
+        return (
+            self._admin.route(head)
+            if self._path in ("", head.path)
+            else refuse("not_found", "this port has /metrics alone")
+        )
 
 
 def _answer(connection: Connection, head: Head, done: asyncio.Future[Page]) -> None:
@@ -392,21 +395,6 @@ def _answer(connection: Connection, head: Head, done: asyncio.Future[Page]) -> N
     else:
         page = done.result()
         connection.send(response(page.status, page.body, page.media_type), head.keep_alive)
-
-
-def _astray(connection: Connection, head: Head, body: bytes, started: float) -> None:
-    connection.send(problem("forbidden", ASTRAY), head.keep_alive)
-
-
-def _not_here(connection: Connection, head: Head, body: bytes, started: float) -> None:
-    connection.send(problem("not_found", "this port has /metrics alone"), head.keep_alive)
-
-
-def _not_found(connection: Connection, head: Head, body: bytes, started: float) -> None:
-    connection.send(
-        problem("not_found", "the routes are /, /metrics, /api/status, and /api/answers/NAME, drift and history"),
-        head.keep_alive,
-    )
 
 
 def main(

@@ -32,21 +32,10 @@ from tenfold.server.metrics import Counters, names_for
 from tenfold.server.origins import FOREIGN, is_foreign
 from tenfold.server.pages import index_page
 from tenfold.server.parting import Parting
+from tenfold.server.refusals import refuse, refuse_key, refuse_method
+from tenfold.server.responses import HTML, Date, encode_json, problem, response
 from tenfold.server.routes import Site
-from tenfold.server.wire import (
-    HTML,
-    Connection,
-    Date,
-    Handler,
-    Head,
-    Heads,
-    Live,
-    encode_json,
-    problem,
-    refuse_key,
-    refuse_method,
-    response,
-)
+from tenfold.server.wire import Connection, Handler, Head, Heads, Live
 from tenfold.spec import Spec
 
 DRAIN_LIMIT_S = 30.0
@@ -117,18 +106,17 @@ class Front:
         scope = _scope(head)
         code = self._gate.refusal(head.headers.get("authorization", ""), scope, time.time()) if scope else ""
         if code:
-            return self._refuse(head, code)
+            return self._refuse(head, code, refuse_key(code, head))
         if scope and head.method not in READING and is_foreign(head) and not self._gate.refusal("", scope, time.time()):
-            return self._refuse(head, "forbidden", FOREIGN)
+            return self._refuse(head, "forbidden", refuse("forbidden", FOREIGN))
         return self._route(head)
 
-    def _refuse(self, head: Head, code: str, detail: str = "") -> Handler:
+    def _refuse(self, head: Head, code: str, handler: Handler) -> Handler:
         head.max_body = REFUSED_BYTES
-        refuse = refuse_key(code, detail)
 
         def counted(connection: Connection, head: Head, body: bytes, started: float) -> None:
             self._others.refused(code)
-            refuse(connection, head, body, started)
+            handler(connection, head, body, started)
 
         return counted
 

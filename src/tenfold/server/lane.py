@@ -27,7 +27,7 @@ from tenfold.server.metrics import FAILURES, ROWS_WITH, Counters
 from tenfold.server.outputs import Outputs
 from tenfold.server.replies import Replies, stages_of
 from tenfold.server.requests import Many, Outcome, Packed, Part, Remarks, Request, Single, by_row, cut, give
-from tenfold.server.wire import encode_json
+from tenfold.server.responses import encode_json
 from tenfold.spec import Spec
 from tenfold.validation.deadletters import DeadLetters
 

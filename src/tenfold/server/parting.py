@@ -17,7 +17,8 @@ from tenfold.releases.assignment import seed_of, takes_new, threshold
 from tenfold.releases.shadow import Comparison
 from tenfold.server.lane import Lane
 from tenfold.server.metrics import Counters
-from tenfold.server.wire import Connection, Handler, Head, problem
+from tenfold.server.responses import problem
+from tenfold.server.wire import Connection, Handler, Head
 
 MOST_COPIES = 8
 PATIENCE_S = 30.0  # for an answer, until its client has surely gone

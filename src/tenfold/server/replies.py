@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from tenfold.errors import Change, Flag, Violation, status_of, summary
-from tenfold.server.wire import Date, encode_json, problem, response
+from tenfold.server.responses import Date, encode_json, problem, response
 
 MAX_TOLD = 10_000  # violations that one answer names; a small body can cause a hundred times as many
 Headers = Sequence[tuple[str, str]]

@@ -15,8 +15,9 @@ from tenfold.server.frames import Notes
 from tenfold.server.logs import RequestLog
 from tenfold.server.metrics import ROWS_WITH, Counters
 from tenfold.server.replies import Replies, fallback_json, plain, refusal, timing_of, worst
+from tenfold.server.responses import problem
 from tenfold.server.tracing import Trace
-from tenfold.server.wire import Connection, Head, problem
+from tenfold.server.wire import Connection, Head
 
 Packed = tuple[bytes, ...]
 DECLINED = {"deadline": "late", "overloaded": "shed", "not_ready": "unready"}  # the counter of each code

@@ -16,11 +16,13 @@ from tenfold.server.frames import Hello
 from tenfold.server.lane import Lane
 from tenfold.server.pages import service_page
 from tenfold.server.parting import Parting
+from tenfold.server.refusals import refuse_method
 from tenfold.server.replies import DIGITS, Ids, refusal
 from tenfold.server.requests import DECLINED, Many, Part, Remarks, Single
+from tenfold.server.responses import HTML, encode_json, problem, response
 from tenfold.server.tables import BINARY, TEXTS, Table, Wanted, in_steps, read, why_not
 from tenfold.server.uploads import MOST_BYTES, Relay, is_upload
-from tenfold.server.wire import HTML, Connection, Handler, Head, encode_json, problem, refuse_method, response
+from tenfold.server.wire import Connection, Handler, Head
 from tenfold.validation.scalar import Decoder, Outcomes, Slow
 
 MAX_ROWS = 10_000

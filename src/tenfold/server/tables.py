@@ -19,7 +19,8 @@ from tenfold.errors import UsageError, Violation
 from tenfold.formats.dialect import Dialect
 from tenfold.formats.records import Record, Records
 from tenfold.server.reading import Order, Read, Task, reader, why_unreadable
-from tenfold.server.wire import Connection, Head, problem
+from tenfold.server.responses import problem
+from tenfold.server.wire import Connection, Head
 from tenfold.validation.scalar import Decoder, Outcomes
 
 TEXTS = {"text/csv": Dialect(), "text/tab-separated-values": Dialect(delimiter="\t")}

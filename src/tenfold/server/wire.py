@@ -1,11 +1,10 @@
 """Bytes in and out: HTTP/1.1 on one asyncio.Protocol, with limits on everything a client controls.
 
-llhttp (through httptools) judges every head of a request, once: keep-alive clients send the same head again and again, so a
-parsed ``Head`` is remembered by its exact bytes, together with the handler that its route resolved to. A body with a length
-is cut from what arrived; a chunked body goes through llhttp. One request is in progress per connection; what a client
-sends ahead waits in the socket, also while it does not read its answers. Limits: head and trailers 16 KiB and 100 lines,
-address 8 KiB, body as the handler says; 10 s for a head, 30 s of silence within a body, 30 s in which nothing of an answer
-is read, 60 s between requests.
+llhttp judges every head of a request, once: keep-alive clients send the same head again and again, so a parsed ``Head`` is
+remembered by its exact bytes, together with the handler that its route resolved to. A body with a length is cut from what
+arrived; a chunked body goes through llhttp. One request is in progress per connection; what a client sends ahead waits in the
+socket, also while it does not read its answers. Limits, besides those of ``llhttp``: the body is as long as the handler says;
+10 s for a head, 30 s of silence within a body, 30 s in which nothing of an answer is read, 60 s between requests.
 """
 
 from __future__ import annotations
@@ -14,24 +13,15 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from typing import Protocol
 
-import httptools
-
-from tenfold.auth import why_unauthorized
-from tenfold.errors import CODES
 from tenfold.server.compiled import hot
-from tenfold.server.responses import HTML, JSON, Date, encode_json, fitted, problem, problem_document, response
+from tenfold.server.llhttp import MAX_HEAD_BYTES, MAX_TARGET_BYTES, Body, Chunks, Rejected, parse_head
+from tenfold.server.responses import fitted, problem
 from tenfold.server.tracing import parse
 
-__all__ = ["HTML", "JSON", "Date", "encode_json", "problem", "problem_document", "response"]
-
-MAX_HEAD_BYTES = 16 * 1024
-MAX_HEAD_LINES = 100
-MAX_TARGET_BYTES = 8 * 1024
-MAX_LENGTH_DIGITS = 18
 HEAD_TIMEOUT_S = 10.0
 BODY_TIMEOUT_S = 30.0
 IDLE_TIMEOUT_S = 60.0
@@ -39,15 +29,6 @@ LINGER_S = 2.0
 MAX_HEADS = 1024
 
 log = logging.getLogger("tenfold")
-
-
-class Rejected(Exception):
-    """A request that is refused before any handler sees it: a code of ``errors.CODES`` and what is wrong."""
-
-    def __init__(self, code: str, detail: str = "") -> None:
-        super().__init__(code)
-        self.code = code
-        self.detail = detail or CODES[code].meaning
 
 
 class Head:
@@ -86,13 +67,9 @@ Handler = Callable[["Connection", Head, bytes, float], None]
 """Called once with the whole body and the monotonic time at which the head was complete; answers by ``Connection.send``."""
 
 
-class Sink(Protocol):
+class Sink(Body, Protocol):
     """What takes in a body as it arrives, where that is too large to be held. A body that comes with its head goes to the
     handler nevertheless."""
-
-    def __len__(self) -> int: ...
-
-    def extend(self, data: bytes, /) -> None: ...
 
     def complete(self, connection: Connection, head: Head, body: bytes, started: float) -> None:
         """All of it is here: answer, as a handler does. ``body`` is empty."""
@@ -124,7 +101,7 @@ class Heads:
 
     def parse(self, raw: bytes) -> Head:
         """Judge and remember a head that was not seen before."""
-        head = parse_head(raw)
+        head = Head(*parse_head(raw))
         head.max_body = self._app.max_body_bytes
         head.handler = self._app.resolve(head)
         if head.length > head.max_body:
@@ -137,117 +114,6 @@ class Heads:
 
 
 PER_REQUEST = frozenset({"x-request-id", "traceparent", "idempotency-key"})
-
-
-class _HeadParser:
-    """What llhttp calls while it reads a head."""
-
-    def __init__(self) -> None:
-        self.target = b""
-        self.headers: dict[str, str] = {}
-        self.lines = 0
-        self.hosts = 0
-        self.keep_alive = True
-        self.parser = httptools.HttpRequestParser(self)
-
-    def on_url(self, url: bytes) -> None:
-        self.target += url
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self.lines += 1
-        key = name.decode("latin-1").lower()
-        self.hosts += key == "host"
-        text = value.decode("latin-1")
-        self.headers[key] = f"{self.headers[key]}, {text}" if key in self.headers else text
-
-    def on_headers_complete(self) -> None:
-        self.keep_alive = self.parser.should_keep_alive()  # llhttp forgets it once the message is complete
-
-
-class _Chunks:
-    """What llhttp calls while it reads a chunked body. Trailers are counted and dropped.
-
-    llhttp reads on behind the body and does not say where it ended, so what a client sent ahead of its answer is lost:
-    ``overrun`` tells that there was some.
-    """
-
-    HEAD = b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n"  # the real one may offer an upgrade, or say more
-
-    def __init__(self, body: bytearray | Sink) -> None:
-        self.body = body
-        self.complete = False
-        self.overrun = False
-        self._lines = 0
-        self._silent_bytes = 0  # since the last byte of the body: the head of a chunk, or trailers
-        self._parser = httptools.HttpRequestParser(self)
-        self._parser.feed_data(self.HEAD)
-
-    def feed(self, data: bytes) -> None:
-        """Read on; raises ``Rejected``."""
-        before = len(self.body)
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:  # offered by the head of the next request, sent ahead
-            self.overrun = True
-        except httptools.HttpParserError as error:
-            if not self.complete:
-                raise Rejected("bad_request", f"not valid chunked encoding: {error}") from None
-            self.overrun = True
-        self._silent_bytes = 0 if len(self.body) > before else self._silent_bytes + len(data)
-        if self._lines > MAX_HEAD_LINES or (self._silent_bytes > MAX_HEAD_BYTES and not self.complete):
-            raise Rejected("headers_too_large", "too much stands before, between or behind the chunks")
-
-    def on_message_begin(self) -> None:
-        self.overrun = self.complete
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._lines += not self.complete
-
-    def on_body(self, body: bytes) -> None:
-        if not self.complete:
-            self.body.extend(body)
-
-    def on_message_complete(self) -> None:
-        self.complete = True
-
-
-def parse_head(raw: bytes) -> Head:
-    """One head, up to and with its empty line, as llhttp reads it; raises ``Rejected``."""
-    if raw.count(b"\n") != raw.count(b"\r\n"):
-        raise Rejected("bad_request", "lines of a head end with CR LF")
-    parsing = _HeadParser()
-    parser = parsing.parser
-    try:
-        parser.feed_data(raw)
-    except httptools.HttpParserUpgrade:
-        pass  # an offer of another protocol may be ignored (RFC 9110, section 7.8)
-    except httptools.HttpParserError as error:
-        raise Rejected("bad_request", f"not a valid request: {error}") from None
-    headers = parsing.headers
-    if not parsing.target:
-        raise Rejected("bad_request", "a request begins with its method and its target")
-    if len(parsing.target) > MAX_TARGET_BYTES:
-        raise Rejected("uri_too_long")
-    if parsing.lines > MAX_HEAD_LINES:
-        raise Rejected("headers_too_large")
-    version = parser.get_http_version()
-    if version not in ("1.0", "1.1"):
-        raise Rejected("bad_request", "the version of HTTP is 1.0 or 1.1")
-    if parsing.hosts != 1 and (parsing.hosts > 1 or version == "1.1"):
-        raise Rejected("bad_request", "an HTTP/1.1 request names its host, once")
-    _require_framing(headers)
-    method = parser.get_method().decode("ascii", "replace")
-    return Head(method, parsing.target, headers, parsing.keep_alive)
-
-
-def _require_framing(headers: Mapping[str, str]) -> None:
-    """A body ends in one way, which every party on the way has to agree about."""
-    coding = headers.get("transfer-encoding")
-    if coding is not None and (coding.lower() != "chunked" or "content-length" in headers):
-        raise Rejected("bad_request", "the body has either a Content-Length or chunked encoding")
-    length = headers.get("content-length", "0")
-    if not length.isdecimal() or len(length) > MAX_LENGTH_DIGITS:
-        raise Rejected("bad_request", "Content-Length is one whole number")
 
 
 class Connection(asyncio.Protocol):
@@ -282,7 +148,7 @@ class Connection(asyncio.Protocol):
         self._buffer = b""
         self._head: Head | None = None
         self._body: bytearray | Sink = bytearray()
-        self._chunks: _Chunks | None = None
+        self._chunks: Chunks | None = None
         self._only_head = False
         self._stays = True
         self._last = False
@@ -384,7 +250,7 @@ class Connection(asyncio.Protocol):
             self._body = head.sink(self, head)
             if self._rejected:
                 return
-        self._chunks = _Chunks(self._body) if head.length < 0 else None
+        self._chunks = Chunks(self._body) if head.length < 0 else None
         if head.expects and not data and self.transport is not None:
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         self._more_body(data)
@@ -402,17 +268,17 @@ class Connection(asyncio.Protocol):
             self._buffer = data[missing:]
             self._complete(head, self._body)
 
-    def _more_chunks(self, head: Head, chunks: _Chunks, data: bytes) -> None:
+    def _more_chunks(self, head: Head, chunks: Chunks, data: bytes) -> None:
         try:
             chunks.feed(data)
         except Rejected as rejected:
             self.reject(rejected.code, rejected.detail)
             return
-        if len(chunks.body) > head.max_body:
+        if len(self._body) > head.max_body:
             self.reject("too_large", f"the body may have {head.max_body:,} bytes")
         elif chunks.complete:
             self._last = chunks.overrun
-            self._complete(head, chunks.body)
+            self._complete(head, self._body)
 
     def _complete(self, head: Head, body: bytearray | Sink) -> None:
         self._head, self._body, self._chunks = None, bytearray(), None
@@ -527,24 +393,3 @@ class Live(set[Connection]):
         self._emptied = asyncio.Event()
         if self:
             await self._emptied.wait()
-
-
-def refuse_method(*allowed: str) -> Handler:
-    """A handler that says which methods a route has."""
-
-    def refuse(connection: Connection, head: Head, body: bytes, started: float) -> None:
-        connection.send(problem("method_not_allowed", headers=[("allow", ", ".join(allowed))]), head.keep_alive)
-
-    return refuse
-
-
-def refuse_key(code: str, because: str = "") -> Handler:
-    """A handler for a request without a key (``unauthorized``), or with one of other scopes (``forbidden``)."""
-    missing = code == "unauthorized"
-    challenge = [("www-authenticate", 'Bearer realm="tenfold"')] if missing else []
-
-    def refuse(connection: Connection, head: Head, body: bytes, started: float) -> None:
-        detail = why_unauthorized(head.headers.get("authorization", "")) if missing else because
-        connection.send(problem(code, detail, headers=challenge), head.keep_alive)
-
-    return refuse
