@@ -16,7 +16,7 @@ from tenfold.control.job_requests import answer
 from tenfold.errors import TenfoldError
 from tenfold.server import uploads
 from tenfold.server.admin import Asked
-from tenfold.server.uploads import Spool
+from tenfold.server.spool import Spool
 from tenfold.store import open_store
 
 

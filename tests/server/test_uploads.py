@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from tenfold.server import uploads
+from tenfold.server import relay, uploads
+from tenfold.server.relay import Relay
 from tenfold.server.responses import problem, response
-from tenfold.server.uploads import AGAIN, HIDDEN, Refused, Relay, Spool, Uploads
+from tenfold.server.spool import HIDDEN, LEFT_S, Refused, Spool
+from tenfold.server.uploads import AGAIN, Uploads
 from tenfold.server.wire import Connection, Handler, Head, Heads, Live
 from tests.server.test_wire import read_one, until
 
@@ -199,7 +201,7 @@ def test_rows_of_jobs_that_wait_take_up_room(tmp_path: Path, monkeypatch: pytest
 
 def test_rows_that_take_too_long_are_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """However often a few more bytes come: 408, and what was kept of them goes."""
-    monkeypatch.setattr(uploads, "LONGEST_S", 0.2)
+    monkeypatch.setattr(relay, "LONGEST_S", 0.2)
 
     async def send(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"POST /rows HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(BODY))
@@ -256,6 +258,6 @@ def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
     old, new = tmp_path / f"{HIDDEN}old", tmp_path / f"{HIDDEN}new"
     for file in (old, new):
         file.touch()
-    os.utime(old, (0, time.time() - 2 * uploads.LEFT_S))
+    os.utime(old, (0, time.time() - 2 * LEFT_S))
     Spool(tmp_path, lambda *_: None).abandon()
     assert [*tmp_path.iterdir()] == [new]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tenfold.control.job_runners import Runners, store_of
 from tenfold.server.admin import Asked, Deed, Page
-from tenfold.server.uploads import Spool
+from tenfold.server.spool import Spool
 
 if TYPE_CHECKING:
     from tenfold.control.driftwatch import Monitor, Watch

@@ -18,7 +18,8 @@ from pathlib import Path
 
 from tenfold.errors import NotFound, TenfoldError
 from tenfold.jobs.folder import MANIFEST
-from tenfold.server.uploads import ROWS, Spool, is_left, why_full
+from tenfold.server.spool import Spool, is_left
+from tenfold.server.uploads import ROWS, why_full
 from tenfold.store import Store
 from tenfold.store.database import EMBEDDED
 from tenfold.store.jobs import ENDED

@@ -29,7 +29,7 @@ from tenfold.formats.tables import SUFFIXES
 from tenfold.jobs.budget import budget_of
 from tenfold.server.admin import Asked
 from tenfold.server.responses import JSON, PROBLEM, problem_document
-from tenfold.server.uploads import Spool
+from tenfold.server.spool import Spool
 from tenfold.store import Store, open_store
 from tenfold.store.jobs import WAITING
 from tenfold.store.records import Job

@@ -24,8 +24,9 @@ from tenfold.server.history import Recorder
 from tenfold.server.origins import ASTRAY, is_astray, is_loopback
 from tenfold.server.refusals import refuse, refuse_key, refuse_method
 from tenfold.server.responses import JSON, Date, problem, response
+from tenfold.server.spool import Refused, Spool
 from tenfold.server.totals import Totals, live
-from tenfold.server.uploads import AGAIN, MOST_BYTES, Refused, Spool, Uploads, is_upload
+from tenfold.server.uploads import AGAIN, MOST_BYTES, Uploads, is_upload
 from tenfold.server.usage import Usage, Used, Whose
 from tenfold.server.wire import Connection, Handler, Head, Heads, Live
 from tenfold.store.opening import checkpoint

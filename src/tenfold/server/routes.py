@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from pathlib import Path
 from typing import Any
@@ -17,11 +16,12 @@ from tenfold.server.lane import Lane
 from tenfold.server.pages import service_page
 from tenfold.server.parting import Parting
 from tenfold.server.refusals import refuse_method
+from tenfold.server.relay import Relay, ask
 from tenfold.server.replies import DIGITS, Ids, refusal
 from tenfold.server.requests import DECLINED, Many, Part, Remarks, Single
 from tenfold.server.responses import HTML, encode_json, problem, response
 from tenfold.server.tables import BINARY, TEXTS, Table, Wanted, in_steps, read, why_not
-from tenfold.server.uploads import MOST_BYTES, Relay, is_upload
+from tenfold.server.uploads import MOST_BYTES, is_upload
 from tenfold.server.wire import Connection, Handler, Head
 from tenfold.validation.scalar import Decoder, Outcomes, Slow
 
@@ -43,7 +43,7 @@ class Site:
 
     def __init__(self, run: Path, lane: Lane, hello: Hello) -> None:
         """``run`` is where the admin process listens."""
-        self._run = run
+        self._admin = run / "admin.sock"
         self.parting: Parting | None = None  # as long as another release answers some of the requests
         self.take(lane, hello)
 
@@ -274,13 +274,13 @@ class Site:
         """The answer sheet is made by the admin process, which alone may take its time."""
         accept = head.headers.get("accept", "*/*")
         lines = [f"GET /api/answers/{self.spec.name} HTTP/1.1", "host: admin", f"accept: {accept}", "connection: close"]
-        self._pass_on(connection, "\r\n".join((*lines, "", "")).encode(), 2.0)
+        ask(connection, self._admin, "\r\n".join((*lines, "", "")).encode(), 2.0)
 
     def _feedback(self, connection: Connection, head: Head, body: bytes, started: float) -> None:
         """Labels are joined by the admin process, which has the time to look them up."""
         lines = [f"POST /api/feedback/{self.spec.name} HTTP/1.1", "host: admin", "connection: close"]
         request = "\r\n".join((*lines, f"content-length: {len(body)}", "", "")).encode()
-        self._pass_on(connection, request + body, FEEDBACK_S)
+        ask(connection, self._admin, request + body, FEEDBACK_S)
 
     def jobs(self, head: Head) -> Handler:
         """The handler of whatever is about jobs: all of them, one, or a file of one."""
@@ -300,11 +300,11 @@ class Site:
     def _jobs(self, connection: Connection, head: Head, body: bytes, started: float) -> None:
         """Files to be answered: the admin process queues them, and starts who answers them."""
         request = f"{self._about_jobs(head)}content-length: {len(body)}\r\n\r\n".encode()
-        self._pass_on(connection, request + body, JOBS_S)
+        ask(connection, self._admin, request + body, JOBS_S)
 
     def _relay(self, connection: Connection, head: Head) -> Relay:
         """Rows that are handed on to it while they arrive."""
-        return Relay(connection, head, self._about_jobs(head), self._run / "admin.sock")
+        return Relay(connection, head, self._about_jobs(head), self._admin)
 
     def _about_jobs(self, head: Head) -> str:
         """The first lines of what the admin process is asked."""
@@ -314,25 +314,6 @@ class Site:
         if media_type := head.headers.get("content-type"):
             lines.append(f"content-type: {media_type}")
         return "\r\n".join((*lines, ""))
-
-    def _pass_on(self, connection: Connection, request: bytes, limit_s: float) -> None:
-        """Let the admin process answer."""
-        task = asyncio.get_running_loop().create_task(self._fetch(connection, request, limit_s))
-        _tasks.add(task)
-        task.add_done_callback(_tasks.discard)
-
-    async def _fetch(self, connection: Connection, request: bytes, limit_s: float) -> None:
-        try:
-            async with asyncio.timeout(limit_s):
-                reader, writer = await asyncio.open_unix_connection(str(self._run / "admin.sock"))
-                writer.write(request)
-                answer = await reader.read(-1)
-                writer.close()
-        except (OSError, TimeoutError):
-            answer = b""
-        if not answer:
-            answer = problem("not_ready", "the admin process does not answer", headers=[("retry-after", "1")])
-        connection.send(answer, keep_alive=False)
 
     def _unknown(self, connection: Connection, head: Head, body: bytes, started: float) -> None:
         connection.send(problem("not_found", f"predictions are at /{self.spec.name}/predict"), head.keep_alive)
@@ -347,7 +328,6 @@ def _media_type(head: Head) -> str:
     return head.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
 
 
-_tasks: set[asyncio.Task[None]] = set()
 PAGE_HEADERS = (
     ("x-content-type-options", "nosniff"),
     ("referrer-policy", "no-referrer"),
