@@ -19,8 +19,9 @@ from tenfold.journal.writer import Writer
 from tenfold.server import frames
 from tenfold.server.blocks import read_rows
 from tenfold.server.frames import Frame, Joiner
+from tenfold.server.many import Many, Part
 from tenfold.server.replies import Ids
-from tenfold.server.requests import Many, Packed, Part, Single
+from tenfold.server.requests import Packed, Single
 from tenfold.spec import Spec
 from tenfold.validation.scalar import Decoder
 

@@ -20,7 +20,9 @@ from tenfold.journal.picking import public
 from tenfold.rows import Rows
 from tenfold.server.blocks import read_rows
 from tenfold.server.frames import Joiner
-from tenfold.server.requests import Packed, Part, Single
+from tenfold.server.items import Item
+from tenfold.server.many import Part
+from tenfold.server.requests import Packed
 from tests.journal.answering import everything, frame, pack, part, single, spec, writer
 from tests.validation.forms import forms, rows
 
@@ -98,9 +100,9 @@ def test_what_was_answered_comes_back(
         assert one.keys is None
 
 
-def _items(questions: list[Packed], random: Any) -> list[Single | Part]:
+def _items(questions: list[Packed], random: Any) -> list[Item]:
     """The rows of a batch, as requests of their own or as parts of larger ones; some of them are done."""
-    items: list[Single | Part] = []
+    items: list[Item] = []
     at = 0
     while at < len(questions):
         done = random.random() < 0.2
@@ -114,7 +116,7 @@ def _items(questions: list[Packed], random: Any) -> list[Single | Part]:
     return items
 
 
-def _ids(items: list[Single | Part]) -> list[str | None]:
+def _ids(items: list[Item]) -> list[str | None]:
     """The id of each row as its client knows it; None where it was told something else."""
     found: list[str | None] = []
     for item in items:

@@ -12,13 +12,9 @@ import pytest
 
 from tenfold.cli import main
 from tenfold.journal.segment import FOLDER
-from tenfold.server import lane
 from tests.server.running import Running, kill, serve, until, write_service
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not hasattr(lane, "Writer"), reason="the front does not keep a journal yet"),
-]
+pytestmark = pytest.mark.slow
 
 SERVICE = '''
 """Doubles a number."""

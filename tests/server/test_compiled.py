@@ -16,9 +16,11 @@ from hypothesis import strategies as st
 from tenfold.contract.form import Field, Form
 from tenfold.server.compiled import hot
 from tenfold.server.frames import Notes, pack, pack_each, unpack, unpack_each
+from tenfold.server.items import Item, give, give_each
 from tenfold.server.metrics import _PLACE, LATENCY_BUCKETS, count_each
+from tenfold.server.remarks import Outcome, Remarks
 from tenfold.server.replies import Ids, Replies
-from tenfold.server.requests import Outcome, Part, Remarks, Single, give, give_each
+from tenfold.server.requests import Single
 from tenfold.server.responses import response
 from tenfold.server.routes import Site
 from tenfold.server.wire import Connection, Handler, Head, Heads, Live
@@ -190,9 +192,9 @@ def test_whatever_comes_back_is_given_alike(batch: list[dict[str, Any]], noted: 
     assert asyncio.run(told_by(give)) == asyncio.run(told_by(give_each))
 
 
-def asked(batch: list[dict[str, Any]], lane: Any, left_s: float) -> tuple[list[Single | Part], list[Transport]]:
+def asked(batch: list[dict[str, Any]], lane: Any, left_s: float) -> tuple[list[Item], list[Transport]]:
     """Requests, and where their answers go."""
-    items: list[Single | Part] = []
+    items: list[Item] = []
     transports = []
     for k, row in enumerate(batch):
         app = App()

@@ -645,7 +645,7 @@ give_each(PyObject *items, PyObject *outputs, PyObject *outcome, PyObject *now, 
     return 0;
 }
 
-PyDoc_STRVAR(give_doc, "give(items, outcome, now, lane, came): as `requests.give_each`.");
+PyDoc_STRVAR(give_doc, "give(items, outcome, now, lane, came): as `items.give_each`.");
 
 static PyObject *
 give(PyObject *Py_UNUSED(module), PyObject *const *given, Py_ssize_t count)

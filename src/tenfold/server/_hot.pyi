@@ -1,9 +1,12 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from tenfold.server.books import Books
 from tenfold.server.frames import Buffer, Frame
+from tenfold.server.items import Item
+from tenfold.server.remarks import Outcome
 from tenfold.server.replies import Ids
-from tenfold.server.requests import Lane, Outcome, Part, Single
+from tenfold.server.requests import Single
 from tenfold.server.routes import Site
 from tenfold.server.wire import Connection, Head
 from tenfold.validation.packing import Parts, Place
@@ -13,7 +16,7 @@ source: str
 def receiver(connection: type[Connection], head: type[Head], most: int) -> Callable[[Connection, bytes], None]: ...
 def giver(
     single: type[Single],
-) -> Callable[[Sequence[Single | Part], Outcome, float, Lane, list[float]], None]: ...
+) -> Callable[[Sequence[Item], Outcome, float, Books, list[float]], None]: ...
 def predictor(
     site: type[Site], ids: Ids, digits: list[bytes], expected: tuple[type[Exception], ...]
 ) -> Callable[[Site, Connection, Head, bytes, float], None]: ...

@@ -12,7 +12,6 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 from tenfold.batching import Line
@@ -20,16 +19,17 @@ from tenfold.contract.form import layout_of
 from tenfold.deadline import Behind, Cost, Costs, Refuse, admit
 from tenfold.journal.writer import Names, Writer, names_of
 from tenfold.server import frames
+from tenfold.server.books import Books
 from tenfold.server.frames import Frame, Joiner, decode_notes
+from tenfold.server.items import Item, cut, give
 from tenfold.server.link import Batch, Link
-from tenfold.server.logs import RequestLog
-from tenfold.server.metrics import FAILURES, ROWS_WITH, Counters
+from tenfold.server.many import Many
+from tenfold.server.metrics import Counters
 from tenfold.server.outputs import Outputs
-from tenfold.server.replies import Replies, stages_of
-from tenfold.server.requests import Many, Outcome, Packed, Part, Remarks, Request, Single, by_row, cut, give
-from tenfold.server.responses import encode_json
+from tenfold.server.remarks import Outcome, by_row
+from tenfold.server.replies import stages_of
+from tenfold.server.requests import Packed, Single
 from tenfold.spec import Spec
-from tenfold.validation.deadletters import DeadLetters
 
 WATCH_S = 0.005
 REMEMBER_S = 3600.0  # how long a row that ended two replicas is refused at sight
@@ -43,7 +43,7 @@ LONE = 8  # such batches in a row, from which on a row goes at once, without a l
 Tell = Callable[..., None]
 
 
-class Lane:
+class Lane(Books):
     """The queue of one release and the replicas that empty it."""
 
     def __init__(
@@ -52,16 +52,8 @@ class Lane:
         """``home`` is the service's folder, where its dead letters are kept. ``tell`` takes what the supervisor has to know
         of a replica: that its link was ``lost``, that it is ``stuck``, or that it is ``detached``. ``is_alone``: no other
         front asks the same replicas."""
-        self.spec = spec
-        self.release = release
-        self.counters = self._own_counters = counters
-        self._copying = False
-        self.replies = Replies(release)
-        self.log = RequestLog(release)
-        self.fallback = None if spec.deadline.fallback is None else encode_json(spec.deadline.fallback)
-        self.budget_s = spec.deadline.budget_s
+        super().__init__(spec, release, counters, home)
         self.ease_s = self.budget_s * 0.9
-        self.tight_s = self.budget_s * 0.1
         self._patience_s = max(10 * self.budget_s, STUCK_S)
         self.cost = Cost(spec.batching.max_rows)
         self.cost.expect(self.budget_s)
@@ -75,15 +67,14 @@ class Lane:
         self._retired: list[Link] = []
         self._stuck: set[Link] = set()
         self._came = 0
-        self._dead_letters = DeadLetters(home, spec.input)
         self._journal = Writer(home, spec, release, counters.add) if spec.drift.journal != "off" else None
         self._killers: dict[Packed, float] = {}
         layout = layout_of(spec.input)
         self._is_heavy = bool(layout.own)  # rows of text, pictures or tensors may be of any size
         self._joiner = Joiner(layout)
         self._outputs = Outputs(spec.output)
-        self._line: Line[Single | Part] = Line(cut)
-        self._suspects: deque[Single | Part] = deque()
+        self._line: Line[Item] = Line(cut)
+        self._suspects: deque[Item] = deque()
         self._dispatching = False
         self._seen_rows = 0
         self._lone_batches = 0  # of one row each until now, while nobody had to wait and nobody was refused
@@ -114,11 +105,6 @@ class Lane:
 
     def _all_links(self) -> list[Link]:
         return [*self.links, *self._retired]
-
-    def answer_copies(self, counters: Counters | None) -> None:
-        """From now on, whatever comes is a copy of what another release answers: counted apart, not kept. None ends that."""
-        self._copying = counters is not None
-        self.counters = counters or self._own_counters
 
     def retire(self, link: Link) -> None:
         """Give this replica nothing more; let go of it once what it holds is answered."""
@@ -218,45 +204,14 @@ class Lane:
         """Whether just this row has ended two replicas, not long ago."""
         return bool(self._killers) and self._killers.get(row, 0.0) > time.monotonic()
 
-    def came(self, rows: int) -> None:
-        """Count rows that came in and will not be queued."""
-        self.counters.add("came", rows)
-
-    def count(self, remarks: Remarks) -> None:
-        """Count what validation refused, changed and flagged."""
-        add = self.counters.add
-        rows = {violation.row: ROWS_WITH.get(violation.code, "refused") for violation in remarks.violations}
-        for counter in rows.values():
-            add(counter)
-        add("changed", len({change.row for change in remarks.changes}))
-        add("fallback", len(remarks.fallbacks))
-        for violation in remarks.violations:
-            add(f"violation:{'' if violation.code in FAILURES else violation.pointer}:{violation.code}")
-        for change in remarks.changes:
-            add(f"change:{change.pointer}:{change.action}")
-        for flag in remarks.flags:
-            add(f"change:{flag.pointer or ''}:{'flag' if flag.pointer else flag.code}")
-
-    def refused(self, request: Request, code: str) -> None:
-        """Count and log a request that got a problem document."""
-        self.counters.refused(code)
-        self.log.refused(request, code)
-
-    def keep_aside(self, request: Request, remarks: Remarks) -> None:
-        """Write quarantined rows to the dead-letter file."""
-        if remarks.put_aside and not self._copying:
-            self._dead_letters.write(
-                datetime.now(UTC), request.id.decode(), self.release, request.body, remarks.put_aside
-            )
-
-    def add(self, item: Single | Part) -> None:
+    def add(self, item: Item) -> None:
         """Queue rows in the order of their deadlines; they leave once every request of this turn was read."""
         self._line.add(item)
         self._came += item.rows
         if not self._dispatching:
             self._begin_turn()
 
-    def add_background(self, item: Single | Part) -> None:
+    def add_background(self, item: Item) -> None:
         """Queue rows behind everything that is not background work."""
         self._line.add_background(item)
         self._came += item.rows
@@ -326,7 +281,7 @@ class Lane:
             return None
         return best
 
-    def _within_bytes(self, items: list[Single | Part]) -> list[Single | Part]:
+    def _within_bytes(self, items: list[Item]) -> list[Item]:
         """As many of these as a frame should hold, at least one; the rest goes back to the head of the queue."""
         size = count = 0
         for item in items:
@@ -338,7 +293,7 @@ class Lane:
         self._row_bytes = size / max(sum([item.rows for item in items[:count]]), 1)
         return items[:count]
 
-    def _send(self, link: Link, items: Sequence[Single | Part], now: float) -> None:
+    def _send(self, link: Link, items: Sequence[Item], now: float) -> None:
         packed: list[Packed] = []
         for item in items:
             packed += item.packed
@@ -360,7 +315,7 @@ class Lane:
         """Give every request of the batch its rows. What is counted, learnt and kept of it waits for the next turn of the
         loop, when the answers are on their way: what is written in this turn leaves at its end."""
         now = time.monotonic()
-        names = None if self._journal is None or self._copying else names_of(batch.items)
+        names = None if self._journal is None or self.is_copying else names_of(batch.items)
         came: list[float] = []
         try:
             give(batch.items, self._outcome(batch, frame), now, self, came)

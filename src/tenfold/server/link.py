@@ -15,14 +15,14 @@ import msgspec
 from tenfold.server import frames
 from tenfold.server.compiled import hot
 from tenfold.server.frames import Frame, Hello, Reader
-from tenfold.server.requests import Part, Single
+from tenfold.server.items import Item
 
 
 class Batch(msgspec.Struct, eq=False, gc=False):
     """Rows on their way through a replica. ``items`` are the waiting requests, or parts of them, that they came from, in
     the order of their deadlines; ``due`` is the first of these, and after ``latest`` there is no point in beginning."""
 
-    items: Sequence[Single | Part]
+    items: Sequence[Item]
     rows: int
     sent: float
     due: float

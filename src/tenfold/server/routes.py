@@ -13,12 +13,14 @@ from tenfold.deadline import allowed_s, is_background
 from tenfold.server.compiled import hot
 from tenfold.server.frames import Hello
 from tenfold.server.lane import Lane
+from tenfold.server.many import Many, Part
 from tenfold.server.pages import service_page
 from tenfold.server.parting import Parting
 from tenfold.server.refusals import refuse_method
 from tenfold.server.relay import Relay, ask
+from tenfold.server.remarks import Remarks
 from tenfold.server.replies import DIGITS, Ids, refusal
-from tenfold.server.requests import DECLINED, Many, Part, Remarks, Single
+from tenfold.server.requests import DECLINED, Single
 from tenfold.server.responses import HTML, encode_json, problem, response
 from tenfold.server.tables import BINARY, TEXTS, Table, Wanted, in_steps, read, why_not
 from tenfold.server.uploads import MOST_BYTES, is_upload
