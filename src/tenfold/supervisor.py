@@ -38,6 +38,7 @@ from tenfold.server.channel import Message
 __all__ = ["Message", "Plan", "Supervisor", "ended", "is_loopback"]
 
 WATCH_S = 0.5
+CLUSTER_S = 10.0  # a cluster that is gone is looked for at least so often
 ADMIN_S = 5.0  # after which the admin process is started at the latest
 
 
@@ -236,10 +237,10 @@ class Supervisor:
             case "room":
                 self._scaler.has(Machine(message["cores"], message["memory_bytes"], "cluster"))
             case "failed":
-                error = error_of(message)
-                self._say("failed", {"message": error.message, "hint": error.hint, "code": error.exit_code})
-                if not self._announced:
-                    self._fail(error)
+                if self._announced:
+                    self._say("failed", {key: message[key] for key in ("message", "hint", "code")})
+                else:
+                    self._fail(error_of(message))
 
     def _heard_of(self, replica: Child, front: Child, event: str, reason: str) -> None:
         """A front says something of a replica."""
@@ -268,13 +269,14 @@ class Supervisor:
         self._tell_admin()
 
     def _cannot_load(self, replica: Child, error: TenfoldError) -> None:
+        if not (self._announced or self._plan.deployed or self._plan.reload):
+            self._fail(error)
+            return
         said = {"message": error.message, "hint": error.hint, "code": error.exit_code}
         self._say("failed", said | {"folder": replica.folder})
         self._crews[replica.folder].failure = error.message
         if self._plan.deployed:
             self._deployments.tell()
-        elif not self._announced and not self._plan.reload:
-            self._fail(error)
 
     def _settle(self, crew: Crew) -> None:
         before = crew.current
@@ -334,8 +336,11 @@ class Supervisor:
         }
         start, many = starts[child.role], self._plan.fronts if child.role == "front" else 1
         then = self._deaths[child.role].another(child.was_of_use, many, time.monotonic())
-        asyncio.get_running_loop().call_later(then.delay_s, lambda: self._draining or start())
-        return then.delay_s
+        delay_s = then.delay_s
+        if child.role == "placer":
+            delay_s = min(delay_s, CLUSTER_S)
+        asyncio.get_running_loop().call_later(delay_s, lambda: self._draining or start())
+        return delay_s
 
     def _see_whether_to_go_on(self, child: Child, code: int) -> None:
         """Before anything has answered, what cannot be started ends the command."""
@@ -347,6 +352,7 @@ class Supervisor:
             self._fail(TenfoldError(f"the front ends with {ended(code)} whenever it is started", "tenfold doctor"))
 
     def _fail(self, error: TenfoldError) -> None:
+        """End the command, which says the error itself."""
         self._failure = self._failure or error
         self._stopping = self._draining = self._children.closing = True
         self._finished.set()

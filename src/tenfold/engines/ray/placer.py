@@ -25,7 +25,7 @@ from tenfold.drift.folder import folder_of, profile_in, replace, spool_in
 from tenfold.engines.ray.member import Member
 from tenfold.engines.ray.needs import needs_of
 from tenfold.engines.ray.orders import LOST, Born, Ended, Failure, Heard, Needs, Order
-from tenfold.engines.ray.room import Room, choose, crowded, lacking, machines
+from tenfold.engines.ray.room import Resources, Room, choose, crowded, lacking, machines
 from tenfold.errors import Conflict, TenfoldError, UsageError
 from tenfold.jobs.cluster import pack_folder
 from tenfold.server.channel import Channel
@@ -115,12 +115,17 @@ class Placer:
 
     def lacks(self, needs: Needs) -> str:
         """What there is instead of room."""
-        free = self.ray._private.state.available_resources_per_node()
-        return lacking(needs, machines(self.ray.nodes()), free)
+        return lacking(needs, machines(self.ray.nodes()), self.free())
+
+    def free(self) -> dict[str, Resources]:
+        """What nobody has taken of each machine. In public Ray says that of all of them together; where it does not say more,
+        each seems to be empty, and Ray finds out."""
+        look = getattr(self.ray._private.state, "available_resources_per_node", None)
+        return dict(look()) if look else machines(self.ray.nodes())
 
     async def choose(self, state: tuple[str, int], needs: Needs) -> str:
         """The machine for another replica of a state of a folder; "" where none has room."""
-        free = await asyncio.to_thread(self.ray._private.state.available_resources_per_node)
+        free = await asyncio.to_thread(self.free)
         taken = Counter(one.node for one in self._placed_of(state))
         return choose(needs, free, taken, self._here, self._shunned())
 
@@ -133,7 +138,7 @@ class Placer:
     async def _spread(self) -> None:
         """Have a replica move to where machines came back or joined: of each state of a folder one at a time, and only once
         that has been better for a while."""
-        free = await asyncio.to_thread(self.ray._private.state.available_resources_per_node)
+        free = await asyncio.to_thread(self.free)
         for state in {one.order.state for one in self.placed if one.order is not None}:
             some, node = self._placed_of(state), ""
             if all(one.is_born and not one.is_leaving for one in some):
@@ -286,10 +291,7 @@ class Placed:
         """In Ray's words. Where there is no room, it goes wherever there is some first, and so where the room is gone that
         there was a moment ago."""
         self.node = await self._placer.choose(order.state, needs)
-        if not self.node:
-            return "SPREAD"
-        affinity = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
-        return affinity(self.node, soft=True, _spill_on_unavailable=True)
+        return towards(self.node, self._ray.util.scheduling_strategies)
 
     async def _seated(self) -> bytes:
         """Wait for Ray to find room, and say so where there is none."""
@@ -333,6 +335,20 @@ class Placed:
                 f"the machines of the cluster make {first} and {release} of the same folder",
                 "install the same tenfold and the same libraries on all of them",
             )
+
+
+def towards(node: str, strategies: Any) -> Any:
+    """To this machine, or wherever there is room where it has none any more, in Ray's words; ``strategies`` are Ray's.
+
+    What is public, ``soft`` alone, waits for ever at a machine that is full. The rest has an underscore to this day, though
+    Ray's own Serve and Data use it (ray-project/ray#34283): a Ray that does not know it chooses itself.
+    """
+    try:
+        return (
+            strategies.NodeAffinitySchedulingStrategy(node, soft=True, _spill_on_unavailable=True) if node else "SPREAD"
+        )
+    except TypeError:
+        return "SPREAD"
 
 
 def leave(folder: Path, counts: Sequence[tuple[str, bytes]]) -> None:
