@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -29,15 +28,14 @@ from tenfold.server.outputs import Outputs
 from tenfold.server.remarks import Outcome, by_row
 from tenfold.server.replies import stages_of
 from tenfold.server.requests import Packed, Single
+from tenfold.server.suspects import Suspects
 from tenfold.spec import Spec
 
 WATCH_S = 0.005
-REMEMBER_S = 3600.0  # how long a row that ended two replicas is refused at sight
 STUCK_S = 10.0  # a batch may take so long, or ten times the budget, before its replica counts as stuck
 TRIAL_S = 0.25  # the least that a suspect, tried alone, may take
 MAX_BATCH_BYTES = 64 * 2**20
 PREFETCH = 2
-MAX_SUSPECTS = 1024
 LONE = 8  # such batches in a row, from which on a row goes at once, without a look at who else comes in the same turn
 
 Tell = Callable[..., None]
@@ -68,13 +66,12 @@ class Lane(Books):
         self._stuck: set[Link] = set()
         self._came = 0
         self._journal = Writer(home, spec, release, counters.add) if spec.drift.journal != "off" else None
-        self._killers: dict[Packed, float] = {}
         layout = layout_of(spec.input)
         self._is_heavy = bool(layout.own)  # rows of text, pictures or tensors may be of any size
         self._joiner = Joiner(layout)
         self._outputs = Outputs(spec.output)
         self._line: Line[Item] = Line(cut)
-        self._suspects: deque[Item] = deque()
+        self.suspects = Suspects()
         self._dispatching = False
         self._seen_rows = 0
         self._lone_batches = 0  # of one row each until now, while nobody had to wait and nobody was refused
@@ -101,7 +98,7 @@ class Lane(Books):
     @property
     def idle(self) -> bool:
         """Whether nothing waits and nothing runs."""
-        return not self._line and not self._suspects and not any(link.running for link in self._all_links())
+        return not self._line and not self.suspects and not any(link.running for link in self._all_links())
 
     def _all_links(self) -> list[Link]:
         return [*self.links, *self._retired]
@@ -130,8 +127,8 @@ class Lane(Books):
         """Nobody will answer what waits here any more: say so."""
         if self._journal is not None:
             self._journal.close()
-        waiting = [*self._line.clear(), *self._suspects]
-        self._suspects.clear()
+        waiting = [*self._line.clear(), *self.suspects]
+        self.suspects.clear()
         for item in waiting:
             item.request.decline("not_ready", reason, retry_s)
 
@@ -143,7 +140,7 @@ class Lane(Books):
             self._came += 1
             if not self._dispatching:
                 self._begin_turn()
-        elif self.is_killer(request.packed[0]):
+        elif self.suspects.is_killer(request.packed[0]):
             self.came(1)
             request.quarantine()
         elif self.admits(request, 1):
@@ -200,10 +197,6 @@ class Lane(Books):
             busy_s += self.cost.mean_s(batch.rows) if place else self.cost.left_s(batch.rows, took_s)
         return busy_s
 
-    def is_killer(self, row: Packed) -> bool:
-        """Whether just this row has ended two replicas, not long ago."""
-        return bool(self._killers) and self._killers.get(row, 0.0) > time.monotonic()
-
     def add(self, item: Item) -> None:
         """Queue rows in the order of their deadlines; they leave once every request of this turn was read."""
         self._line.add(item)
@@ -240,7 +233,7 @@ class Lane(Books):
 
     def _dispatch(self) -> None:
         self._dispatching = False
-        if self._suspects:
+        if self.suspects:
             self._try_suspect()
         while self._line:
             link = self._free_link()
@@ -272,7 +265,7 @@ class Lane(Books):
     def _free_link(self) -> Link | None:
         """An idle replica, or one that a full batch may be handed to ahead; the newest is kept for suspects."""
         best: Link | None = None
-        for link in self.links[:-1] if self._suspects else self.links:
+        for link in self.links[:-1] if self.suspects else self.links:
             if not link.running:
                 return link
             if best is None or len(link.running) < len(best.running):
@@ -329,7 +322,7 @@ class Lane(Books):
         took_s = now - link.began if self._is_alone else self._own_s(link, frame, now)
         self._call_soon(self._remember, batch, frame, now, took_s, names, came)
         link.began = now
-        if self._suspects or self._line.rows >= self.cost.max_rows:
+        if self.suspects or self._line.rows >= self.cost.max_rows:
             self._dispatch()
         elif self._line and not self._dispatching:
             self._lone_batches = 0
@@ -382,7 +375,7 @@ class Lane(Books):
         """How many rows may wait such that one more is answered well within the budget, whatever is running; 0 where
         each row has to be looked at."""
         self._full_s = self.cost.peak_s(self.cost.max_rows)
-        if self._killers or not self.links or self._line.background_rows:
+        if self.suspects.killers or not self.links or self._line.background_rows:
             return 0
         batches = int(self.budget_s * 0.5 / max(self._full_s + self._behind.peak_s, 1e-6)) - PREFETCH
         return max(batches, 0) * self.cost.max_rows * len(self.links)
@@ -402,26 +395,16 @@ class Lane(Books):
                 self._line.put_back(batch.items)
         if suspect is not None:
             self.counters.add("deaths")
-            self._suspect(suspect)
+            self.suspects.accuse(suspect.items)
+            self._easy_rows = self._rows_surely_in_time()
         self._loop.call_soon(self._dispatch)
-
-    def _suspect(self, batch: Batch) -> None:
-        for item in batch.items:
-            for row in item.apart():
-                row.deaths += 1
-                if row.deaths >= 2:
-                    self._killers[row.packed[0]] = time.monotonic() + REMEMBER_S
-                    self._easy_rows = 0
-                    row.quarantine()
-                elif len(self._suspects) < MAX_SUSPECTS:
-                    self._suspects.append(row)
 
     def _try_suspect(self) -> None:
         """One suspect row at a time, on the newest replica alone; also when nobody waits for it any more, since the one that
         kills has to be found, or it comes again."""
         spare = self.links[-1] if self.links else None
-        if spare is not None and not spare.running and self._suspects:
-            row, now = self._suspects.popleft(), time.monotonic()
+        if spare is not None and not spare.running and self.suspects:
+            row, now = self.suspects.popleft(), time.monotonic()
             patience_s = max(self.budget_s, 10 * self.cost.peak_s(1), TRIAL_S)
             spare.send(Batch([row], 1, now, row.due, latest=now + patience_s), self._joiner.join(row.packed))
 
@@ -432,7 +415,7 @@ class Lane(Books):
         self._count_came()
         for item in self._line.expired(now):
             item.request.expire()
-        for item in self._suspects:
+        for item in self.suspects:
             if item.due <= now:
                 item.request.expire()
         for link in self._all_links():
@@ -440,7 +423,7 @@ class Lane(Books):
         self.counters.now(
             self._line.rows + self._line.background_rows, sum([len(link.running) for link in self._all_links()])
         )
-        if self._line or self._suspects or any(link.running for link in self._all_links()):
+        if self._line or self.suspects or any(link.running for link in self._all_links()):
             self._loop.call_later(WATCH_S, self._watch)
         else:
             self._watching = False

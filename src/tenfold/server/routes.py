@@ -253,7 +253,8 @@ class Site:
 
     def _queue(self, lane: Lane, request: Many, checked: Outcomes) -> None:
         """Rows that are known to end replicas are refused at sight."""
-        killers = [k for k, row in enumerate(checked.parts) if lane.is_killer(row)]
+        is_killer = lane.suspects.is_killer
+        killers = [k for k, row in enumerate(checked.parts) if is_killer(row)]
         good = sorted(set(range(len(checked.parts))).difference(killers)) if killers else range(len(checked.parts))
         add = lane.add_background if request.head.background else lane.add
         step = self.spec.batching.max_rows
