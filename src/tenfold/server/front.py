@@ -1,8 +1,7 @@
 """The front: speaks HTTP, decodes, checks bounds, queues and batches. It never imports user code.
 
 Started by the supervisor with a listening socket and a channel. It learns of replicas through the channel and of their
-service through the hello of each. The supervisor says which release of a service answers, and which other one answers a share
-of the requests or copies of them; any further one lives until its last request is answered.
+service through the hello of each.
 """
 
 from __future__ import annotations
@@ -14,15 +13,11 @@ import signal
 import socket
 import time
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
-from typing import Literal, NamedTuple
-
-import msgspec
+from typing import Literal
 
 from tenfold.auth import Access, Scope
 from tenfold.contract.form import Form
-from tenfold.releases.shadow import Comparison
 from tenfold.server.channel import Channel, Message, settle_memory
 from tenfold.server.far import FarLink
 from tenfold.server.frames import Frame, Hello
@@ -31,32 +26,18 @@ from tenfold.server.link import Batch, Link
 from tenfold.server.metrics import Counters, names_for
 from tenfold.server.origins import FOREIGN, is_foreign
 from tenfold.server.pages import index_page
-from tenfold.server.parting import Parting
 from tenfold.server.refusals import refuse, refuse_key, refuse_method
 from tenfold.server.responses import HTML, Date, encode_json, problem, response
-from tenfold.server.routes import Site
+from tenfold.server.traffic import Traffic
 from tenfold.server.wire import Connection, Handler, Head, Heads, Live
-from tenfold.spec import Spec
 
 DRAIN_LIMIT_S = 30.0
 GRACE_S = 0.5
 ATTACH_S = 2.0  # to hear of the replicas that answer, before clients are heard
 READING = ("GET", "HEAD", "OPTIONS")
 POLL_S = 0.01
-TELL_S = 0.2  # between two words about what comparing shows
 REFUSED_BYTES = 8 * 2**20  # of a body without a key are read, so that the answer to it is heard
 NO_SERVICE = Form(name="", fields=())  # what requests for no service in particular are counted by
-
-
-class Split(NamedTuple):
-    """A further release of a service, and its share of the requests in percent; or copies of them alone."""
-
-    new: str = ""
-    percent: float = 0.0
-    shadowing: bool = False
-
-
-WHOLE = Split()
 
 
 class Front:
@@ -72,24 +53,15 @@ class Front:
         replicas, this one included."""
         self.draining = False
         self.heads = Heads(self)
-        self.sites: dict[str, Site] = {}
         self._channel = channel
-        self._run = run
-        self._number = number
-        self._is_alone = fronts == 1
         self._ready = True
         self._live = Live()
-        self._services, self._plain = services, ""
-        self._deployed = deployed
-        self._splits: dict[str, Split] = {}  # the further release of each service that has one, and its share
         self._links: dict[str, Link] = {}  # by the address of the replica
-        self._lanes: dict[str, tuple[Lane, Hello]] = {}  # by release, with what a replica of it said
-        self._current: dict[str, str] = {}  # the release of each service that is to answer
         self._troubles: dict[str, str] = {}  # why no replica of a service is started any more
-        self._counters: dict[str, Counters] = {}
+        self._traffic = Traffic(channel, run, number, deployed, fronts == 1, self._tell, self.heads.clear)
+        self._traffic.expect(services)
         self._others = Counters(run / f"front-{number}..counters", names_for(NO_SERVICE))
         self._tasks: set[asyncio.Task[None]] = set()
-        self._told_soon: set[str] = set()
         self._introduced = asyncio.Event()
         self._stopped = asyncio.Event()
         self._gate = Access().gate()  # the supervisor says first thing who may do what
@@ -128,46 +100,42 @@ class Front:
                 return self._only(head, self._alive, "GET", "HEAD")
             case ["readyz"]:
                 return self._only(head, self._readiness, "GET", "HEAD")
-            case ["predict"] if site := self._meant():
+            case ["predict"] if site := self._traffic.meant():
                 return site.resolve(head, "predict")
-            case [name] if name in self.sites:
-                return self.sites[name].resolve(head, "")
-            case [name, "jobs", *_] if name in self.sites:
-                return self.sites[name].jobs(head)
-            case [name, what] if name in self.sites:
-                return self.sites[name].resolve(head, what)
+            case [name] if site := self._traffic.sites.get(name):
+                return site.resolve(head, "")
+            case [name, "jobs", *_] if site := self._traffic.sites.get(name):
+                return site.jobs(head)
+            case [name, what] if site := self._traffic.sites.get(name):
+                return site.resolve(head, what)
         return self._unknown
-
-    def _meant(self) -> Site | None:
-        """The service of a path without a name: where there are several, the one that the others were deployed beside."""
-        return next(iter(self.sites.values()), None) if self._services == 1 else self.sites.get(self._plain)
 
     def _only(self, head: Head, handler: Handler, *methods: str) -> Handler:
         return handler if head.method in methods else refuse_method(*methods)
 
     def _index(self, connection: Connection, head: Head, body: bytes, started: float) -> None:
         if "text/html" in head.headers.get("accept", ""):
-            page = index_page([site.spec for site in self.sites.values()])
+            page = index_page([site.spec for site in self._traffic.sites.values()])
             connection.send(response(200, page, HTML), head.keep_alive)
         else:
-            services = [{"name": site.spec.name, "release": site.lane.release} for site in self.sites.values()]
+            services = [{"name": site.spec.name, "release": site.lane.release} for site in self._traffic.sites.values()]
             connection.send(response(200, encode_json({"services": services})), head.keep_alive)
 
     def _alive(self, connection: Connection, head: Head, body: bytes, started: float) -> None:
         connection.send(response(200, b'{"alive":true}'), head.keep_alive)
 
     def _readiness(self, connection: Connection, head: Head, body: bytes, started: float) -> None:
-        services = {name: site.lane.ready for name, site in self.sites.items()}
-        ready = self._ready and len(services) >= max(self._services, 1) and all(services.values())
+        services = {name: site.lane.ready for name, site in self._traffic.sites.items()}
+        ready = self._ready and self._traffic.is_whole and bool(services) and all(services.values())
         document = {"ready": ready, "draining": not self._ready, "services": services}
         if because := {name: why for name, why in self._troubles.items() if not services.get(name)}:
             document["because"] = because
         connection.send(response(200 if ready else 503, encode_json(document)), head.keep_alive)
 
     def _unknown(self, connection: Connection, head: Head, body: bytes, started: float) -> None:
-        if len(self.sites) >= self._services:
+        if self._traffic.is_whole:
             self._others.refused("not_found")
-            names = ", ".join(f"/{name}/predict" for name in self.sites)
+            names = ", ".join(f"/{name}/predict" for name in self._traffic.sites)
             where = f"predictions are at {names}" if names else "nothing is deployed yet"
             connection.send(problem("not_found", where), head.keep_alive)
         else:
@@ -178,26 +146,7 @@ class Front:
 
     def greeted(self, link: Link, hello: Hello) -> None:
         """A replica is ready to answer."""
-        if hello.release not in self._lanes:
-            self._lanes[hello.release] = self._open(hello, link.home), hello
-        lane, _ = self._lanes[hello.release]
-        lane.greeted(link, hello)
-        name = lane.spec.name
-        if name not in self._current and len(self.sites) < self._services and not self._deployed:
-            self._current[name] = hello.release
-        self._choose(name)
-        self._channel.send(event="attached", address=link.address)
-        self._tell_route(name)
-
-    def _open(self, hello: Hello, home: Path) -> Lane:
-        spec, release = msgspec.json.decode(hello.service, type=Spec), hello.release
-        return Lane(spec, release, self._counters_of(release, spec), home, self._tell, self._is_alone)
-
-    def _counters_of(self, release: str, spec: Spec) -> Counters:
-        if release not in self._counters:
-            path = self._run / f"front-{self._number}.{release}.counters"
-            self._counters[release] = Counters(path, names_for(spec.input))
-        return self._counters[release]
+        self._traffic.take(link, hello)
 
     def answered(self, link: Link, batch: Batch, frame: Frame) -> None:
         """A link answers to its lane once it has greeted."""
@@ -211,7 +160,7 @@ class Front:
         """A lane says something of a replica, which the supervisor has to know too."""
         if event in ("lost", "detached"):
             self._links.pop(address, None)
-            asyncio.get_running_loop().call_soon(self._forget_lanes)
+            asyncio.get_running_loop().call_soon(self._traffic.forget_lanes)
         self._channel.send(event=event, address=address)
 
     async def _attach(self, address: str, home: Path, secret: str) -> None:
@@ -240,95 +189,6 @@ class Front:
             link.close()
         self._channel.send(event="detached", address=address)
 
-    # Releases
-
-    def _serve(self, name: str, route: Message) -> None:
-        """Which release of a service is to answer, and which further one."""
-        further = {key: route[key] for key in Split._fields if key in route}
-        self._current[name], self._splits[name] = route["release"], Split(**further)
-        self._choose(name)
-        self._tell_route(name)
-
-    def _choose(self, name: str) -> None:
-        """Let the current release of a service answer, once a replica of it has greeted."""
-        lane, hello = self._lanes.get(self._current.get(name, ""), (None, None))
-        if lane is None or hello is None:
-            return
-        site = self.sites.get(name)
-        changed = site is None or site.lane is not lane
-        if site is None:
-            site = self.sites[name] = Site(self._run, lane, hello)
-        elif changed:
-            site.take(lane, hello)
-        if self._part(site, self._splits.get(name, WHOLE)) or changed:
-            self.heads.clear()
-            self._forget_lanes()
-
-    def _part(self, site: Site, split: Split) -> bool:
-        """Give a further release its share, once a replica of it has greeted; whether there is another one than before, or
-        none any more."""
-        lane, hello = self._lanes.get(split.new, (None, None))
-        former = site.parting
-        if former is not None and (former.new is None or former.new.lane is not lane):
-            former.end()
-            site.parting = None
-        if lane is not None and hello is not None and lane is not site.lane:
-            if site.parting is None:
-                copies = self._counters_of(f"{split.new}~copies", lane.spec)
-                site.parting = Parting(
-                    site, Site(self._run, lane, hello), copies, partial(self._compared, site.spec.name)
-                )
-            site.parting.share(split.percent, split.shadowing)
-        return site.parting is not former
-
-    def _compared(self, name: str, comparison: Comparison) -> None:
-        """More answers of two releases were compared; the supervisor need not hear of each."""
-        if name not in self._told_soon:
-            self._told_soon.add(name)
-            asyncio.get_running_loop().call_later(TELL_S, self._tell_compared, name)
-
-    def _tell_compared(self, name: str) -> None:
-        self._told_soon.discard(name)
-        site = self.sites.get(name)
-        if site is not None and site.parting is not None:
-            self._channel.send(event="compared", name=name, comparison=msgspec.to_builtins(site.parting.comparison))
-
-    def _tell_route(self, name: str) -> None:
-        """Say which releases answer here, where that is decided elsewhere."""
-        if self._deployed:
-            site = self.sites.get(name)
-            parting = site.parting if site else None
-            route = {
-                "release": site.lane.release if site else "",
-                "new": parting.new.lane.release if parting and parting.new else "",
-                "percent": parting.percent if parting else 0.0,
-                "shadowing": parting.shadowing if parting else False,
-            }
-            self._channel.send(event="routed", name=name, route=route)
-
-    def _give_up(self, name: str, because: str, retry_s: float) -> None:
-        """No replica of a service is started for so long."""
-        self._troubles[name] = because
-        if name in self.sites:
-            self.sites[name].lane.give_up(retry_s)
-
-    def _end(self, name: str) -> None:
-        """No service has this name any more."""
-        self._current.pop(name, None)
-        self._splits.pop(name, None)
-        self.sites.pop(name, None)
-        self.heads.clear()
-        self._forget_lanes()
-
-    def _forget_lanes(self) -> None:
-        """Releases that do not answer any more go with their last replica."""
-        answering = [site.lane for site in self.sites.values()]
-        answering += [site.parting.new.lane for site in self.sites.values() if site.parting and site.parting.new]
-        for release, (lane, _) in list(self._lanes.items()):
-            if lane not in answering and not lane.links:
-                del self._lanes[release]
-                lane.abandon()
-
     # Life
 
     def hear(self) -> None:
@@ -351,15 +211,14 @@ class Front:
             case "detach":
                 self._detach(message["address"])
             case "serve":
-                self._serve(message["name"], message)
+                self._traffic.serve(message["name"], message)
             case "expect":
-                self._services, self._plain = message["services"], message["plain"]
-                self.heads.clear()
+                self._traffic.expect(message["services"], message["plain"])
             case "end":
-                self._end(message["name"])
-                self._tell_route(message["name"])
+                self._traffic.end(message["name"])
             case "trouble":
-                self._give_up(message["name"], message["because"], message["retry_s"])
+                self._troubles[message["name"]] = message["because"]
+                self._traffic.give_up(message["name"], message["retry_s"])
             case "access":
                 self._gate = Access.of(message["access"].encode()).gate()
                 self._lapses_s = self._gate.lapses_s(time.time())
