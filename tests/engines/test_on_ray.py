@@ -32,6 +32,37 @@ HEAD = {**NODE, "num_cpus": 0, "include_dashboard": False}
 CAMERA = {**NODE, "resources": {"camera": 1, "desk": 2}}
 
 
+DEVICES = '''
+"""Which devices a replica may use, and on which machine."""
+
+import os
+
+from tenfold import Contract, Deadline, Scaling, Service
+
+
+class Number(Contract):
+    x: float
+
+
+class Seen(Contract):
+    devices: str
+    raylet: str
+
+
+class Devices(Service):
+    """Says what Ray gave it."""
+
+    input, output = Number, Seen
+    model = staticmethod(len)
+    deadline = Deadline("10 s")
+    scaling = Scaling(1, 2, resources=("GPU: 1",))
+
+    def postprocess(self, rows):
+        names = {"devices": "CUDA_VISIBLE_DEVICES", "raylet": "RAY_RAYLET_PID"}
+        return {field: [os.environ.get(name, "none")] * rows for field, name in names.items()}
+'''
+
+
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
     """A head that runs no replica, and two machines with two cores each."""
@@ -201,6 +232,39 @@ def test_replicas_spread_again_when_a_machine_comes_back(cluster: Any, tmp_path:
             until(lambda: len(events_of(server, "ready")) == 4 and scaled(server)["replicas"] == 2, server)
         assert unlike(asked, {200}) == []
         assert len(events_of(server, "died")) == 1
+
+
+def test_a_replica_that_takes_a_gpu_gets_it_where_there_is_one(cluster: Any, tmp_path: Path) -> None:
+    """It is placed on the machine that has one, and finds its number in CUDA_VISIBLE_DEVICES. Of another one it is said that
+    there is no GPU for it, and what serves goes on; once a machine with one more joins, it is there, too."""
+    folder = write_service(tmp_path / "devices", DEVICES)
+    with ExitStack() as held:
+        first = cluster.add_node(**NODE, num_gpus=1)
+        held.callback(cluster.remove_node, first)
+        server = held.enter_context(serve(folder, "--on", f"ray://{cluster.address}"))
+        seen = server.ask("/predict", {"x": 1}).json["output"]
+        assert seen == {"devices": "0", "raylet": raylet(first)}
+        held.enter_context(at_least(server, 2))
+        [said] = until(lambda: events_of(server, "no_room"), server)
+        assert said["asked"] == "1 core and 1 GPU"
+        assert said["free"].endswith("0 GPU")
+        assert server.ask("/predict", {"x": 1}).json["output"] == seen
+        another = cluster.add_node(**NODE, num_gpus=1)
+        held.callback(cluster.remove_node, another)
+        until(lambda: len(events_of(server, "ready")) == 2, server)
+
+
+def test_an_amount_that_ray_gives_nobody_is_said(cluster: Any, tmp_path: Path) -> None:
+    """One and a half GPUs are no share of a machine: the command ends, with what may be asked for."""
+    folder = write_service(tmp_path / "devices", DEVICES.replace("GPU: 1", "GPU: 1.5"))
+    with pytest.raises(AssertionError) as raised, serve(folder, "--on", f"ray://{cluster.address}"):
+        pass
+    assert "Ray cannot give a replica 1 core and 1.5 GPU: GPU resource quantities >1 must be whole" in str(raised.value)
+
+
+def raylet(node: Any) -> str:
+    """The process by which a replica's machine is known to it."""
+    return str(node.all_processes["raylet"][0].process.pid)
 
 
 def events_of(server: Running, kind: str) -> list[dict[str, Any]]:

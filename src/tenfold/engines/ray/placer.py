@@ -264,17 +264,7 @@ class Placed:
     async def _live(self, order: Order) -> Ended:
         prepared = await self._placer.prepare(order)
         self.needs = prepared.needs
-        others = dict(prepared.needs.others)
-        make = self._ray.remote(
-            num_cpus=prepared.needs.cores,
-            num_gpus=others.pop("GPU", None),
-            memory=prepared.needs.memory_bytes or None,
-            resources=others,
-            max_restarts=0,
-            max_concurrency=CALLS,
-            scheduling_strategy=await self._where(order, prepared.needs),
-        )(Member)
-        self._actor = make.remote(prepared.folder, prepared.name, msgspec.msgpack.encode(order))
+        self._actor = self._order_one(order, prepared, await self._where(order, prepared.needs))
         born = msgspec.json.decode(await self._seated(), type=Born | Failure)
         if isinstance(born, Failure):
             raise born.error()
@@ -286,6 +276,25 @@ class Placed:
             self._pass_on(order, heard)
             if heard.ended is not None:
                 return heard.ended
+
+    def _order_one(self, order: Order, prepared: Prepared, where: Any) -> Any:
+        """An actor, for which Ray is to find room. Raises ``UsageError`` for an amount that Ray gives nobody."""
+        others = dict(prepared.needs.others)
+        try:
+            make = self._ray.remote(
+                num_cpus=prepared.needs.cores,
+                num_gpus=others.pop("GPU", None),
+                memory=prepared.needs.memory_bytes or None,
+                resources=others,
+                max_restarts=0,
+                max_concurrency=CALLS,
+                scheduling_strategy=where,
+            )(Member)
+            return make.remote(prepared.folder, prepared.name, msgspec.msgpack.encode(order))
+        except ValueError as error:
+            because = "".join(map(str, error.args)).rstrip(".")
+            mend = "Scaling(resources=…) and cores: whole GPUs or parts of one, and no more than four decimals"
+            raise UsageError(f"Ray cannot give a replica {prepared.needs}: {because}", mend) from None
 
     async def _where(self, order: Order, needs: Needs) -> Any:
         """In Ray's words. Where there is no room, it goes wherever there is some first, and so where the room is gone that
