@@ -15,7 +15,7 @@ from tenfold.control.job_files import Files, rows_in
 from tenfold.control.job_requests import answer
 from tenfold.errors import TenfoldError
 from tenfold.server import uploads
-from tenfold.server.admin import Asked
+from tenfold.server.aside import Asked
 from tenfold.server.spool import Spool
 from tenfold.store import open_store
 

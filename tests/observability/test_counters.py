@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from tenfold.contract.form import Field, Form, Rule
 from tenfold.errors import CODES
 from tenfold.server import totals
-from tenfold.server.admin import rate
 from tenfold.server.metrics import BOUNDS_US, R40, Counters, bucket_end_s, bucket_of, names_for
 from tenfold.server.outcomes import OUTCOMES, requests_by_outcome, rows_by_outcome
+from tenfold.server.survey import rate
 from tenfold.server.totals import Totals, live, quantile_s
 
 FORM = Form(name="F", fields=(Field(name="a", wire="a b", kind="float"),), rules=(Rule("r"),))

@@ -17,9 +17,10 @@ from tenfold.console.metrics import Counted, measured
 from tenfold.console.pages import overview
 from tenfold.console.watching import Watching
 from tenfold.errors import status_of
-from tenfold.server.admin import Admin, Page, Served, View
+from tenfold.server.admin import View
 from tenfold.server.history import MINUTES
-from tenfold.server.responses import HTML, encode_json, problem_document
+from tenfold.server.responses import HTML, Page, encode_json, problem_document
+from tenfold.server.survey import Served, Survey
 from tenfold.server.wire import Head
 from tenfold.spec import Spec
 
@@ -34,9 +35,9 @@ def answers_of(served: Served) -> Sheet:
     return sheet(stated, evidence=Evidence.read(Path(about["home"])), live=live, target=about["folder"])
 
 
-def status(admin: Admin, head: Head) -> Page:
+def status(survey: Survey, head: Head) -> Page:
     """``/api/status``: every service in one object."""
-    return Page(encode_json({"schema": 1, "services": [_line(served) for served in admin.served()]}))
+    return Page(encode_json({"schema": 1, "services": [_line(served) for served in survey.served()]}))
 
 
 def _line(served: Served) -> Mapping[str, Any]:
@@ -58,10 +59,10 @@ def _line(served: Served) -> Mapping[str, Any]:
     }
 
 
-def answers(admin: Admin, head: Head) -> Page:
+def answers(survey: Survey, head: Head) -> Page:
     """``/api/answers/NAME``: the sheet, as JSON or, where a browser asks, as a page."""
     name = head.path.rstrip("/").rpartition("/")[2]
-    for served in admin.served():
+    for served in survey.served():
         if served.about["service"]["name"] == name:
             judged = answers_of(served)
             if "text/html" in head.headers.get("accept", ""):
@@ -70,15 +71,15 @@ def answers(admin: Admin, head: Head) -> Page:
     return _no_service(name)
 
 
-def history(admin: Admin, head: Head) -> Page:
+def history(survey: Survey, head: Head) -> Page:
     """``/api/history/NAME?minutes=N``: what a service did in each of the last minutes, 60 unless said otherwise."""
     name = head.path.rstrip("/").rpartition("/")[2]
-    if name not in _names(admin):
+    if survey.about(name) is None:
         return _no_service(name)
     wanted = parse_qs(head.query).get("minutes", ["60"])[-1]
     if not wanted.isdecimal() or not 1 <= int(wanted) <= MINUTES:
         return _problem("bad_request", f"minutes is a number from 1 to {MINUTES}")
-    minutes = [_minute(**record) for record in admin.history(name, int(wanted))]
+    minutes = [_minute(**record) for record in survey.history(name, int(wanted))]
     return Page(encode_json({"schema": 1, "service": name, "minutes": minutes}))
 
 
@@ -88,13 +89,13 @@ def _minute(minute: int, seconds: float, **figures: Any) -> dict[str, Any]:
     return {"at": at, "seconds": round(seconds, 3), "rows_per_s": rate, **figures}
 
 
-def drift(admin: Admin, head: Head) -> Page:
+def drift(survey: Survey, head: Head) -> Page:
     """``/api/drift/NAME``: does the model need an update? As JSON or, where a browser asks, as a page."""
     name = head.path.rstrip("/").rpartition("/")[2]
-    found = next((about for about in admin.fleet if about["service"]["name"] == name), None)
+    found = survey.about(name)
     if found is None:
         return _no_service(name)
-    monitor = admin.aside.of(found["release"]) if isinstance(admin.aside, Watching) else None
+    monitor = survey.aside.of(found["release"]) if isinstance(survey.aside, Watching) else None
     if monitor is None:
         return _problem("not_ready", f"{name} is not watched, or not yet")
     from tenfold.control import driftpages
@@ -108,9 +109,9 @@ def drift(admin: Admin, head: Head) -> Page:
     return Page(encode_json(document))
 
 
-def drift_page(admin: Admin, head: Head) -> Page:
+def drift_page(survey: Survey, head: Head) -> Page:
     """``/drift/NAME``: the same as a page, whoever asks."""
-    page = drift(admin, head)
+    page = drift(survey, head)
     if page.status != 200 or page.media_type == HTML:
         return page
     from tenfold.control import driftpages
@@ -119,26 +120,26 @@ def drift_page(admin: Admin, head: Head) -> Page:
     return Page(driftpages.render(Report.of(msgspec.json.decode(page.body))).encode(), HTML)
 
 
-def scaling(admin: Admin, head: Head) -> Page:
+def scaling(survey: Survey, head: Head) -> Page:
     """``/api/scaling/NAME``: how many replicas there are to be, why, and the decisions of late."""
     name = head.path.rstrip("/").rpartition("/")[2]
-    found = next((about for about in admin.fleet if about["service"]["name"] == name), None)
+    found = survey.about(name)
     if found is None:
         return _no_service(name)
     known = {"service": name, "release": found["release"], "replicas": found["replicas"]}
     return Page(encode_json({"schema": 1, **known, **(found.get("scaling") or {})}))
 
 
-def metrics(admin: Admin, head: Head) -> Page:
+def metrics(survey: Survey, head: Head) -> Page:
     """``/metrics``: everything for Prometheus, in the format that it prefers."""
-    releases = [_counted(admin, about) for about in admin.shown()]
+    releases = [_counted(survey, about) for about in survey.shown()]
     body, media_type = document(
-        head.headers.get("accept", ""), measured(releases, admin.unattributed(), admin.usage(), admin.toll)
+        head.headers.get("accept", ""), measured(releases, survey.unattributed(), survey.usage(), survey.toll)
     )
     return Page(body, media_type)
 
 
-def _counted(admin: Admin, about: Mapping[str, Any]) -> Counted:
+def _counted(survey: Survey, about: Mapping[str, Any]) -> Counted:
     service, release = about["service"], about["release"]
     stated = msgspec.convert(service, Spec)
     return Counted(
@@ -146,14 +147,10 @@ def _counted(admin: Admin, about: Mapping[str, Any]) -> Counted:
         deadline_s=stated.deadline.budget_s,
         max_rows=stated.batching.max_rows,
         replicas=about["replicas"],
-        counters=admin.counters(release),
+        counters=survey.counters(release),
         scaling=about.get("scaling") or {},
-        drift=(admin.aside.known(release) if admin.aside else {}).get("drift", {}),
+        drift=survey.aside.known(release).get("drift", {}),
     )
-
-
-def _names(admin: Admin) -> list[str]:
-    return [about["service"]["name"] for about in admin.fleet]
 
 
 def _no_service(name: str) -> Page:
@@ -164,11 +161,12 @@ def _problem(code: str, detail: str) -> Page:
     return Page(problem_document(code, detail), "application/problem+json", status_of(code))
 
 
-def front_page(admin: Admin, head: Head) -> Page:
+def front_page(survey: Survey, head: Head) -> Page:
     """``/``: every service, worst first, with its ten answers."""
-    host, port = admin.public
-    charts = {name: chart(admin.history(name, 60)) for name in _names(admin)}
-    sheets = [answers_of(served) for served in admin.served()]
+    host, port = survey.public
+    names = [about["service"]["name"] for about in survey.fleet]
+    charts = {name: chart(survey.history(name, 60)) for name in names}
+    sheets = [answers_of(served) for served in survey.served()]
     return Page(overview(sheets, charts, f"http://{host}:{port}"), HTML)
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tenfold.control.job_runners import Runners, store_of
-from tenfold.server.admin import Asked, Deed, Page
+from tenfold.server.aside import Asked, Deed
+from tenfold.server.responses import Page
 from tenfold.server.spool import Spool
 
 if TYPE_CHECKING:

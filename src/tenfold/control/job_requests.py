@@ -27,7 +27,7 @@ from tenfold.errors import NotFound, TenfoldError, UsageError, status_of
 from tenfold.formats.dialect import Dialect
 from tenfold.formats.tables import SUFFIXES
 from tenfold.jobs.budget import budget_of
-from tenfold.server.admin import Asked
+from tenfold.server.aside import Asked
 from tenfold.server.responses import JSON, PROBLEM, problem_document
 from tenfold.server.spool import Spool
 from tenfold.store import Store, open_store

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from email.utils import formatdate
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -18,6 +18,14 @@ PROBLEM = "application/problem+json"
 encode_json = msgspec.json.Encoder().encode
 AGAIN = HTTPStatus.SERVICE_UNAVAILABLE.value
 REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
+
+
+class Page(NamedTuple):
+    """What is answered: a document and its kind."""
+
+    body: bytes
+    media_type: str = JSON
+    status: int = 200
 
 
 class Date:
