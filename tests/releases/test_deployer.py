@@ -115,8 +115,7 @@ class Stage:
     def look(self, times: int = 1) -> None:
         """Look, and let time pass."""
         for _ in range(times):
-            self.deployer.fleet = self.server.fleet
-            self.deployer.look(self.now)
+            self.deployer.look(self.server.fleet, self.now)
             self.now += 3.0
 
     def deploy(self, policy: Releases = AT_ONCE) -> None:

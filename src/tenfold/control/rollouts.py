@@ -15,20 +15,21 @@ import socket
 import time
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
-from tenfold.control.beside import origin
 from tenfold.control.canaries import Answers, Side
 from tenfold.control.fleet import Fleet, Orders, Route, fleet_of, requests_of, tallies
+from tenfold.control.leases import Leases
+from tenfold.control.progress import Course, Progress
 from tenfold.control.standings import standing
-from tenfold.control.workshop import Examined, Placed, Workshop, home_of
+from tenfold.control.steering import Steering
+from tenfold.control.wanted import Wanted
+from tenfold.control.workshop import Examined, Workshop, home_of
 from tenfold.errors import Conflict, TenfoldError
 from tenfold.releases import Releases
-from tenfold.releases.actions import Action, Bake, Drain, Load, Promote, RollBack, Shadow, Shift, Unload, Wait, Warm
+from tenfold.releases.actions import Action, Drain, Load, RollBack, Shadow, Shift, Unload, Wait, Warm
 from tenfold.releases.evidence import Guard, Tally
 from tenfold.releases.policy import next_action
 from tenfold.releases.rollout import Presence, Snapshot, Stage, State
@@ -37,41 +38,13 @@ from tenfold.releases.verdicts import guards
 from tenfold.server import totals
 from tenfold.server.channel import Channel
 from tenfold.store import Act, Store, open_store
-from tenfold.store.records import ROLLOUT, Lease, Pointer, Release, Rollout
+from tenfold.store.records import Lease, Release, Rollout
 
 LOOK_S = 0.2
-LEASE_S, RENEW_S = 10.0, 3.0
-AGAIN_S = 2.0  # after which an order that was not followed is given again
-NOTE_S = 2.0  # between two notes of how far a rollout is
 SHOW_S = 1.0  # between two words about how it stands with a service, for which its whole history is read
 RATE_S = 60.0  # what the rate of requests is taken over
 
-WORDS: dict[type, str] = {
-    Load: "load",
-    Warm: "warm",
-    Shadow: "shadow",
-    Shift: "shift",
-    Bake: "bake",
-    Promote: "promote",
-    Drain: "drain",
-    Unload: "unload",
-    RollBack: "rollback",
-    Wait: "wait",
-}
-OUTCOMES = {"promoted": "promoted", "rolled_back": "rolled back"}
-
 log = logging.getLogger("tenfold")
-
-
-@dataclass
-class Course:
-    """A rollout as this deployer goes on with it. ``noted`` is when its progress was last put down, and as what."""
-
-    rollout: Rollout
-    state: State | None = None
-    noted: tuple[float, str] = (0.0, "")
-    counts: deque[tuple[float, int]] = field(default_factory=deque)
-    answers: Answers | None = None
 
 
 class Deployer:
@@ -79,29 +52,25 @@ class Deployer:
 
     def __init__(self, store: Store, orders: Orders, workshop: Workshop, run: Path, names: Sequence[str] = ()) -> None:
         """``run`` is the folder with the counters of the fronts, by which this server is told from others, too."""
-        self.fleet = Fleet()
         self._store = store
         self._orders = orders
         self._workshop = workshop
         self._run = run
-        self._names = names
+        self._wanted = Wanted(store, names)
+        self._leases = Leases(store, str(run))
+        self._steering = Steering(orders, workshop, self._wanted)
         self._who = f"tenfold@{socket.gethostname()}"
-        self._leases: dict[str, tuple[Lease, float]] = {}
+        self._progress = Progress(store, orders, self._wanted, self._who)
         self._courses: dict[str, Course] = {}
-        self._ordered: dict[str, tuple[object, float]] = {}
         self._expected: tuple[int, str] | None = None
-        self._generation = -1
-        self._pointers: dict[str, Pointer] = {}
-        self._rollouts: dict[str, Rollout] = {}
-        self._unshown: set[str] = set()  # services of which there is news to show
         self._shown: dict[str, float] = {}  # when it was shown last how it stands with a service
-        self._origins: dict[str, str] = {}  # beside which service one answers
 
-    def look(self, now: float) -> None:
+    def look(self, fleet: Fleet, now: float) -> None:
         """Look at everything once, and do what is next. ``now`` is in seconds of Unix time. What goes wrong with one service
         keeps no other one waiting, and is raised at the end."""
-        self._read()
-        services, wrong = self._services(), None
+        self._steering.fleet = fleet
+        self._wanted.read()
+        services, wrong = self._wanted.services(), None
         for service in services:
             try:
                 self._look_at(service, now)
@@ -115,120 +84,58 @@ class Deployer:
         if wrong is not None:
             raise wrong
 
-    def _services(self) -> list[str]:
-        """Those that are served: all, or the named ones with what answers beside them."""
-        known = {*self._pointers, *self._rollouts}
-        named = {*self._names, *(one for one in known if self._origins.get(one) in self._names)}
-        return sorted(named if self._names else known)
-
     def _look_at(self, service: str, now: float) -> None:
-        rollout = self._rollouts.get(service)
-        if rollout is not None and (lease := self._lease(service, now)):
+        rollout = self._wanted.rollouts.get(service)
+        if rollout is not None and (lease := self._leases.of(service, now)):
             self._go_on(rollout, lease, now)
         else:
             self._follow(service, now)
 
-    def _read(self) -> None:
-        """What is wanted, where that has changed."""
-        generation = self._store.generation()
-        if generation != self._generation:
-            self._pointers = {one.service: one for one in self._store.pointers.list() if one.name == "current"}
-            self._rollouts = {one.service: one for one in self._store.rollouts.list(ended=False)}
-            self._origins = {one: origin(self._store, one) for one in {*self._pointers, *self._rollouts}}
-            self._generation = generation
-            self._unshown.update(self._pointers)
-
     def _forget(self, service: str) -> None:
         """Read all of it again."""
         self._courses.pop(service, None)
-        self._leases.pop(service, None)
-        self._generation = -1
+        self._leases.forget(service)
+        self._wanted.forget()
 
     def _expect(self, services: Sequence[str]) -> None:
         """Once the releases of all pointers were ordered, say how many services there are."""
-        wanted = {service: self._pointers[service].release for service in services if service in self._pointers}
+        wanted = {
+            service: self._wanted.pointers[service].release for service in services if service in self._wanted.pointers
+        }
         ordered = all(
-            self.fleet.within(service).of(release) or self._workshop.failure(service, release)
+            self._steering.fleet.within(service).of(release) or self._workshop.failure(service, release)
             for service, release in wanted.items()
         )
-        alone = [service for service in services if not self._origins.get(service)]
+        alone = [service for service in services if not self._wanted.origins.get(service)]
         expected = len(services), alone[0] if len(alone) == 1 else ""
         if ordered and self._expected != expected:
             self._expected = expected
             self._orders.expect(*expected)
-
-    def _lease(self, service: str, now: float) -> Lease | None:
-        """The right to move this service; None while another server has it. One that ran out while this process stood still
-        is taken again, if nobody else has: what is on its way need not begin anew."""
-        lease, renewed = self._leases.get(service, (None, 0.0))
-        if lease is not None and now - renewed < RENEW_S:
-            return lease
-        leases = self._store.leases
-        if lease is not None:
-            try:
-                lease = leases.renew(lease, LEASE_S)
-            except Conflict:
-                lease = None
-        lease = lease or leases.acquire(f"rollout:{service}", str(self._run), LEASE_S)
-        if lease is None:
-            self._leases.pop(service, None)
-        else:
-            self._leases[service] = lease, now
-        return lease
 
     # No release is on its way
 
     def _follow(self, service: str, now: float) -> None:
         """Let what the pointer means answer, and nothing else."""
         self._courses.pop(service, None)
-        pointer = self._pointers.get(service)
-        if service not in self._rollouts and (lease := self._leases.pop(service, None)):
-            self._store.leases.release(lease[0])
+        pointer = self._wanted.pointers.get(service)
+        if service not in self._wanted.rollouts:
+            self._leases.give_back(service)
         if pointer is None:
             return
-        running = self.fleet.within(service).of(pointer.release)
+        running = self._steering.fleet.within(service).of(pointer.release)
         if running is None or running.presence is Presence.ABSENT:
-            self._begin(service, pointer.release, now)
-        elif running.presence is Presence.READY and self._routed(service, Route(running.label), now):
-            for other in self.fleet.crews:
+            self._steering.begin(service, pointer.release, now)
+        elif running.presence is Presence.READY and self._steering.routed(service, Route(running.label), now):
+            for other in self._steering.fleet.crews:
                 if other.service == service and other.release != pointer.release and other.presence != Presence.ABSENT:
                     self._orders.end(other.folder)
-
-    def _begin(self, service: str, release: str, now: float) -> str:
-        """Start a release, as soon as its folder and its environment are there; why that cannot be, "" where it can."""
-        found = self._release(service, release)
-        if found is None:
-            return f"the store has no release {release[:7]} of {service}"
-        placed = self._workshop.placed(found, now)
-        if isinstance(placed, Placed):
-            self._order(f"run {placed.folder}", placed, now)
-        return placed if isinstance(placed, str) else ""
-
-    def _order(self, key: str, placed: Placed, now: float) -> None:
-        before, when = self._ordered.get(key, (None, 0.0))
-        if before != placed or now - when > AGAIN_S:
-            self._ordered[key] = placed, now
-            self._orders.run(placed.folder, placed.deployed)
-
-    def _routed(self, service: str, route: Route, now: float) -> bool:
-        """Whether the fronts follow a route; they are told to, if they do not."""
-        if self.fleet.routes.get(service) == route:
-            return True
-        before, when = self._ordered.get(service, (None, 0.0))
-        if before != route or now - when > AGAIN_S:
-            self._ordered[service] = route, now
-            self._orders.route(service, route)
-        return False
-
-    def _release(self, service: str, release: str) -> Release | None:
-        return self._store.releases.by_id(service, release) if release else None
 
     # A release is on its way
 
     def _go_on(self, rollout: Rollout, lease: Lease, now: float) -> None:
         course = self._courses.get(rollout.service)
         if course is None or course.rollout.id != rollout.id or course.rollout.version < rollout.version:
-            course = self._courses[rollout.service] = Course(rollout, self._remembered(rollout))
+            course = self._courses[rollout.service] = Course(rollout, self._progress.remembered(rollout))
         if not _is_in_place(course):
             self._resume(rollout.service, now)
         if course.state is None:
@@ -236,21 +143,15 @@ class Deployer:
         else:
             self._move(course, course.state, lease, now)
 
-    def _remembered(self, rollout: Rollout) -> State | None:
-        """Where it stood: as it was noted since its last step, else at that step; None while it is examined."""
-        found = self._store.evidence.of(rollout.service, rollout.to, ROLLOUT)
-        if found and (found[0].content["rollout"], found[0].content["version"]) == (rollout.id, rollout.version):
-            return msgspec.convert(found[0].content["state"], State)
-        kept = rollout.detail.get("state")
-        return msgspec.convert(kept, State) if kept else None
-
     def _examine(self, course: Course, lease: Lease) -> None:
         """Before anything of it runs beside what answers: does it pass its gates?"""
         rollout = course.rollout
-        release, current = (self._release(rollout.service, one) for one in (rollout.to, rollout.from_))
+        release, current = (self._wanted.release(rollout.service, one) for one in (rollout.to, rollout.from_))
         assert release is not None
         if rollout.detail.get("asked") == "rollback":
-            self._change(course, "rolled_back", Act(self._who, "rolled back", "it was asked for"), lease, ended=True)
+            self._progress.change(
+                course, "rolled_back", Act(self._who, "rolled back", "it was asked for"), lease, ended=True
+            )
             return
         if rollout.state == "making room":
             self._make_room(course, release, lease)
@@ -259,43 +160,43 @@ class Deployer:
         if examined is None:
             if rollout.state == "pending":
                 said = f"{release.name} is examined before it gets any traffic"
-                self._change(course, "gating", Act(self._who, "examine", said), lease)
+                self._progress.change(course, "gating", Act(self._who, "examine", said), lease)
             return
         if examined.refusal:
-            self._change(course, "refused", Act(self._who, "refuse", examined.refusal), lease, ended=True)
+            self._progress.change(course, "refused", Act(self._who, "refuse", examined.refusal), lease, ended=True)
             self._orders.say("rollout", name=release.name, did="refused", because=examined.refusal)
             return
         if current is not None and not examined.fits_beside:
             said = f"{current.name} has to go first: both do not fit into memory"
-            self._change(course, "making room", Act(self._who, "make room", said), lease)
+            self._progress.change(course, "making room", Act(self._who, "make room", said), lease)
             return
         state = State(old=current.name if current else "", new=release.name)
         said = f"{release.name} is on its way"
-        self._change(course, Stage.STARTING, Act(self._who, "start", said), lease, state=state)
+        self._progress.change(course, Stage.STARTING, Act(self._who, "start", said), lease, state=state)
         course.state = state
 
     def _make_room(self, course: Course, release: Release, lease: Lease) -> None:
         """Where both do not fit into memory, the old release goes, and the new one begins like a first one. Should it fail,
         what the pointer means is started again."""
-        running = self.fleet.within(course.rollout.service).of(course.rollout.from_)
+        running = self._steering.fleet.within(course.rollout.service).of(course.rollout.from_)
         if running is not None:
             self._orders.end(running.folder)
             return
         state = State(old="", new=release.name)
         said = f"{release.name} is on its way, and nothing answers until it does"
-        self._change(course, Stage.STARTING, Act(self._who, "start", said), lease, state=state)
+        self._progress.change(course, Stage.STARTING, Act(self._who, "start", said), lease, state=state)
         course.state = state
 
     def _resume(self, service: str, now: float) -> None:
         """After a restart nothing answers: what the pointer means does so first, whatever else is on its way."""
-        pointer, route = self._pointers.get(service), self.fleet.routes.get(service, Route(""))
+        pointer, route = self._wanted.pointers.get(service), self._steering.fleet.routes.get(service, Route(""))
         if pointer is None or route is None or route.release:
             return
-        fleet = self.fleet.within(service)
+        fleet = self._steering.fleet.within(service)
         if fleet.presence(pointer.release) is Presence.ABSENT:
-            self._begin(service, pointer.release, now)
+            self._steering.begin(service, pointer.release, now)
         elif fleet.presence(pointer.release) is Presence.READY:
-            self._routed(service, Route(fleet.label(pointer.release)), now)
+            self._steering.routed(service, Route(fleet.label(pointer.release)), now)
 
     def _move(self, course: Course, state: State, lease: Lease, now: float) -> None:
         rollout = course.rollout
@@ -307,16 +208,16 @@ class Deployer:
         if isinstance(action, RollBack):  # those who ask come first, the record right after
             self._do(action, rollout, now)
         if not isinstance(action, Wait) or after.stage is not state.stage:
-            self._record(course, action, after, seen, lease)
+            self._progress.step(course, action, after, seen, lease)
         course.state = after  # not before it is on record: what failed is done again
-        self._note(course, action, seen, now)
+        self._progress.note(course, action, seen, now)
         self._do(action, rollout, now)
 
     def _seen(self, course: Course, now: float) -> Snapshot | None:
         """What one look shows; None while the fronts are about to do what they were told."""
-        rollout, fleet = course.rollout, self.fleet.within(course.rollout.service)
+        rollout, fleet = course.rollout, self._steering.fleet.within(course.rollout.service)
         route = fleet.routes.get(rollout.service, Route(""))
-        pointer = self._pointers.get(rollout.service)
+        pointer = self._wanted.pointers.get(rollout.service)
         if route is None or (pointer is None and rollout.from_):
             return None
         new, old = fleet.label(rollout.to), fleet.label(rollout.from_)
@@ -345,7 +246,7 @@ class Deployer:
         if state is None or state.stage is not Stage.STEPPING or not (new and old):
             return {}
         if course.answers is None:
-            releases = [self._release(rollout.service, one) for one in (rollout.to, rollout.from_)]
+            releases = [self._wanted.release(rollout.service, one) for one in (rollout.to, rollout.from_)]
             sides = [Side(self._store.spec(one), label) for one, label in zip(releases, (new, old), strict=True) if one]
             home = home_of(self._store, rollout.service)
             course.answers = Answers(home, sides[0], sides[1], rollout.at.timestamp())
@@ -353,19 +254,19 @@ class Deployer:
 
     def _do(self, action: Action, rollout: Rollout, now: float) -> None:
         """What can be done without the store."""
-        service, fleet = rollout.service, self.fleet.within(rollout.service)
+        service, fleet = rollout.service, self._steering.fleet.within(rollout.service)
         old, new = fleet.label(rollout.from_), fleet.label(rollout.to)
         match action:
             case Load(release=name) | Warm(release=name):
-                self._begin(service, self._id(rollout, name), now)
+                self._steering.begin(service, self._id(rollout, name), now)
             case Shadow():
-                self._routed(service, Route(old, new, 0.0, True), now)
+                self._steering.routed(service, Route(old, new, 0.0, True), now)
             case Shift(percent=100.0):
-                self._routed(service, Route(new), now)
+                self._steering.routed(service, Route(new), now)
             case Shift(percent=percent):
-                self._routed(service, Route(old, new, percent) if percent else Route(old), now)
+                self._steering.routed(service, Route(old, new, percent) if percent else Route(old), now)
             case RollBack():
-                self._routed(service, Route(old), now)
+                self._steering.routed(service, Route(old), now)
             case Drain(release=name) | Unload(release=name):
                 running = fleet.of(self._id(rollout, name))
                 if running is not None:
@@ -378,72 +279,12 @@ class Deployer:
 
     # On record
 
-    def _record(self, course: Course, action: Action, state: State, seen: Snapshot, lease: Lease) -> None:
-        """The step, and the pointer where it moves, in one transaction."""
-        rollout, outcome = course.rollout, state.outcome
-        what = WORDS[type(action)] if outcome == "running" else OUTCOMES[outcome]
-        if isinstance(action, RollBack) and seen.asked == "rollback":
-            what = "turn back"  # the rollback was on record when it was asked for
-        percent = action.percent if isinstance(action, Shift) else seen.percent
-        act = Act(self._who, what, action.reason, {"percent": percent} if isinstance(action, Shift) else {})
-        if rollout.detail.get("last") == (said := [str(state.stage), what, action.reason]):
-            return
-        self._orders.say("rollout", name=state.new, did=what, because=action.reason)
-        with self._store.transaction():
-            if isinstance(action, Promote):
-                self._point(rollout, rollout.to, act._replace(who=rollout.who, detail={"by": self._who}), lease)
-                return
-            if isinstance(action, RollBack) and seen.promoted and rollout.from_:
-                by = rollout.detail.get("asked_by", self._who)
-                self._point(
-                    rollout, rollout.from_, act._replace(who=by, what="turn back", detail={"by": self._who}), lease
-                )
-            ended = outcome != "running"
-            self._change(course, state.stage, act, lease, ended=ended, state=state, last=said, percent=percent)
-
-    def _point(self, rollout: Rollout, release: str, act: Act, lease: Lease) -> None:
-        """Let the service mean this release from now on: a deployment is the act of whoever asked for it."""
-        pointer = self._pointers.get(rollout.service)
-        expected = pointer.generation if pointer else 0
-        self._store.pointers.move(rollout.service, release, act, expected=expected, fence=lease)
-        self._generation = -1
-
-    def _change(
-        self, course: Course, stage: str, act: Act, lease: Lease, *, ended: bool = False, **detail: Any
-    ) -> None:
-        before = course.rollout
-        kept = {**before.detail, **msgspec.to_builtins(detail)}
-        course.rollout = self._store.rollouts.change(before, stage, act, detail=kept, ended=ended, fence=lease)
-        self._rollouts[before.service] = course.rollout
-        self._generation = -1
-
-    def _note(self, course: Course, action: Action, seen: Snapshot, now: float) -> None:
-        """How far it is, for people to see and for a successor to go on from; not an event."""
-        when, said = course.noted
-        if action.reason != said and now - when >= NOTE_S:
-            course.noted = now, action.reason
-            rollout = course.rollout
-            content = {
-                "rollout": rollout.id,
-                "version": rollout.version,
-                "state": msgspec.to_builtins(course.state),
-                "percent": seen.percent,
-                "reason": action.reason,
-                "fix": action.fix if isinstance(action, Wait) else "",
-                "needed": action.needed if isinstance(action, Wait) else None,
-                "seconds": action.seconds if isinstance(action, Wait) else None,
-                "requests_per_s": seen.requests_per_s,
-                "compared": seen.shadow.describe() if seen.shadow.compared else "",
-            }
-            self._store.evidence.put(rollout.service, rollout.to, ROLLOUT, content)
-            self._unshown.add(rollout.service)
-
     def _show(self, now: float) -> None:
         """Let the server show how it stands with the releases of services, where that has changed."""
-        for service in [one for one in self._unshown if abs(now - self._shown.get(one, -SHOW_S)) >= SHOW_S]:
+        for service in [one for one in self._wanted.news if abs(now - self._shown.get(one, -SHOW_S)) >= SHOW_S]:
             if about := standing(self._store, service):
                 self._orders.about(service, about)
-            self._unshown.discard(service)
+            self._wanted.news.discard(service)
             self._shown[service] = now
 
 
@@ -487,8 +328,7 @@ def main(channel: int, run: str, store: str, replicas: int, names: Sequence[str]
             if deployer is None:
                 opened = open_store(store)
                 deployer = Deployer(opened, Orders(line), Workshop(store, replicas), Path(run), names)
-            deployer.fleet = fleet
-            deployer.look(time.time())
+            deployer.look(fleet, time.time())
         except (TenfoldError, OSError) as error:  # what answers goes on answering
             if str(error) != said:
                 said = str(error)
