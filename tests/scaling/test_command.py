@@ -18,6 +18,7 @@ from tenfold.cli import main
 from tenfold.control import demo
 from tenfold.control.simulate_trace import read_journal
 from tenfold.service import find, spec
+from tests.scaling.test_live import written
 from tests.server.running import serve, write_service
 
 Run = Callable[..., tuple[int, str, str]]
@@ -135,13 +136,20 @@ def test_criteria_are_fitted(run: Run, trace: Path) -> None:
 
 
 def test_criteria_that_nobody_can_keep_are_said(run: Run, trace: Path) -> None:
-    """Where no criteria miss as little as asked, that is said of those that miss the least, with what would help."""
+    """Where no criteria miss as little as asked, it is said what was tried, what those miss that miss the least, and why; and
+    what would help."""
     code, out, _ = run("--trace", trace, "--every", "1 s", *GIVEN, "--fit", "--miss", "0.01 %")
     assert code == 0
     note = " ".join(out.partition("note ")[2].split())
-    assert note.startswith("no criteria miss 0.01 % or less, and these the least: ")
-    assert "more min_replicas (--min)" in note
+    tried = "scale_in_after of 1 min to 20 min with headroom of 0% to 80%"
+    assert note.startswith(f"none of 30 settings misses 0.01 % or less ({tried}); of the one that misses the least, ")
+    assert note.endswith(": a faster start, more replicas at all times (--min), a schedule, or a larger --miss")
     assert "--fit" not in note
+    _, out, _ = run("--trace", trace, "--every", "1 s", *GIVEN, "--fit", "--miss", "0%", "--max", "20")
+    note = " ".join(out.partition("note ")[2].split())
+    assert note.startswith("none of 30 settings misses nothing")
+    assert "; even 20 replicas at all times miss " in note
+    assert note.endswith(": a higher limit (--max), a faster model, or a larger --miss")
 
 
 def test_figures_that_are_given_are_not_called_measured(run: Run, trace: Path, folder: Path) -> None:
@@ -161,7 +169,15 @@ def test_figures_that_are_given_are_not_called_measured(run: Run, trace: Path, f
         (["--start", "30s"], 2, "what a replica carries, and how long it takes to start, is not said"),
         ([*GIVEN], 2, "there is no traffic to replay"),
         ([*GIVEN, "--trace", "nowhere.csv"], 4, "there is no file nowhere.csv"),
-        ([*GIVEN, "--trace", "TRACE", "--every", "1 s", "--min", "5", "--max", "2"], 3, "fewer than min_replicas=5"),
+        ([*GIVEN, "--trace", "TRACE", "--every", "1 s", "--min", "5", "--max", "2"], 2, "--min 5 is more than --max 2"),
+        ([*GIVEN, "--trace", "TRACE", "--every", "1 s", "--miss", "2 %"], 2, "--miss says what --fit may miss"),
+        ([*GIVEN, "--trace", "TRACE", "--every", "1 s", "--fit", "--miss", "150%"], 2, "--miss 150% is no share of the rows"),
+        (
+            [*GIVEN, "--trace", "TRACE", "--every", "1 s", "--html", "nowhere/page.html"],
+            4,
+            "there is no folder nowhere",
+        ),
+        (["--rate-per-replica", "20", "--start", "1 parsec"], 2, "--start: '1 parsec' has the unit 'parsec'"),
         ([*GIVEN, "--trace", "TRACE", "--every", "soon"], 2, "--every: 'soon' is not a quantity"),
         (["--rate-per-replica", "0", "--start", "30", "--trace", "TRACE"], 2, "measures nothing"),
     ],
@@ -229,3 +245,10 @@ def test_more_replicas_than_anybody_has_are_refused(tmp_path: Path, run: Run, co
     code, _, err = run(*options)
     assert code == 2
     assert "more than 10,000 replicas" in err
+
+
+def test_a_bound_that_the_schedule_contradicts_is_wrong_use(run: Run, trace: Path, tmp_path: Path) -> None:
+    """What --min and --max make of the class is said like any other wrong option."""
+    folder = written(tmp_path / "doubles", 'Scaling(1, 4, schedule=("Mon-Fri 08:00-18:00: 3",))')
+    code, _, err = run(folder, "--trace", trace, "--every", "1 s", *GIVEN, "--max", "2")
+    assert (code, "more than the 2 replicas that there may be at most" in err) == (2, True)

@@ -64,6 +64,26 @@ def test_counts_alone_need_the_length_of_their_period(tmp_path: Path) -> None:
     assert sum(read_trace(path, Columns(every_s=60.0)).counts[60:]) == 120
 
 
+def test_rows_a_second_are_no_counts_of_a_minute(tmp_path: Path) -> None:
+    """A column rps says the same for every length of period: a minute at 2 rps has 120 rows."""
+    with_times = written(tmp_path, "time,rps\n2026-07-01 08:00,2\n2026-07-01 08:01,0.5\n")
+    assert [sum(read_trace(with_times).counts[at : at + 60]) for at in (0, 60)] == [120, 30]
+    alone = written(tmp_path, "rps\n2\n0.5\n", "alone.csv")
+    assert sum(read_trace(alone, Columns(every_s=60.0)).counts) == 150
+
+
+def test_a_length_of_period_is_for_counts(tmp_path: Path) -> None:
+    """Where each row is a request there is no period, and --every is not passed over in silence."""
+    with pytest.raises(UsageError, match=r"trace\.csv has a request in each row"):
+        read_trace(written(tmp_path, "time\n2026-07-01 08:00\n"), Columns(every_s=60.0))
+
+
+def test_empty_lines_are_no_rows(tmp_path: Path) -> None:
+    """Editors leave them behind."""
+    path = written(tmp_path, '{"second": 1782892800, "count": 2}\n\n{"second": 1782892801, "count": 3}\n\n', "a.ndjson")
+    assert read_trace(path).counts == [2.0, 3.0]
+
+
 def test_columns_of_other_names_are_named(tmp_path: Path) -> None:
     """A file whose columns have their own names is read by those."""
     path = written(tmp_path, "wann,wieviele\n2026-07-01 08:00:00,3\n2026-07-01 08:00:01,4\n")
@@ -100,7 +120,9 @@ def test_a_small_gap_is_filled_in_and_said(tmp_path: Path) -> None:
             r"has gaps: 6 of 10 periods of 1 min are missing, 60 %; nothing between 2026-07-01 08:02:00 and",
         ),
         ("time,count\n2026-07-01 08:00:00,1\n", "a single period, of no known length"),
-        ("time,count\n2026-07-01 08:00:00\n", "row 1 has 1 of 2 columns"),
+        ("time,count\n2026-07-01 08:00:00\n", "row 1 has 1 columns, and not 2"),
+        ("time,count\n2026-07-01 08:00:00,1,000\n", "row 1 has 3 columns, and not 2"),
+        ("time;count\n2026-07-01 08:00:00;1\n", "has its columns between semicolons"),
         ("time\n2026-07-01\n1970-01-01\n", "look for a time that is far from the others"),
     ],
 )

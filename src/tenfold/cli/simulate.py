@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tenfold.cli import screen
+from tenfold.errors import NotFound
 
 if TYPE_CHECKING:
     from tenfold.control.simulate import Line, Simulated
@@ -38,9 +39,7 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--max", "most", type=click.IntRange(1), metavar="N", help="Replicas at most.")
 @click.option("--env", default="", help="Options of this environment in tenfold.toml.")
 @click.option("--fit", is_flag=True, help="Find the cheapest criteria that miss no more than --miss.")
-@click.option(
-    "--miss", default="1 %", show_default=True, metavar="SHARE", help="For --fit: the rows that may be missed."
-)
+@click.option("--miss", default="", metavar="SHARE", help="For --fit: the rows that may be missed.  [default: 1 %]")
 @click.option("--svg", metavar="FILE", type=FILE, help="Draw the traffic and what the replicas carry.")
 @click.option("--html", metavar="FILE", type=FILE, help="Write a page with all policies, which needs nothing else.")
 @screen.json_option
@@ -51,6 +50,9 @@ def simulate(service: str | None, svg: Path | None, html: Path | None, as_json: 
     what there is to know. A trace is .csv, .ndjson or .parquet: the time of each request, or counts by second, minute or
     hour. Exits with 6 where no number of replicas within the limits keeps the deadline.
     """
+    for file in (svg, html):
+        if file and not file.absolute().parent.is_dir():
+            raise NotFound(f"there is no folder {file.parent} for {file.name}", "make it, or name another")
     if service is None and not wanted["rate_per_replica"] and Path("service.py").exists():
         service = "."
     with screen.Progress() as progress:

@@ -280,14 +280,14 @@ def _judged(found: Benched, stated: Spec, target: str, rate: float | None) -> Be
 # -- quantities --------------------------------------------------------------------------------------------------------
 
 
-def quantity(text: str, option: str, read: Callable[[str], float]) -> float | None:
-    """What an option amounts to; None where it is "". It is to be more than nothing."""
+def quantity(text: str, option: str, read: Callable[[str], float], command: str = "bench") -> float | None:
+    """What an option of a command amounts to; None where it is "". It is to be more than nothing."""
     if not text:
         return None
     try:
         value = read(text)
     except ValueError as error:
-        raise UsageError(f"{option}: {error}", f"tenfold bench --help shows how {option} is written") from None
+        raise UsageError(f"{option}: {error}", f"tenfold {command} --help shows how {option} is written") from None
     if not value > 0 or value == float("inf"):
         raise UsageError(f"{option} {text}: that measures nothing", f"write {option} with a number above 0")
     return value

@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 from tenfold.answers import Evidence, Simulation, keep
 from tenfold.config import environment, require_environment
-from tenfold.control.benches import quantity, rate_of
+from tenfold.control import benches
 from tenfold.control.simulate_trace import Columns, Trace, read_journal, read_trace
-from tenfold.errors import GateFailed, UsageError
+from tenfold.errors import GateFailed, ServiceError, UsageError
 from tenfold.scaling.options import Scaling
 from tenfold.scaling.rivals import Hpa, HpaPolicy, Knative, KnativePolicy
-from tenfold.scaling.simulation import Ours, Outcome, Policy, Setting, always, fit, simulate
+from tenfold.scaling.simulation import FIT_AFTER, FIT_HEADROOM, Ours, Outcome, Policy, Setting, always, fit, simulate
 from tenfold.service import Service, Spec, find, spec
 from tenfold.units import duration, percent, ratio, seconds, throughput
 
@@ -42,7 +42,7 @@ class Wanted(NamedTuple):
     most: int | None = None
     env: str = ""
     fit: bool = False
-    miss: str = "1 %"
+    miss: str = ""
 
 
 class Line(NamedTuple):
@@ -92,11 +92,10 @@ def run(target: str | None, wanted: Wanted, say: Say = lambda *_: None) -> Simul
     nobody measured, ``BadTrace`` for a file that is no traffic, and ``GateFailed`` where even one row alone takes longer than
     the deadline.
     """
-    subject = _subject(target, wanted)
+    subject, miss = _subject(target, wanted), _may_miss(wanted)
     say("reading the trace", 0, 0)
     trace = _trace(subject, wanted)
     _require_bounds(subject, trace)
-    miss = (quantity(wanted.miss, "--miss", ratio) or 0.0) if wanted.fit else MAY_MISS
     fitted = None
     if wanted.fit:
         fitted, _ = fit(trace.counts, subject.scaling, subject.setting, miss, lambda *done: say("fitting", *done))
@@ -107,7 +106,7 @@ def run(target: str | None, wanted: Wanted, say: Say = lambda *_: None) -> Simul
         lines.append(Line(name, words, simulate(trace.counts, policy, subject.setting, subject.scaling.bounds)))
     lines.append(_fixed(subject, trace))
     broken, mend = _judged(subject, trace)
-    remarks = (*trace.remarks, *_remarks(subject, lines[0].outcome, miss, broken, fitted is not None))
+    remarks = (*trace.remarks, *_remarks(subject, trace, lines[0].outcome, miss, broken, fitted is not None))
     found = Simulated(
         subject.name,
         trace,
@@ -128,9 +127,9 @@ def run(target: str | None, wanted: Wanted, say: Say = lambda *_: None) -> Simul
 
 
 def _subject(target: str | None, wanted: Wanted) -> _Subject:
-    rate = quantity(wanted.rate_per_replica, "--rate-per-replica", rate_of)
-    start_s = quantity(wanted.start, "--start", lambda text: seconds(text if _has_unit(text) else f"{text} s"))
-    budget_s = quantity(wanted.deadline, "--deadline", seconds)
+    rate = _quantity(wanted.rate_per_replica, "--rate-per-replica", benches.rate_of)
+    start_s = _quantity(wanted.start, "--start", lambda text: seconds(text if _has_unit(text) else f"{text} s"))
+    budget_s = _quantity(wanted.deadline, "--deadline", seconds)
     if target is None:
         if rate is None or start_s is None:
             mend = "name a SERVICE, or add --rate-per-replica 40 --start 30s"
@@ -151,6 +150,25 @@ def _subject(target: str | None, wanted: Wanted) -> _Subject:
         start_s = known.startup.seconds
     setting = Setting(rate, start_s, budget_s or stated.deadline.budget_s, scaling.hold_s, scaling.hold_rows)
     return _Subject(stated.name, scaling, setting, _source(wanted), service, stated)
+
+
+def _quantity(text: str, option: str, read: Callable[[str], float]) -> float | None:
+    return benches.quantity(text, option, read, "simulate")
+
+
+def _may_miss(wanted: Wanted) -> float:
+    """The share of rows that may be missed before that is said."""
+    if not wanted.miss:
+        return MAY_MISS
+    if not wanted.fit:
+        raise UsageError("--miss says what --fit may miss", "add --fit, or leave it out")
+    try:
+        share = ratio(wanted.miss)
+    except ValueError as error:
+        raise UsageError(f"--miss: {error}", 'write --miss "1 %"') from None
+    if not share < 1:
+        raise UsageError(f"--miss {wanted.miss} is no share of the rows", 'write --miss "1 %", or 0% for none')
+    return share
 
 
 def _source(wanted: Wanted) -> str:
@@ -181,13 +199,18 @@ def _measured_rate(target: str, known: Evidence, stated: Spec) -> float:
 def _bounded(scaling: Scaling, wanted: Wanted) -> Scaling:
     """The policy within the bounds of the command line. Raises ``UsageError`` where one of them contradicts the class."""
     low, high = scaling.bounds
+    if wanted.least is not None and wanted.most is not None and wanted.least > wanted.most:
+        raise UsageError(f"--min {wanted.least} is more than --max {wanted.most}", f"--max {wanted.least}, or more")
     if wanted.most is None and wanted.least is not None and low < high < wanted.least:
         raise UsageError(f"--min {wanted.least} is more than max_replicas={high}", f"add --max {wanted.least}, or more")
     if wanted.least is None and wanted.most is not None and wanted.most < low:
         raise UsageError(f"--max {wanted.most} is fewer than min_replicas={low}", f"add --min {wanted.most}, or fewer")
     bounds = {"min_replicas": wanted.least, "max_replicas": wanted.most}
     given = {name: value for name, value in bounds.items() if value is not None}
-    return scaling.override(given, "--min and --max") if given else scaling
+    try:
+        return scaling.override(given, "--min and --max") if given else scaling
+    except ServiceError as error:
+        raise UsageError(error.message, error.hint) from None
 
 
 def _trace(subject: _Subject, wanted: Wanted) -> Trace:
@@ -195,7 +218,7 @@ def _trace(subject: _Subject, wanted: Wanted) -> Trace:
         if subject.service is None:
             raise UsageError("there is no traffic to replay", "add --trace FILE")
         return read_journal(subject.service.folder)
-    every_s = quantity(wanted.every, "--every", seconds) or 0.0
+    every_s = _quantity(wanted.every, "--every", seconds) or 0.0
     return read_trace(Path(wanted.trace), Columns(wanted.time, wanted.counts, every_s))
 
 
@@ -252,7 +275,7 @@ def _judged(subject: _Subject, trace: Trace) -> tuple[str, str]:
     return because, f"Scaling(max_replicas={needed}), or a faster model"
 
 
-def _remarks(subject: _Subject, ours: Outcome, miss: float, broken: str, fitted: bool) -> list[str]:
+def _remarks(subject: _Subject, trace: Trace, ours: Outcome, miss: float, broken: str, fitted: bool) -> list[str]:
     """What somebody has to know of the result, of which this share may be missed."""
     setting = subject.setting
     remarks = []
@@ -260,17 +283,36 @@ def _remarks(subject: _Subject, ours: Outcome, miss: float, broken: str, fitted:
     if low == high:
         remarks.append(f"it does not scale by itself: Scaling(max_replicas={max(low * 4, 4)}) or --max would let it")
     elif ours.missed_ratio > miss and not broken:
-        share = percent(float(f"{ours.missed_ratio:.2g}"))
-        missed = f"{share} are missed while replicas start, which takes {duration(setting.startup_s)}"
+        missed = f"{_share(ours)} are missed while replicas start, which takes {duration(setting.startup_s)}"
         if fitted:
-            least = f"no criteria miss {percent(miss)} or less, and these the least"
-            remarks.append(f"{least}: {missed}: a faster start, more min_replicas (--min), or a schedule")
+            remarks.append(_unfit(subject, trace, miss, missed))
         else:
             mend = "a faster start, more min_replicas, headroom, or a schedule; --fit finds criteria"
             remarks.append(f"{missed}: {mend}")
     if setting.budget_s < 1:
         remarks.append(f"a replay by the second does not see what happens within {duration(setting.budget_s)}")
     return remarks
+
+
+def _unfit(subject: _Subject, trace: Trace, miss: float, missed: str) -> str:
+    """Why ``--fit`` found nothing, and what would help."""
+    tried = (
+        f"scale_in_after of {FIT_AFTER[0]} to {FIT_AFTER[-1]} with headroom of {FIT_HEADROOM[0]} to {FIT_HEADROOM[-1]}"
+    )
+    few = f"{percent(miss)} or less" if miss else "nothing"
+    said = f"none of {len(FIT_AFTER) * len(FIT_HEADROOM)} settings misses {few} ({tried})"
+    most = min(_needed(subject, trace), subject.scaling.bounds[1])
+    best = always(trace.counts, most, subject.setting)
+    if best.missed_ratio > miss:
+        mend = "a higher limit (--max), a faster model, or a larger --miss"
+        return f"{said}; even {most} replicas at all times miss {_share(best)}: {mend}"
+    mend = "a faster start, more replicas at all times (--min), a schedule, or a larger --miss"
+    return f"{said}; of the one that misses the least, {missed}: {mend}"
+
+
+def _share(outcome: Outcome) -> str:
+    """The share of rows that were missed, to the digits that mean something."""
+    return percent(float(f"{outcome.missed_ratio:.2g}"))
 
 
 def _keep(subject: _Subject, found: Simulated, wanted: Wanted) -> None:

@@ -21,6 +21,7 @@ from tenfold.units import duration, percent
 
 TIMES = ("timestamp", "time", "period", "datetime", "date", "ts", "arrival", "minute", "second", "hour")
 COUNTS = ("count", "requests", "rows", "n", "hits", "rps")
+RATE = "rps"  # of the counts, the one that is said by the second however long a period is
 PERIODS_S = (1.0, 60.0, 3600.0)
 FEW_GAPS = 0.05  # so many missing periods are filled in; more are no trace
 LONGEST_S = 400 * 86_400
@@ -83,11 +84,15 @@ def read_trace(path: Path, columns: Columns = Columns()) -> Trace:  # noqa: B008
     if time is None:
         assert counts is not None
         every_s = columns.every_s or 1.0
+        counts = _by_period(count, counts, every_s)
         return _trace(path.name, datetime(1970, 1, 1, tzinfo=UTC), _spread(counts, every_s))
     moments = _moments(path, time, table[time])
     if counts is None:
+        if columns.every_s:
+            mend = "leave it out, or name the column of counts: --count COL"
+            raise UsageError(f"--every is the length of a period, and {path.name} has a request in each row", mend)
         return of_moments(path.name, np.sort(moments))
-    return _of_periods(path, moments, counts, columns.every_s)
+    return _of_periods(path, moments, counts, columns.every_s, count)
 
 
 def read_journal(home: Path) -> Trace:
@@ -119,7 +124,7 @@ def _trace(name: str, begins: datetime, counts: Numbers, *remarks: str) -> Trace
 # -- periods -----------------------------------------------------------------------------------------------------------
 
 
-def _of_periods(path: Path, moments: Numbers, counts: Numbers, every_s: float) -> Trace:
+def _of_periods(path: Path, moments: Numbers, counts: Numbers, every_s: float, name: str | None) -> Trace:
     """Counts of periods of one length, of which some may be missing."""
     steps = np.diff(moments)
     if (steps <= 0).any():
@@ -136,7 +141,7 @@ def _of_periods(path: Path, moments: Numbers, counts: Numbers, every_s: float) -
     if total * step_s > LONGEST_S:
         raise BadTrace(f"{path.name} spans {duration(total * step_s)}", "look for a time that is far from the others")
     remarks = _gaps(path, moments, total, step_s)
-    filled = np.interp(np.arange(total), places, counts).round()
+    filled = np.interp(np.arange(total), places, _by_period(name, counts, step_s)).round()
     begins = datetime.fromtimestamp(float(moments[0]), UTC)
     return _trace(path.name, begins, _spread(filled, step_s), *remarks)
 
@@ -153,6 +158,12 @@ def _gaps(path: Path, moments: Numbers, total: int, step_s: float) -> list[str]:
         mend = "write a 0 for a time at which nothing came, or cut the trace there"
         raise BadTrace(f"{path.name} has gaps: {said}, {percent(round(missing / total, 3))}; {where}", mend)
     return [f"{said}, such as {where}; filled in from those before and after"]
+
+
+def _by_period(name: str | None, counts: Numbers, every_s: float) -> Numbers:
+    """Rows of each period, where the column may say rows per second."""
+    is_rate = name is not None and name.strip().lower() == RATE
+    return counts * every_s if is_rate else counts
 
 
 def _spread(counts: Numbers, every_s: float) -> Numbers:
@@ -271,11 +282,14 @@ def _csv(path: Path) -> dict[str, Sequence[Any]]:
     if not lines:
         return {}
     header, *rows = lines
+    if len(header) == 1 and ";" in header[0]:
+        raise BadTrace(f"{path.name} has its columns between semicolons", "write it with commas, or as .tsv with tabs")
     if _is_row(header[0]):
         header, rows = ["time", "count"][: len(header)] if len(header) <= 2 else header, lines
-    short = next((number for number, row in enumerate(rows) if len(row) < len(header)), None)
-    if short is not None:
-        raise BadTrace(f"{path.name}, row {short + 1} has {len(rows[short])} of {len(header)} columns", "mend the file")
+    wide = len(header)
+    odd = next((number for number, row in enumerate(rows) if len(row) < wide or any(row[wide:])), None)
+    if odd is not None:
+        raise BadTrace(f"{path.name}, row {odd + 1} has {len(rows[odd])} columns, and not {wide}", "mend the file")
     return dict(zip(header, zip(*rows, strict=False), strict=False)) if rows else {}
 
 
@@ -291,7 +305,7 @@ def _is_row(text: str) -> bool:
 def _of_dicts(path: Path) -> dict[str, Sequence[Any]]:
     columns: dict[str, list[Any]] = {}
     with path.open("rb") as file:
-        for number, line in enumerate(file):
+        for number, line in enumerate(filter(bytes.strip, file)):
             try:
                 row = json.loads(line)
             except ValueError:
