@@ -43,10 +43,13 @@ def test_an_override_is_on_record_and_listed_until_it_is_withdrawn(run: Run, fol
     code, out, _ = run("--store", folder / ".tenfold", "--json")
     (listed,) = json.loads(out)["overrides"]
     assert (listed["service"], listed["min"], listed["why"]) == ("doubles", 3, "a launch")
-    assert run(folder, "--clear")[1] == "doubles: its Scaling decides again\n"
+    assert run(folder, "--clear", "--why", "it is over")[1] == "doubles: its Scaling decides again\n"
     assert run("--store", folder / ".tenfold")[1].startswith("nothing is asked for")
     events = open_store(str(folder / ".tenfold")).events
-    assert [event.what for event in events.list("doubles")] == ["scale", "scale"]
+    assert [(event.what, event.why) for event in events.list("doubles")] == [
+        ("scale", "a launch"),
+        ("scale", "it is over"),
+    ]
     assert events.verify() is not None
 
 
@@ -62,7 +65,13 @@ def test_an_override_runs_out_by_itself() -> None:
     ("arguments", "code", "said"),
     [
         (["FOLDER", "--min", "3"], 2, "for how long?"),
-        (["--min", "3", "--for", "2h"], 2, "which service"),
+        (["--min", "3", "--for", "2h"], 2, "which service, and how many replicas for how long?"),
+        (["FOLDER", "--for", "2h"], 2, "error: how many replicas for how long?"),
+        (["FOLDER", "--why", "a launch"], 2, "error: how many replicas for how long?"),
+        (["FOLDER", "--min", "3", "--for", "0 s"], 2, "is no while of up to 30 days"),
+        (["FOLDER", "--min", "0", "--for", "2h"], 2, "0 is not in the range"),
+        (["FOLDER", "--min", "300", "--for", "2h"], 2, "300 is not in the range"),
+        (["./nowhere", "--min", "3", "--for", "2h"], 4, "./nowhere does not exist"),
         (["FOLDER", "--min", "3", "--for", "soon"], 2, "--for: 'soon' is not a quantity"),
         (["FOLDER", "--min", "3", "--for", "1 weeks", "--clear"], 2, "--clear ends what --min asked for"),
         (["FOLDER", "--min", "3", "--for", "90 days"], 2, "is no while of up to 30 days"),

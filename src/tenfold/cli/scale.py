@@ -33,17 +33,16 @@ def scale(name: str | None, least: int | None, span: str, why: str, clear: bool,
     from tenfold.control import stores
 
     if name is None or not (least or clear):
-        if least or span or clear:
-            raise UsageError(
-                "which service, and how many replicas for how long?", "tenfold scale NAME --min N --for 2h"
-            )
+        if least or span or clear or why:
+            lacks = "how many replicas" if name else "which service, and how many replicas"
+            raise UsageError(f"{lacks} for how long?", f"tenfold scale {name or 'NAME'} --min N --for 2h")
         show(control.asked(place, name or "."), as_json)
         return
     if clear and (least or span):
         raise UsageError("--clear ends what --min asked for", "give one of them")
     if least and not span:
         raise UsageError("for how long?", f"tenfold scale {name} --min {least} --for 2h")
-    done = control.withdraw(name, place) if clear else control.ask(name, least or 0, span, why, place)
+    done = control.withdraw(name, why, place) if clear else control.ask(name, least or 0, span, why, place)
     if as_json:
         screen.print_json({"service": done.service, "store": done.place, **document(done.override)})
     elif clear:

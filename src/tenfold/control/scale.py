@@ -46,13 +46,14 @@ def ask(name: str, least: int, span: str, why: str = "", place: str = "") -> Ask
     except ValueError as error:
         raise UsageError(f"--for: {error}", 'write --for "2 h"') from None
     if not 0 < span_s <= LONGEST_S:
-        raise UsageError(f"--for {span} is no while of up to 30 days", "for longer, write Scaling(min_replicas=…)")
+        mend = 'write --for "2 h"; for longer than that, Scaling(min_replicas=…)'
+        raise UsageError(f"--for {span} is no while of up to 30 days", mend)
     return _record(name, Override(least, time.time() + span_s, who(), why), place)
 
 
-def withdraw(name: str, place: str = "") -> Asked:
+def withdraw(name: str, why: str = "", place: str = "") -> Asked:
     """Let the policy decide again, at once."""
-    return _record(name, Override(0, time.time(), who(), "withdrawn"), place)
+    return _record(name, Override(0, time.time(), who(), why or "withdrawn"), place)
 
 
 def asked(place: str = "", target: str = ".") -> dict[str, Override]:
@@ -69,6 +70,8 @@ def _record(name: str, override: Override, place: str) -> Asked:
         from tenfold.service import find, spec
 
         service = spec(find(name)).name
+    elif path.name != name or path.suffix == ".py":
+        raise NotFound(f"{name} does not exist", "name the folder that is served, or a service of a store by its name")
     else:
         service = name
     with opened(place, name, create=is_folder) as store:
