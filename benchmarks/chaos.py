@@ -25,6 +25,8 @@ import click
 import msgspec
 import uvloop
 
+from benchmarks.numbered import ask
+
 DEADLINE_S = 0.5
 GRACE_S = 0.25  # the clients and the server share two cores: an answer may lie so long before it is read
 LOST_S = 10.0
@@ -221,15 +223,6 @@ async def client(plan: Plan, port: int, numbers: Iterator[int], outcome: Outcome
     if connection is not None:
         connection[1].close()
         await connection[1].wait_closed()
-
-
-async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> tuple[int, bytes]:
-    """Status and body of the reply to one request."""
-    body = b'{"number":%d}' % number
-    writer.write(b"POST /predict HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body))
-    head = (await reader.readuntil(b"\r\n\r\n")).lower()
-    length = int(head.partition(b"content-length:")[2].partition(b"\r\n")[0])
-    return int(head.split()[1]), await reader.readexactly(length)
 
 
 @click.command()

@@ -1,7 +1,8 @@
 """A machine of a Ray cluster is killed while clients ask: is anything lost? `python -m benchmarks.ray_lost`.
 
-Two replicas on two machines of a cluster that is started here, beside a head without any. Every request carries a number of
-its XX"""
+Two replicas on two machines of a cluster that is started here, beside a head without any. Every request carries a number,
+which its answer has to bring back.
+"""
 
 from __future__ import annotations
 
@@ -25,10 +26,8 @@ from benchmarks.ray_live import NODE, SERVICE, wait_until
 from tenfold.control.servers import ask, serving
 
 REPLICAS, CLIENTS = 2, 8
-DEADLINE_S, GRACE_S = (
-    2.0,
-    0.25,
-)  # clients, servers and the cluster share the cores: an answer may lie so long before it is read
+DEADLINE_S = 2.0
+GRACE_S = 0.25  # clients, servers and the cluster share the cores: an answer may lie so long before it is read
 REFUSALS = (429, 503, 504)
 
 

@@ -31,6 +31,7 @@ import msgspec
 import numpy as np
 import uvloop
 
+from benchmarks.numbered import ask
 from tenfold.control import deployments, releases
 from tenfold.server.channel import settle_memory
 from tenfold.server.process import go_idle
@@ -326,15 +327,6 @@ async def client(port: int, due: Iterator[float], outcome: Outcome, over: asynci
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.close()
     await writer.wait_closed()
-
-
-async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> tuple[int, bytes]:
-    """Status and body of the reply to one request."""
-    body = b'{"number":%d}' % number
-    writer.write(b"POST /predict HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body))
-    head = (await reader.readuntil(b"\r\n\r\n")).lower()
-    length = int(head.partition(b"content-length:")[2].partition(b"\r\n")[0])
-    return int(head.split()[1]), await reader.readexactly(length)
 
 
 @click.command()

@@ -11,6 +11,7 @@ from tests.batching.simulation import Speed, World, affine, simulate
 
 A_S, B_S, FULL = 0.002, 0.0001, 64  # 8.4 ms for a full batch, 2.1 ms for a row
 CAPACITY = FULL / (A_S + B_S * FULL)  # rows per second of one replica, about 7,600
+USUAL = affine(A_S, B_S)
 
 
 def _mixed(chance: random.Random) -> int:
@@ -20,6 +21,15 @@ def _mixed(chance: random.Random) -> int:
 
 def _one(_: random.Random) -> int:
     return 1
+
+
+def warm(budget_s: float, speed: Speed = USUAL, max_rows: int = FULL) -> World:
+    """One front and one replica, of which is known what batches take."""
+    world = World(7, speed, max_rows=max_rows)
+    front = world.fronts[0]
+    front.cost.expect(budget_s)
+    front.warm_up(world.speed)
+    return world
 
 
 @pytest.mark.parametrize("load", [1.3, 3.0])
@@ -109,10 +119,7 @@ def test_two_fronts_share_replicas(load: float, replicas: int, a_s: float, budge
 
 def test_deadlines_of_all_lengths_are_kept_together() -> None:
     """Clients with 20 ms and clients with a second: whoever is let in is in time."""
-    world = World(7, affine(A_S, B_S))
-    front = world.fronts[0]
-    front.cost.expect(1.0)
-    front.warm_up(world.speed)
+    world = warm(1.0)
     world.arrivals(3 * CAPACITY, lambda chance: chance.choice([0.02, 0.05, 0.1, 0.2, 0.5, 1.0]), 2.5)
     world.run()
     report = world.report(1.0, 2.5)
@@ -122,10 +129,7 @@ def test_deadlines_of_all_lengths_are_kept_together() -> None:
 
 def test_background_work_uses_what_is_left() -> None:
     """Beside a service at half its load, background work of a fifth of it is done, and nobody is late for it."""
-    world = World(7, affine(A_S, B_S))
-    front = world.fronts[0]
-    front.cost.expect(0.05)
-    front.warm_up(world.speed)
+    world = warm(0.05)
     world.arrivals(0.2 * CAPACITY, 1.0, 2.0, background=True)
     world.arrivals(0.5 * CAPACITY, 0.05, 2.0)
     world.run()
@@ -138,10 +142,7 @@ def test_background_work_goes_on_beside_a_load_that_never_pauses() -> None:
     """Where something always waits, it goes along in the batches that have room, and nobody is late or refused for it."""
     fates = []
     for background_rows_per_s in (0.0, 300.0):
-        world = World(7, affine(0.048, 0.00025))
-        front = world.fronts[0]
-        front.cost.expect(0.25)
-        front.warm_up(world.speed)
+        world = warm(0.25, affine(0.048, 0.00025))
         if background_rows_per_s:
             world.arrivals(background_rows_per_s, 0.25, 10.0, lambda _: 8, background=True)
         world.arrivals(600.0, 0.25, 10.0)
@@ -157,10 +158,7 @@ def test_background_work_goes_on_beside_a_load_that_never_pauses() -> None:
 def test_nobody_is_late_beside_a_job(load: float) -> None:
     """Rows that each take their time, as many of them waiting in the background as there may be: no request is late or
     refused that would not have been without."""
-    world = World(7, affine(0.0, 0.010), max_rows=16)
-    front = world.fronts[0]
-    front.cost.expect(0.5)
-    front.warm_up(world.speed)
+    world = warm(0.5, affine(0.0, 0.010), max_rows=16)
     world.arrivals(100.0, 0.5, 40.0, lambda _: 16, background=True)
     world.arrivals(load * 100.0, 0.5, 40.0)
     world.run()
@@ -171,10 +169,7 @@ def test_nobody_is_late_beside_a_job(load: float) -> None:
 
 def test_background_work_takes_nothing_from_others_under_overload() -> None:
     """Beside three times as much as can be answered there is no room for it: its clients hear so, and come again."""
-    world = World(7, affine(A_S, B_S))
-    front = world.fronts[0]
-    front.cost.expect(0.1)
-    front.warm_up(world.speed)
+    world = warm(0.1)
     world.arrivals(0.2 * CAPACITY, 1.0, 2.0, background=True)
     world.arrivals(3 * CAPACITY, 0.1, 2.0)
     world.run()

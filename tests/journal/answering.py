@@ -24,6 +24,7 @@ from tenfold.server.replies import Ids
 from tenfold.server.requests import Packed, Single
 from tenfold.spec import Spec
 from tenfold.validation.scalar import Decoder
+from tests.service.specs import bare
 
 RELEASE = "echo@1234567"
 INPUT = Form(
@@ -44,17 +45,7 @@ _next_id = Ids().next
 
 def spec(given: Form = INPUT, told: Form = OUTPUT, drift: Drift | None = None) -> Spec:
     """A service of these contracts."""
-    return Spec(
-        name="echo",
-        title="Echo",
-        doc="",
-        input=given,
-        output=told,
-        model="",
-        preprocess="",
-        postprocess="",
-        drift=drift or Drift(),
-    )
+    return bare("echo", given, told, drift=drift or Drift())
 
 
 decoder = lru_cache(Decoder)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.scaling.test_live import written
-from tests.server.running import Running, serve, until
+from tests.server.running import Running, meanwhile, serve, until
 
 pytestmark = pytest.mark.slow
 
@@ -24,9 +24,8 @@ pytestmark = pytest.mark.slow
 def connected(server: Running, clients: int) -> Iterator[Counter[object]]:
     """Clients that keep their connections, and ask without a pause; what they were answered, or how a request was lost."""
     found: Counter[object] = Counter()
-    over = threading.Event()
 
-    def ask() -> None:
+    def ask(_: int, over: threading.Event) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
         while not over.is_set():
             try:
@@ -39,15 +38,8 @@ def connected(server: Running, clients: int) -> Iterator[Counter[object]]:
                 connection.close()
         connection.close()
 
-    threads = [threading.Thread(target=ask) for _ in range(clients)]
-    for thread in threads:
-        thread.start()
-    try:
+    with meanwhile(ask, clients):
         yield found
-    finally:
-        over.set()
-        for thread in threads:
-            thread.join()
 
 
 def renewed(server: Running, before: set[int], fronts: int) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tenfold.cli import main
-from tests.server.running import Running, serve, until, write_service
+from tests.server.running import Running, meanwhile, serve, until, write_service
 
 pytestmark = pytest.mark.slow
 
@@ -69,24 +69,16 @@ def scaled(server: Running) -> list[tuple[int, int, str]]:
 def asked(server: Running, clients: int) -> Iterator[Counter[object]]:
     """Clients that ask without a pause; what they were answered, "wrong" where it was another's answer."""
     found: Counter[object] = Counter()
-    over = threading.Event()
 
-    def ask(number: int) -> None:
+    def ask(number: int, over: threading.Event) -> None:
         while not over.is_set():
             number += clients
             reply = server.ask("/predict", {"x": number})
             right = reply.status != 200 or reply.json["output"]["y"] == 2 * number
             found[reply.status if right else "wrong"] += 1
 
-    threads = [threading.Thread(target=ask, args=(number,)) for number in range(clients)]
-    for thread in threads:
-        thread.start()
-    try:
+    with meanwhile(ask, clients):
         yield found
-    finally:
-        over.set()
-        for thread in threads:
-            thread.join()
 
 
 def test_replicas_come_and_go_under_load_and_no_request_is_lost(tmp_path: Path) -> None:

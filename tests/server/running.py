@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -190,6 +191,21 @@ def launch(folder: Path, *arguments: str, log: Path | None = None) -> Iterator[R
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+@contextmanager
+def meanwhile(work: Callable[[int, threading.Event], None], threads: int) -> Iterator[None]:
+    """Threads that work beside the block: each is given its number, and what is set once the block is over."""
+    over = threading.Event()
+    started = [threading.Thread(target=work, args=(number, over)) for number in range(threads)]
+    for thread in started:
+        thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        for thread in started:
+            thread.join()
 
 
 def alive(pid: int) -> bool:

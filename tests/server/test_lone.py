@@ -22,22 +22,10 @@ from tenfold.server.link import Batch
 from tenfold.server.metrics import Counters, names_for
 from tenfold.server.requests import Single
 from tenfold.server.wire import Head
-from tenfold.spec import Spec
+from tests.service.specs import bare
 
 FORM = Form(name="F", fields=(Field(name="x", wire="x", kind="float"),))
-SPEC = Spec(
-    name="f",
-    title="F",
-    doc="",
-    input=FORM,
-    output=FORM,
-    model="m",
-    preprocess="",
-    postprocess="",
-    batching=Batching(max_rows=64),
-    deadline=Deadline("1 s"),
-    drift=Drift(journal="off"),
-)
+SPEC = bare("f", FORM, FORM, batching=Batching(max_rows=64), deadline=Deadline("1 s"), drift=Drift(journal="off"))
 
 
 class Client:

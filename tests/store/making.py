@@ -8,9 +8,9 @@ import msgspec
 
 from tenfold.contract.form import Field, Form
 from tenfold.service.manifest import contract_listing, tree
-from tenfold.spec import Spec
 from tenfold.store import Store, trees
 from tenfold.store.records import Release
+from tests.service.specs import bare
 
 FORM = Form(name="Row", fields=(Field(name="x", wire="x", kind="float"),))
 
@@ -34,7 +34,7 @@ def push(store: Store, folder: Path, service: str = "tumour", who: str = "anna")
     forms = (FORM, FORM)
     needs = [digest for part in parts.values() if part.files for digest in trees.keep(store.blobs, part)]
     needs += [store.blobs.put(form.to_json()) for form in forms]
-    spec = Spec(name=service, title="Tumour", doc="", input=FORM, output=FORM, model="", preprocess="", postprocess="")
+    spec = bare(service, FORM, FORM)
     said = store.blobs.put(msgspec.json.encode(spec))
     digests = {name: part.digest for name, part in parts.items() if part.files}
     digests["contract"] = store.blobs.put(contract_listing(forms))

@@ -43,24 +43,8 @@ class Files:
         return content
 
     def copy(self, digest: str, target: Path) -> None:
-        total = hashlib.sha256()
-        try:
-            with self._told(target.parent), target.open("xb") as file:
-
-                def write(block: bytes) -> None:
-                    total.update(block)
-                    file.write(block)
-
-                _pour(self._path(digest), write)
-                file.flush()
-                os.fsync(file.fileno())
-            if total.hexdigest() != digest:
-                raise altered(digest, self.folder)
-        except FileExistsError:
-            raise
-        except BaseException:
-            target.unlink(missing_ok=True)
-            raise
+        with self._told(target.parent), proven(target, digest, self.folder) as write:
+            _pour(self._path(digest), write)
 
     def find(self, digest: str) -> Stored | None:
         return _stored(self._path(digest))
@@ -167,6 +151,28 @@ def sync(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+@contextlib.contextmanager
+def proven(target: Path, digest: str, place: Path | str) -> Iterator[Callable[[bytes], object]]:
+    """Write a new file that holds this content of the store at ``place``; one that does not, or is not whole, goes."""
+    total = hashlib.sha256()
+
+    def write(block: bytes) -> None:
+        total.update(block)
+        file.write(block)
+
+    file = target.open("xb")
+    try:
+        with file:
+            yield write
+            file.flush()
+            os.fsync(file.fileno())
+        if total.hexdigest() != digest:
+            raise altered(digest, place)
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
 
 
 def _pour(source: Path, write: Callable[[bytes], object]) -> None:

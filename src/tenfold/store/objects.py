@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tenfold.errors import Conflict, TenfoldError
-from tenfold.store.blobs import absent, altered, digest_of, require_digest
+from tenfold.store.blobs import absent, altered, digest_of, proven, require_digest
 from tenfold.store.nouns import Stored
 
 if TYPE_CHECKING:
@@ -77,24 +76,11 @@ class Objects:
         return content
 
     def copy(self, digest: str, target: Path) -> None:
-        total = hashlib.sha256()
         with self._told(digest):
             found = self._store.get(self._path(digest))
-        try:
-            with target.open("xb") as file:
-                with self._told(digest):
-                    for block in found.stream(min_chunk_size=PART):
-                        total.update(block)
-                        file.write(block)
-                file.flush()
-                os.fsync(file.fileno())
-            if total.hexdigest() != digest:
-                raise altered(digest, self.place)
-        except FileExistsError:
-            raise
-        except BaseException:
-            target.unlink(missing_ok=True)
-            raise
+        with proven(target, digest, self.place) as write, self._told(digest):
+            for block in found.stream(min_chunk_size=PART):
+                write(block)
 
     def find(self, digest: str) -> Stored | None:
         with self._told(digest):
