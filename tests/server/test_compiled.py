@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 import struct
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -14,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tenfold.contract.form import Field, Form
+from tenfold.server import compiled
 from tenfold.server.compiled import hot
 from tenfold.server.frames import Notes, pack, pack_each, unpack, unpack_each
 from tenfold.server.items import Item, give, give_each
@@ -435,3 +441,27 @@ def test_rows_that_hold_more_are_read_in_python() -> None:
         Field(name="f", wire="f", kind="float", multiple_of=0.5),
     ):
         assert Decoder(Form(name="F", fields=(Field(name="x", wire="x", kind="float"), more))).plain is None
+
+
+@pytest.mark.slow
+def test_what_was_compiled_of_another_source_is_not_used(tmp_path: Path) -> None:
+    """After an update whose C was not compiled, everything runs in Python, and doctor says so and how to mend it."""
+    ours, theirs = Path(compiled.__file__).parent, tmp_path / "tenfold" / "server"
+    theirs.mkdir(parents=True)
+    for folder, copy in ((ours.parent, theirs.parent), (ours, theirs)):
+        for entry in folder.iterdir():
+            if not (copy / entry.name).exists():
+                (copy / entry.name).symlink_to(entry)
+    (theirs / "_hot.c").unlink()
+    (theirs / "_hot.c").write_bytes((ours / "_hot.c").read_bytes() + b"\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "tenfold", "doctor", "--json"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        check=True,
+    )
+    findings = {finding["word"]: finding for finding in json.loads(done.stdout)["findings"]}
+    assert findings["compiled"]["state"] == "open"
+    assert "of another version, and not used" in findings["compiled"]["text"]
+    assert "gcc" in findings["compiled"]["fix"]
+    assert findings["serving"]["state"] == "ok"
