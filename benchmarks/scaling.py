@@ -2,7 +2,7 @@
 
 Traffics are generated from a fixed seed; `--traces DIR` adds two that were recorded: the day of the highest peak and the
 median day of the World Cup site of 1998, and an hour of a language-model service. On each, with replicas that take 5, 30
-and 120 s to start, our policy as it comes is replayed, and 70 settings of Knative's and HPA's (`--few`: 20 of these). It is
+and 120 s to start, our policy as it comes is replayed, and 70 settings of Knative's and HPA's (`--grid`). It is
 dominated where a setting with at most 400 changes a day costs no more and misses no more, and one of the two is less.
 """
 
@@ -32,6 +32,12 @@ BEGIN, END = "<!-- results of scaling -->", "<!-- end of results of scaling -->"
 README = Path(__file__).parent / "README.md"
 
 Rows = NDArray[np.float64]
+
+GRIDS = {  # shares of what a replica carries; Knative's stable windows and scale-down delays, HPA's stabilisation, in seconds
+    "few": ((0.5, 0.7, 0.8, 0.9), (60, 300), (300,), (60, 300)),
+    "usual": ((0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0), (60, 300, 600), (120, 300, 600), (0, 60, 300, 600)),
+    "between": ((0.65, 0.75, 0.85, 0.95), (60, 120, 300, 600), (60, 120, 300, 600, 900), (0, 60, 120, 300, 600)),
+}
 
 
 class Traffic(NamedTuple):
@@ -112,26 +118,26 @@ def recorded(folder: Path) -> Iterator[Traffic]:
     yield Traffic("language model, ten times", [10 * count for count in llm], 10.0)
 
 
-def rivals(few: bool) -> Iterator[tuple[str, Policy]]:
+def rivals(grid: str) -> Iterator[tuple[str, Policy]]:
     """Settings of Knative and of HPA, from wasteful to tight and from nervous to calm."""
-    for share in (0.5, 0.7, 0.8, 0.9) if few else (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0):
-        for window_s in (60, 300) if few else (60, 300, 600):
-            knative = Knative(share, window_s, max(window_s // 10, 6))
-            yield f"Knative {share:.0%}, window {window_s} s", KnativePolicy(knative, 1, MOST)
-        for delay_s in (300,) if few else (120, 300, 600):
-            yield (
-                f"Knative {share:.0%}, delay {delay_s} s",
-                KnativePolicy(Knative(share, scale_down_delay_s=delay_s), 1, MOST),
-            )
-        for stable_s in (60, 300) if few else (0, 60, 300, 600):
-            yield f"HPA {share:.0%}, stable {stable_s} s", HpaPolicy(Hpa(share, stabilization_s=stable_s), 1, MOST)
+    for name in ("usual", "between") if grid == "dense" else (grid,):
+        shares, windows_s, delays_s, stable_s = GRIDS[name]
+        for share in shares:
+            for one in windows_s:
+                knative = Knative(share, one, max(one // 10, 6))
+                yield f"Knative {share:.0%}, window {one} s", KnativePolicy(knative, 1, MOST)
+            for one in delays_s:
+                knative = Knative(share, scale_down_delay_s=one)
+                yield f"Knative {share:.0%}, delay {one} s", KnativePolicy(knative, 1, MOST)
+            for one in stable_s:
+                yield f"HPA {share:.0%}, stable {one} s", HpaPolicy(Hpa(share, stabilization_s=one), 1, MOST)
 
 
-def judge(traffic: Traffic, start_s: float, budget_s: float, few: bool) -> Result:
+def judge(traffic: Traffic, start_s: float, budget_s: float, grid: str) -> Result:
     """Our policy beside all others, on one traffic."""
     setting = Setting(traffic.rate, start_s, budget_s)
     ours = simulate(traffic.counts, Ours(Scaling(1, MOST)), setting)
-    others = [(name, simulate(traffic.counts, policy, setting)) for name, policy in rivals(few)]
+    others = [(name, simulate(traffic.counts, policy, setting)) for name, policy in rivals(grid)]
     steady = [(name, other) for name, other in others if other.changes_per_day <= STEADY]
     better = tuple(name for name, other in steady if dominates(other, ours))
     return Result(traffic.name, start_s, ours.cost_ratio, ours.missed_ratio, ours.changes_per_day, better)
@@ -165,14 +171,20 @@ def table(results: Sequence[Result]) -> str:
 @click.option(
     "--traces", type=click.Path(exists=True, file_okay=False, path_type=Path), help="A folder of recorded traces."
 )
-@click.option("--budget", "budget_s", default=1.0, show_default=True, help="Seconds in which a row is to be answered.")
-@click.option("--few", is_flag=True, help="Fewer settings of the others.")
+@click.option("--budget", "budget_s", default=0.05, show_default=True, help="Seconds in which a row is to be answered.")
+@click.option(
+    "--grid",
+    type=click.Choice(["few", "usual", "dense"]),
+    default="usual",
+    show_default=True,
+    help="20, 70 or 126 settings of the others.",
+)
 @click.option("--processes", default=os.cpu_count() or 1, show_default=True)
 @click.option("--save", is_flag=True, help="Put the table into benchmarks/README.md.")
-def main(traces: Path | None, budget_s: float, few: bool, processes: int, save: bool) -> None:
+def main(traces: Path | None, budget_s: float, grid: str, processes: int, save: bool) -> None:
     """Replay every traffic, and exit with 1 where our policy costs too much or is dominated."""
     traffics = [*generated(), *(recorded(traces) if traces else ())]
-    pairs = [(traffic, start_s, budget_s, few) for traffic in traffics for start_s in STARTS_S]
+    pairs = [(traffic, start_s, budget_s, grid) for traffic in traffics for start_s in STARTS_S]
     results = []
     with ProcessPoolExecutor(processes) as pool:
         for one in pool.map(judge, *zip(*pairs, strict=True)):
