@@ -238,7 +238,7 @@ def test_a_feed_that_dries_up(judge: Judge) -> None:
     current = current[(current.index < 5000) | (current.index % 10 == 0)].reset_index(drop=True)
     document = judged(judge(current, "--window", "1 day", "--json"))
     assert document["verdict"] == "FIX_DATA"
-    assert document["because"] == "29 rows in a window, where about 288 are usual"
+    assert document["because"] == "28 rows in the window from 2026-03-20T00:00:00Z on, where about 288 are usual"
     assert document["since"] == "2026-03-18T00:00:00Z"
 
 

@@ -88,7 +88,7 @@ def test_a_feed_that_stops_is_noticed() -> None:
     state = watch(PROFILE, quiet)
     found = find(PROFILE, POLICY, state, Circumstances())
     assert found.verdict is Verdict.FIX_DATA
-    assert found.faults[0].detail == "4 rows in a window, where about 60 are usual"
+    assert found.faults[0].detail == "4 rows in the window from 1970-02-09T00:00:00Z on, where about 60 are usual"
     assert diagnose(PROFILE, state.seen[-1], [ROWS]) == found.faults
     for window in quiet:
         window.whole = False

@@ -14,8 +14,11 @@ from typing import Any
 import pytest
 
 from tenfold.cli import main
-from tenfold.control.driftkept import kept
+from tenfold.control.driftkept import Kept, kept, latest
 from tenfold.control.servers import ask, serving
+from tenfold.drift.folder import folder_of, replace
+from tenfold.drift.monitor import came
+from tenfold.drift.profile import pack
 
 SERVICE = '''
 """Lends money."""
@@ -145,7 +148,7 @@ def test_what_is_answered_is_compared(client: Client) -> None:
     metrics = ask(f"{client.server.admin_url}/metrics").body.decode()
     assert "tenfold_drift_verdicts{" in metrics
     channels = re.findall(r'tenfold_drift_evidence_ratio\{.*channel="(\w+)"', metrics)
-    assert sorted(channels) == ["answers", "estimated", "fields", "realised", "rules"]
+    assert sorted(channels) == ["answers", "estimated", "fields", "realised", "rules", "volume"]
     assert "WATCH" in json.dumps(ask(f"{client.server.admin_url}/api/answers/loans").json()["answers"][9])
 
 
@@ -219,3 +222,24 @@ def test_the_verdict_outlives_the_server(client: Client) -> None:
     found = until(lambda: client.drift().get("windows"))
     assert [line["from"] for line in found][: len(before.windows)] == [line.start for line in before.windows]
     assert client.drift()["source"] == before.source
+
+
+def test_rows_that_stopped_coming_are_said(client: Client) -> None:
+    """A thousand rows in each hour of nine days, and none in the last five: the server that goes on with this says so on the
+    sheet, in metrics and to the command; and once rows come again, that it was so."""
+    client.stack.close()
+    release, found = latest(client.folder)
+    hour = int(time.time() // 3600)
+    state = found.now.state
+    for unit in range(hour - 9 * 24, hour):
+        state = came(found.policy, state, state.volume, unit, 1000 if unit < hour - 5 else 0)
+    found.now.state = state
+    replace(folder_of(client.folder, release) / "state", pack(Kept(found.now, found.policy, found.taken)))
+    client.restart()
+    document = until(lambda: client.drift() if client.drift().get("verdict") == "FIX_DATA" else None)
+    assert [fault["kind"] for fault in document["faults"]][-1] == "staleness"
+    assert "where about 1,000 are usual in an hour" in document["because"]
+    assert document["next"].startswith("mend the feed first")
+    metrics = ask(f"{client.server.admin_url}/metrics").body.decode()
+    assert re.search(r'tenfold_drift_evidence_ratio\{[^}]*channel="volume"[^}]*\} [1-9]', metrics)
+    assert main(["drift", "loans", "--server", client.server.admin_url, "--fail-on", "FIX_DATA"]) == 6

@@ -15,11 +15,13 @@ from tenfold.control import driftpages, driftwatch, labelfiles
 from tenfold.control.driftkept import kept
 from tenfold.control.driftwatch import KEEP_S, SETTLED_S, Monitor, Watch
 from tenfold.control.labelfiles import Label
+from tenfold.drift.deltas import Delta, Tally
 from tenfold.drift.folder import PROFILE, folder_of, replace, spool_in
 from tenfold.drift.profile import pack
-from tenfold.drift.verdicts import Report
+from tenfold.drift.verdicts import Report, Verdict
+from tenfold.drift.windows import moment
 from tests.cli.conftest import Run, run
-from tests.drift.test_following import BEGAN, WINDOW_S, Replica, training_rows
+from tests.drift.test_following import BEGAN, COLUMNS, WINDOW_S, Replica, answered, reader, training_rows
 from tests.drift.watching import RELEASE, leave, spec_of
 
 __all__ = ["run"]
@@ -145,6 +147,83 @@ def test_labels_are_judged_when_they_are_settled(tmp_path: Path, labels_after: s
     world.replica.now += SETTLED_S + 60
     world.monitor.tick()
     assert world.monitor.figures()["labelled"] == 600
+
+
+class Hours:
+    """A service that is watched for days, by the hour; a replica answers rows each quarter of one."""
+
+    def __init__(self, home: Path, release: str = RELEASE, now: float = BEGAN // 3600 * 3600) -> None:
+        self.home, self.now, self.pieces, self.release = home, now, 0, release
+        self.random = np.random.default_rng(1)
+        self.spec = spec_of(window=None)
+        self.tally = Tally(COLUMNS, reader, 3600.0, lambda: self.now, 1, self._leave)
+        self.monitor = self.another()
+
+    def another(self) -> Monitor:
+        """A monitor that starts with what is on the disk."""
+        return Monitor(self.home, self.release, self.spec, lambda: self.now)
+
+    def _leave(self, piece: Delta) -> None:
+        self.pieces += 1
+        leave(self.home, self.pieces, piece, self.release)
+
+    def pass_by(self, hours: int, rows: int, alone: bool = True) -> None:
+        """So many hours with so many rows in each."""
+        for quarter in range(4 * hours):
+            share = rows * (quarter + 1) // 4 - rows * quarter // 4
+            if share:
+                self.tally.saw(*answered(self.random, share))
+                self.tally.flush()
+            self.now += 899.0
+            self.monitor.tick(alone=alone)
+            if self.monitor.profile is not None and not self.tally.knows:
+                self.tally.know(self.monitor.profile.columns)
+            self.now += 1.0
+
+
+def test_rows_that_stop_are_a_fault(tmp_path: Path) -> None:
+    """After a week and a day it is known how many rows are usual: none for four hours, or a tenth, is to be mended, also if
+    the process that watches is another one; and when they come again, it is over."""
+    hours = Hours(tmp_path)
+    hours.pass_by(24, 600)
+    assert "how many rows are usual is not known before a week and a day were watched" in hours.monitor.report().reasons
+    hours.pass_by(8 * 24, 600)
+    before = hours.monitor.report()
+    assert before.verdict is Verdict.HEALTHY
+    assert not [reason for reason in before.reasons if "rows are usual" in reason]
+    stopped = hours.now
+    hours.pass_by(2, 0)
+    hours.monitor = hours.another()
+    hours.pass_by(3, 0)
+    found = hours.monitor.report()
+    assert found.verdict is Verdict.FIX_DATA
+    assert [fault.kind for fault in found.faults] == ["staleness"]
+    assert found.since == moment(stopped)
+    assert found.because.startswith(f"no row was answered since {moment(stopped - 900)}, where about 600 are usual")
+    assert hours.monitor.figures()["evidence"]["volume"] > 1
+    assert kept(tmp_path, "loans").verdict is Verdict.FIX_DATA
+    hours.pass_by(4, 600)
+    assert hours.monitor.report().verdict is Verdict.HEALTHY
+    hours.pass_by(6, 60)
+    found = hours.monitor.report()
+    assert [fault.kind for fault in found.faults] == ["volume"]
+    assert found.because.startswith("60 rows were answered in an hour from")
+
+
+def test_a_release_that_shares_its_rows_is_not_judged_by_them(tmp_path: Path) -> None:
+    """While a canary takes nine rows in ten, those that are left are no fall; a release that follows knows what is usual."""
+    hours = Hours(tmp_path)
+    hours.pass_by(9 * 24, 600)
+    hours.pass_by(12, 60, alone=False)
+    assert hours.monitor.report().verdict is Verdict.HEALTHY
+    hours.monitor._write()
+    later = Hours(tmp_path, "loans@7654321", hours.now)
+    later.pass_by(7, 600)
+    assert later.monitor.report().verdict is Verdict.HEALTHY
+    later.pass_by(5, 60)
+    found = later.monitor.report()
+    assert found.verdict is Verdict.FIX_DATA
+    assert [fault.kind for fault in found.faults] == ["volume"]
 
 
 def test_one_service_that_cannot_be_watched_spoils_no_other(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -31,8 +31,8 @@ def spec_of(output: Form = Repaid.form, **options: Any) -> Spec:
     )
 
 
-def leave(home: Path, number: int, piece: Delta) -> None:
+def leave(home: Path, number: int, piece: Delta, release: str = RELEASE) -> None:
     """Leave a piece in the spool of a folder, as a replica does; pieces are taken in the order of their numbers."""
-    spool = spool_in(folder_of(home, RELEASE))
+    spool = spool_in(folder_of(home, release))
     spool.mkdir(parents=True, exist_ok=True)
     replace(spool / f"{number:015}-me-1", pack(piece))

@@ -9,7 +9,7 @@ from typing import Any
 from tenfold.console.exposition import Family, Sample
 
 VERDICTS = ("HEALTHY", "WATCH", "NEED_LABELS", "UPDATE_WONT_HELP", "UPDATE_RECOMMENDED", "FIX_DATA", "ROLLBACK")
-CHANNELS = ("realised", "estimated", "answers", "fields", "rules")
+CHANNELS = ("realised", "estimated", "answers", "fields", "rules", "volume")
 KINDS = ("reference", "estimated", "realised")
 
 Labels = Mapping[str, str]

@@ -26,6 +26,7 @@ from tenfold.drift.paired import compare
 from tenfold.drift.profile import Profile, unpack
 from tenfold.drift.truth import task_of, told, truths
 from tenfold.drift.verdicts import Challenge
+from tenfold.drift.windows import moment
 from tenfold.errors import Conflict, TenfoldError, UsageError
 from tenfold.gates import Asked, Request
 from tenfold.gates.seen import Answered
@@ -107,11 +108,6 @@ def against(store: Store, release: Release, serving: str, since: str = "") -> Co
     first = _moment(since) if since else release.at.timestamp()
     _require_inputs(store, release)
     return Contest(name=release.name, id=release.id, place=store.place, since=first)
-
-
-def moment(time_s: float) -> str:
-    """A time as ISO 8601 has it."""
-    return datetime.fromtimestamp(time_s, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _moment(text: str) -> float:

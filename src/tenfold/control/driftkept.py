@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from tenfold.control import driftchallenge, driftlessons
-from tenfold.control.driftchallenge import Contest, moment
+from tenfold.control.driftchallenge import Contest
 from tenfold.control.driftlessons import Lesson
 from tenfold.drift.folder import PROFILE, folder_of, profile_in
 from tenfold.drift.following import Following, Release
@@ -20,6 +20,7 @@ from tenfold.drift.options import Drift
 from tenfold.drift.profile import Profile, unpack
 from tenfold.drift.reporting import report
 from tenfold.drift.verdicts import Report
+from tenfold.drift.windows import moment
 from tenfold.errors import NotFound
 
 log = logging.getLogger("tenfold")
@@ -92,6 +93,8 @@ def _besides(now: Following, profile: Profile | None, about: Release, time_s: fl
         yield f"{now.labelled:,} of {now.judged:,} rows whose label is due have one"
     if about.policy.labels_after is None and not now.labelled:
         yield "no label has come, and nobody says when one does: Drift(labels_after=…)"
+    if now.state.volume.is_young:
+        yield "how many rows are usual is not known before a week and a day were watched"
     if profile is not None and now.last_row and time_s - now.last_row > 3 * (about.policy.window_s or 3600.0):
         yield f"no row since {moment(now.last_row)}"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,7 +25,7 @@ from tenfold.drift.profile import Profile, Window
 from tenfold.drift.reporting import report
 from tenfold.drift.truth import Told
 from tenfold.drift.verdicts import Challenge, Report, Verdict
-from tenfold.drift.windows import Plan, by_rows, by_time
+from tenfold.drift.windows import Plan, by_rows, by_time, moment
 from tenfold.errors import UsageError
 
 __all__ = ["Judged", "Report", "Roles", "judge", "judge_files", "verdict_named"]
@@ -75,7 +74,7 @@ def judge(
     state = State()
     for window in windows:
         state = step(profile, policy, state, window)
-    at = _time if plan.timed else int
+    at = moment if plan.timed else int
     challenge = _paired(profile, policy, windows, asked.challenger) if asked.challenger else None
     around = Circumstances(challenge=challenge or _challenge(profile, policy, state, windows))
     final = report(profile, policy, state, around, at)
@@ -204,7 +203,3 @@ def _replay(reference: Path, current: Path, labels: Path | None, roles: Roles, p
         if getattr(policy, field) != getattr(default, field):
             words += [f"--{field.replace('_', '-')}", str(getattr(policy, field))]
     return shlex.join(words)
-
-
-def _time(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

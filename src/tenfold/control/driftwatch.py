@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +19,6 @@ import msgspec
 
 from tenfold.control import labelfiles
 from tenfold.control.driftactions import Actions
-from tenfold.control.driftchallenge import moment
 from tenfold.control.driftkept import Kept, challenged, read, report_of
 from tenfold.drift import cycles, following, labelling
 from tenfold.drift.cycles import History
@@ -27,12 +27,14 @@ from tenfold.drift.folder import PROFILE, folder_of, history_in, profile_in, rep
 from tenfold.drift.following import Following, Release, Waiting
 from tenfold.drift.judge import Circumstances, Deployment, find
 from tenfold.drift.live import watched
-from tenfold.drift.monitor import CHANNELS
+from tenfold.drift.monitor import CHANNELS, State
 from tenfold.drift.options import Drift
 from tenfold.drift.profile import ESTIMATED, REALISED, Profile, pack
 from tenfold.drift.rules import RULE, rates_of
 from tenfold.drift.season import CYCLES
 from tenfold.drift.verdicts import Report
+from tenfold.drift.volume import SPANS, Volume
+from tenfold.drift.windows import moment
 from tenfold.server.metrics import FAILURES
 from tenfold.spec import Spec
 
@@ -57,7 +59,7 @@ class Monitor:
         self._clock = clock
         self._folder = folder_of(home, release)
         kept = read(self._folder / "state", Kept)
-        self._now = kept.now if kept else Following(began=clock())
+        self._now = kept.now if kept else self._begun()
         self._taken: list[str] = kept.taken if kept else []
         self._written = clock()
         self._figures: dict[str, Any] | None = None
@@ -77,20 +79,32 @@ class Monitor:
             with self._troubled():
                 self._write()
 
+    def _begun(self) -> Following:
+        """What is known when a release begins: how many rows clients send, which they do whatever answers them."""
+        former = self._formers()
+        kept = read(former[-1], Kept) if former else None
+        volume = kept.now.state.volume if kept else Volume()
+        return Following(began=self._clock(), state=State(volume=volume))
+
+    def _formers(self) -> list[Path]:
+        """What was kept of the releases before, in their order."""
+        states = [path for path in self._folder.parent.glob("*/state") if path.parent != self._folder]
+        return sorted(states, key=lambda path: path.stat().st_mtime)
+
     def _forget_former(self) -> bool:
         """Delete what is known of all but the last former releases; whether there was one."""
-        states = [path for path in self._folder.parent.glob("*/state") if path.parent != self._folder]
-        by_age = sorted(states, key=lambda path: path.stat().st_mtime)
-        for state in by_age[:-MOST_FORMER]:
+        states = self._formers()
+        for state in states[:-MOST_FORMER]:
             shutil.rmtree(state.parent, ignore_errors=True)
         return bool(states)
 
-    def tick(self, counters: Mapping[str, int] | None = None) -> None:
+    def tick(self, counters: Mapping[str, int] | None = None, alone: bool = True) -> None:
         """Take what replicas left, judge the windows that are over, and look for labels that should have come. ``counters``
-        are those of the server's fronts. What a full disk holds up is told, and done by a later tick."""
+        are those of the server's fronts; ``alone`` is whether no other release of the service runs. What a full disk holds up
+        is told, and done by a later tick."""
         self._figures = None
         with self._troubled():
-            self._look(counters)
+            self._look(counters, alone)
 
     @contextmanager
     def _troubled(self) -> Iterator[None]:
@@ -107,14 +121,14 @@ class Monitor:
                 log.warning("drift of %s is kept again", self.release)
             self.trouble = ""
 
-    def _look(self, counters: Mapping[str, int] | None) -> None:
+    def _look(self, counters: Mapping[str, int] | None, alone: bool) -> None:
         now, time_s = self._now, self._clock()
         for path in self._pieces():
             delta = read(path, Delta)
             self._taken.append(path.name)
             if delta is not None:
                 following.add(now, self.profile, self._about, delta, time_s)
-        changed = self._owes_state
+        changed = following.look(now, self._about.policy, time_s, alone) or self._owes_state
         if self.profile is None and (made := following.begin(now, self._about, time_s)) is not None:
             self._adopt(made)
             changed = True
@@ -271,8 +285,13 @@ def _losses(now: Following, profile: Profile | None) -> dict[str, float]:
 def _channels(now: Following, profile: Profile | None, policy: Drift) -> dict[str, float]:
     """The strongest evidence of each channel over what an alarm needs at least."""
     said = {column.name for column in profile.columns if column.role != "input"} if profile else set()
-    named = {ESTIMATED: "estimated", REALISED: "realised", **dict.fromkeys(said, "answers")}
-    found = dict.fromkeys(("realised", "estimated", "answers", "fields", "rules"), 0.0)
+    named = {
+        ESTIMATED: "estimated",
+        REALISED: "realised",
+        **dict.fromkeys(said, "answers"),
+        **dict.fromkeys(SPANS, "volume"),
+    }
+    found = dict.fromkeys(("realised", "estimated", "answers", "fields", "rules", "volume"), 0.0)
     for name, wealth in now.state.wealth.items():
         channel = "rules" if name.startswith(RULE) else named.get(name, "fields")
         evidence = wealth.evidence(policy.mean_windows_between_false_alarms is not None) / (policy.threshold * CHANNELS)
@@ -291,6 +310,7 @@ class Watch:
 
     def tick(self, fleet: Sequence[Mapping[str, Any]]) -> None:
         """Look after what the supervisor tells of. A fault in one service is not one of the others."""
+        homes = Counter(about["home"] for about in fleet)
         for about in fleet:
             release = about["release"]
             try:
@@ -299,7 +319,7 @@ class Watch:
                     self._monitors[release] = Monitor(Path(about["home"]), release, spec, self._clock, self._store)
                 monitor = self._monitors[release]
                 if monitor is not None:
-                    monitor.tick(about.get("counters"))
+                    monitor.tick(about.get("counters"), alone=homes[about["home"]] == 1)
             except OSError as error:  # not even what was known can be read: a later tick may
                 if self._unread.get(release) != str(error):
                     log.warning("%s cannot be watched for drift at present: %s", release, error)

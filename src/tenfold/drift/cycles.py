@@ -19,6 +19,7 @@ from tenfold.drift.monitor import State
 from tenfold.drift.options import Drift
 from tenfold.drift.profile import ESTIMATED, REALISED, ROWS, Profile, by_group, split
 from tenfold.drift.season import CYCLE, CYCLES, HOUR_S, WEEK_S, Season, Traffic, possible, restless, season_of, within
+from tenfold.drift.volume import SPANS
 
 FEWEST_ROWS = 20  # of an hour, for it to say anything
 MOVES = 0.25  # of the tolerance: columns that move less than that from hour to hour need no season
@@ -142,5 +143,5 @@ def _others(profile: Profile, state: State, since: float) -> dict[str, Baseline]
 
 def _forgetting(state: State) -> State:
     """The state without what spoke against the former reference; what labels prove stays."""
-    kept = {name: wealth for name, wealth in state.wealth.items() if name in (ESTIMATED, REALISED, ROWS)}
+    kept = {name: wealth for name, wealth in state.wealth.items() if name in (ESTIMATED, REALISED, ROWS, *SPANS)}
     return msgspec.structs.replace(state, wealth=kept, steps={})

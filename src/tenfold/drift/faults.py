@@ -12,10 +12,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from tenfold.drift.columns import BEFORE, MISSING, NAN, NEGATIVE, POSITIVE, Column, Floats, Ints, written
-from tenfold.drift.monitor import Seen
+from tenfold.drift.monitor import Seen, State
 from tenfold.drift.pictures import RED_MINUS_BLUE
 from tenfold.drift.profile import QUANTILES, ROWS, Profile, fields_of, split
 from tenfold.drift.verdicts import Fault
+from tenfold.drift.volume import faults_of
+from tenfold.drift.windows import moment
 
 MOST = 0.9  # of the rows: from there on a fault is no accident of some of them
 MISSED = 0.2  # of the rows that came before and are missing now
@@ -62,10 +64,18 @@ def diagnose(profile: Profile, seen: Seen, moved: Sequence[str]) -> list[Fault]:
     exchanged = _exchanged(profile, seen, suspects)
     faults = [_swap(profile, exchanged)] if exchanged else []
     faults += filter(None, (_fault(profile, seen, k) for k in suspects if k not in exchanged))
-    if ROWS in moved:
-        usual = np.exp(profile.baselines[ROWS].mean)
-        faults.append(Fault("volume", (), f"{seen.rows:,} rows in a window, where about {usual:,.0f} are usual"))
     return faults
+
+
+def miscounted(profile: Profile, state: State, moved: Sequence[str]) -> list[Fault]:
+    """What is wrong with the number of rows: of whole windows since it began, that which is furthest from the usual."""
+    if ROWS not in moved:
+        return faults_of(state.volume, moved)
+    usual = profile.baselines[ROWS].mean
+    windows = [seen for seen in state.seen if seen.whole and seen.number >= state.wealth[ROWS].since]
+    worst = max(windows, key=lambda seen: abs(math.log(max(seen.rows, 1)) - usual), default=state.seen[-1])
+    rows = f"{worst.rows:,} {'row' if worst.rows == 1 else 'rows'} in the window from {moment(worst.start)} on"
+    return [Fault("volume", (), f"{rows}, where about {math.exp(usual):,.0f} are usual")]
 
 
 def _fault(profile: Profile, seen: Seen, k: int) -> Fault | None:

@@ -11,19 +11,21 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
+from tenfold.drift.arrivals import Arrivals, unit_of
 from tenfold.drift.columns import Column, Floats, Ints
 from tenfold.drift.counting import Counts
 from tenfold.drift.cycles import History
 from tenfold.drift.deltas import COLLECTED, SAMPLED, WINDOW_S, Delta
 from tenfold.drift.judge import Circumstances, find, step
 from tenfold.drift.making import Known, as_trained, counts_of, profile_of, with_fields_of
-from tenfold.drift.monitor import State
+from tenfold.drift.monitor import State, came
 from tenfold.drift.options import Drift
 from tenfold.drift.performance import Outcomes
 from tenfold.drift.profile import Profile, Window
 from tenfold.drift.rules import Rates, watch
 from tenfold.drift.sampling import Sample
 from tenfold.drift.season import HOUR_S
+from tenfold.drift.volume import Volume
 
 GRACE_S = 5.0  # after the end of a window, for pieces that are on their way
 FEWEST_ROWS = 500  # in a window, where nobody says how long one is
@@ -58,7 +60,7 @@ class Following(msgspec.Struct, kw_only=True):
     of windows that are closed, ``strange`` those of times that have not come; ``first`` are the outcomes of the first
     labelled windows, until they tell how good the model is. ``usual`` are the rates of rules in the first windows,
     ``told`` the server's counters when the last one closed, since which ``fresh`` rows came. ``hours`` are the counters of
-    hours since 1970 that are not over, or not yet in the history (see ``cycles``)."""
+    hours since 1970 that are not over, or not yet in the history (see ``cycles``), ``arrivals`` the rows that they had."""
 
     began: float
     state: State = msgspec.field(default_factory=State)
@@ -78,6 +80,7 @@ class Following(msgspec.Struct, kw_only=True):
     fresh: int = 0
     remarks: list[str] = []
     hours: dict[str, Ints] = {}
+    arrivals: Arrivals = msgspec.field(default_factory=Arrivals)
 
 
 class Release(NamedTuple):
@@ -93,11 +96,12 @@ class Release(NamedTuple):
 def add(now: Following, profile: Profile | None, release: Release, delta: Delta, time: float) -> None:
     """Put a piece into its window."""
     length = delta.end - delta.start
-    if delta.end <= now.until or delta.start > time + FUTURE * length:
-        if delta.end <= now.until:
-            now.late += delta.answered
-        else:
-            now.strange += delta.answered
+    if delta.start > time + FUTURE * length:
+        now.strange += delta.answered
+        return
+    now.arrivals.add(delta.start, delta.answered)
+    if delta.end <= now.until:
+        now.late += delta.answered
         return
     found = next((some for some in now.opened if some.start <= delta.start < some.end), None)
     if found is None:
@@ -178,6 +182,20 @@ def begin(now: Following, release: Release, time: float) -> Profile | None:
         now.until = first.end
         return made
     return with_fields_of(made, release.training)
+
+
+def look(now: Following, policy: Drift, time: float, alone: bool = True) -> bool:
+    """Judge how many rows came in the hours that are over; whether one was. ``alone`` is false where another release of the
+    service runs, which may take a share of the rows. To be called far more often than once in an hour."""
+    unit_s = unit_of(policy.window_s or WINDOW_S)
+    if now.arrivals.unit_s != unit_s:
+        now.arrivals = Arrivals(unit_s)
+    before = now.state
+    for unit, rows in now.arrivals.over(time, GRACE_S, alone):
+        known = now.state.volume if now.state.volume.unit_s == unit_s else Volume(unit_s)
+        known = msgspec.structs.replace(known, heard=now.last_row)
+        now.state = came(policy, now.state, known, unit, rows)
+    return now.state is not before
 
 
 def close(now: Following, profile: Profile, release: Release, time: float, counters: Rates | None = None) -> bool:

@@ -14,12 +14,13 @@ import numpy as np
 from tenfold.drift.columns import Floats
 from tenfold.drift.effects import moved, regroup
 from tenfold.drift.eprocess import discoveries
-from tenfold.drift.faults import diagnose
+from tenfold.drift.faults import diagnose, miscounted
 from tenfold.drift.monitor import CHANNELS, Seen, State, evidence, mature, observe, pooled
 from tenfold.drift.options import Drift
 from tenfold.drift.profile import ESTIMATED, REALISED, ROWS, Profile, Window, split
 from tenfold.drift.rules import faults_of
 from tenfold.drift.verdicts import Challenge, Fault, Verdict
+from tenfold.drift.volume import SPANS, since_when
 
 UNFAMILIAR = 0.25  # of the rows: an estimate from a reference that hardly knew them is a guess
 
@@ -40,7 +41,7 @@ class Circumstances(msgspec.Struct, frozen=True):
 
 class Findings(NamedTuple):
     """What is proven by now. ``moved`` and ``answers`` are names, ``doubts`` why estimates may not be trusted; ``since`` is
-    the number of the window at which the decisive evidence begins."""
+    the number of the window at which the decisive evidence begins, ``began`` when it does."""
 
     verdict: Verdict
     since: int | None
@@ -51,6 +52,7 @@ class Findings(NamedTuple):
     faults: list[Fault]
     doubts: list[str]
     deployed: str | None = None
+    began: float | None = None
 
 
 def step(profile: Profile, policy: Drift, state: State, window: Window, around: Circumstances | None = None) -> State:
@@ -76,28 +78,37 @@ def find(profile: Profile, policy: Drift, state: State, around: Circumstances) -
     doubts = doubts_of(profile, policy, state, turned)
     found = Findings(Verdict.HEALTHY, None, moved, turned, estimated, realised, faults, doubts)
     verdict, because = _decide(found, around)
-    since = min((state.wealth[name].since for name in because), default=None)
+    since, began = min((_since(state, name) for name in because), default=(None, None))
     deployed = _deployed(state, since, around)
     if deployed and (realised or (estimated and not doubts)):
         verdict = Verdict.ROLLBACK
-    return found._replace(verdict=verdict, since=since, deployed=deployed)
+    return found._replace(verdict=verdict, since=since, deployed=deployed, began=began)
 
 
 def _faults(profile: Profile, state: State, moved: list[str]) -> list[Fault]:
     """What is broken in the last window; or in all since fields moved, which show the same fault with less noise."""
     if not moved:
         return []
-    since = min(state.wealth[name].since for name in moved)
+    since = min(_since(state, name)[0] for name in moved)
     found = diagnose(profile, state.seen[-1], moved) or diagnose(profile, pooled(state.seen, since), moved)
-    return [*found, *faults_of(state, moved)]
+    return [*found, *faults_of(state, moved), *miscounted(profile, state, moved)]
+
+
+def _since(state: State, name: str) -> tuple[int, float]:
+    """The number of the window at which evidence begins, and when that was."""
+    wealth = state.wealth[name]
+    if name in SPANS:
+        time = since_when(state.volume, name, wealth)
+        return next((seen.number for seen in state.seen if seen.end > time), state.seen[-1].number), time
+    return wealth.since, next((seen for seen in state.seen if seen.number >= wealth.since), state.seen[-1]).start
 
 
 def _decide(found: Findings, around: Circumstances) -> tuple[Verdict, list[str]]:
     """The verdict, but for what was deployed, and the names of the evidence that it rests on."""
     harmed = [name for name, harm in ((REALISED, found.realised), (ESTIMATED, found.estimated)) if harm]
     if found.faults:
-        broken = [name for fault in found.faults for name in fault.fields or (ROWS,)]
-        return Verdict.FIX_DATA, broken
+        numbers = [name for name in found.moved if name in (ROWS, *SPANS)]
+        return Verdict.FIX_DATA, [name for fault in found.faults for name in fault.fields or numbers]
     if found.realised or (found.estimated and not found.doubts):
         futile = around.challenge is not None and around.challenge.outcome == "futile"
         return (Verdict.UPDATE_WONT_HELP if futile else Verdict.UPDATE_RECOMMENDED), harmed

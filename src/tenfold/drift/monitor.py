@@ -26,6 +26,7 @@ from tenfold.drift.profile import (
 )
 from tenfold.drift.tables import add_strangers
 from tenfold.drift.verdicts import Verdict
+from tenfold.drift.volume import Volume, counted
 
 CHANNELS = 4  # realised, estimated, prediction, input: each may use a quarter of the false alarms
 REMEMBERED = 400  # windows
@@ -54,6 +55,7 @@ class Seen(msgspec.Struct):
     strangers: dict[str, dict[str, int]] = {}
     rules: dict[str, tuple[float, float]] = {}
     verdict: Verdict = Verdict.HEALTHY
+    whole: bool = True
 
 
 class State(msgspec.Struct):
@@ -61,7 +63,7 @@ class State(msgspec.Struct):
 
     ``wealth`` is what speaks against "nothing changed", by the name of what is watched.
     ``steps`` are the last moves from window to window by column. ``gap`` sums, weighted by how sure each is, the estimates'
-    errors as labels showed them: the weights and the weighted errors.
+    errors as labels showed them: the weights and the weighted errors. ``volume`` is how many rows came, where they are live.
     """
 
     number: int = 0
@@ -69,6 +71,7 @@ class State(msgspec.Struct):
     seen: tuple[Seen, ...] = ()
     steps: dict[str, tuple[float, ...]] = {}
     gap: tuple[float, float] = (0.0, 0.0)
+    volume: Volume = msgspec.field(default_factory=Volume)
 
     @property
     def bias(self) -> tuple[float, float]:
@@ -107,9 +110,11 @@ def observe(profile: Profile, policy: Drift, state: State, window: Window) -> St
         selected=selected(profile, window.sample),
         losses=segment_losses(profile, window.sample) if window.sample is not None else (),
         strangers=window.strangers,
+        whole=window.whole,
     )
     lately = _steps(profile, state, window) if enough else state.steps
-    return State(state.number + 1, wealth, (*state.seen, seen)[-REMEMBERED:], lately, state.gap)
+    kept = (*state.seen, seen)[-REMEMBERED:]
+    return msgspec.structs.replace(state, number=state.number + 1, wealth=wealth, seen=kept, steps=lately)
 
 
 def mature(profile: Profile, policy: Drift, state: State, number: int, outcomes: Outcomes) -> State:
@@ -138,6 +143,14 @@ def mature(profile: Profile, policy: Drift, state: State, number: int, outcomes:
         wealth=state.wealth | {REALISED: _bet(policy, state.wealth.get(REALISED), z, number)},
         gap=gap,
     )
+
+
+def came(policy: Drift, state: State, volume: Volume, unit: int, rows: int) -> State:
+    """The state after a unit of time that was watched as a whole, in which so many rows were answered; ``volume`` is what was
+    known before."""
+    renewing = policy.mean_windows_between_false_alarms is not None
+    volume, wealth = counted(volume, state.wealth, policy.threshold * CHANNELS, renewing, unit, rows)
+    return msgspec.structs.replace(state, volume=volume, wealth=wealth)
 
 
 def pooled(seen: Sequence[Seen], since: int) -> Seen:

@@ -40,7 +40,7 @@ def report(profile: Profile, policy: Drift, state: State, around: Circumstances,
     where = f", {segments[0].field} {segments[0].group} first" if segments else ""
     return Report(
         verdict=found.verdict,
-        since=at(since[0].start) if found.since is not None else None,
+        since=at(found.began) if found.began is not None else None,
         because=_because(found, features, performance, around.challenge),
         next=_next(found.verdict, around.challenge).format(labels=labels or 0, where=where),
         windows=tuple(_line(seen, at) for seen in state.seen),

@@ -52,12 +52,12 @@ class Season(msgspec.Struct, frozen=True):
         return found
 
 
-def possible(first_s: float, last_s: float, window_s: float) -> list[Cycle]:
-    """The cycles that windows of this length can tell and that came round often enough between two times, finest first."""
+def possible(first_s: float, last_s: float, window_s: float, times: int = CYCLES) -> list[Cycle]:
+    """The cycles that windows of this length can tell and that came round so many times between two times, finest first."""
     return [
         cycle
         for cycle in CYCLE.values()
-        if (last_s - first_s) >= CYCLES * cycle.length_s * 0.99 and window_s <= cycle.length_s / cycle.slots * 1.01
+        if (last_s - first_s) >= times * cycle.length_s * 0.99 and window_s <= cycle.length_s / cycle.slots * 1.01
     ]
 
 

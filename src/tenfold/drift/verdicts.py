@@ -47,8 +47,8 @@ NEXT = {
 
 
 class Fault(msgspec.Struct, frozen=True):
-    """A way in which a feed is broken: "type", "missing", "infinite", "renamed", "constant", "unit", "swapped", "volume" or
-    "rule" (one of validation, broken more often than usual)."""
+    """A way in which a feed is broken: "type", "missing", "infinite", "renamed", "constant", "unit", "swapped", "volume",
+    "staleness" (rows stopped coming) or "rule" (one of validation, broken more often than usual)."""
 
     kind: str
     fields: tuple[str, ...]

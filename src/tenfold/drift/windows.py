@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 import numpy as np
@@ -60,6 +61,11 @@ def by_time(times: Floats, window_s: float | None = None, windows: int | None = 
     count = windows or _count(len(inside))
     starts = inside[np.arange(count) * len(inside) // count]
     return Plan(np.unique(np.append(starts, last)), timed=True, remarks=remarks)
+
+
+def moment(time_s: float) -> str:
+    """A time in seconds since 1970 as ISO 8601 has it."""
+    return datetime.fromtimestamp(time_s, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _count(rows: int) -> int:
