@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tenfold.drift.faults import diagnose
+from tenfold.drift.faults import miscounted
 from tenfold.drift.judge import Circumstances, find
 from tenfold.drift.profile import ROWS
 from tenfold.drift.season import CYCLE, possible
@@ -89,7 +89,7 @@ def test_a_feed_that_stops_is_noticed() -> None:
     found = find(PROFILE, POLICY, state, Circumstances())
     assert found.verdict is Verdict.FIX_DATA
     assert found.faults[0].detail == "4 rows in the window from 1970-02-09T00:00:00Z on, where about 60 are usual"
-    assert diagnose(PROFILE, state.seen[-1], [ROWS]) == found.faults
+    assert miscounted(PROFILE, state, [ROWS]) == found.faults
     for window in quiet:
         window.whole = False
     assert first_alarm(watch(PROFILE, quiet)) is None
