@@ -57,6 +57,12 @@ def environment(named: str = "") -> str:
     return named or os.environ.get("TENFOLD_ENV", "")
 
 
+def ray_address() -> str:
+    """The Ray cluster that RAY_ADDRESS names, as HOST:PORT; "" where it leaves that to Ray."""
+    named = os.environ.get("RAY_ADDRESS", "")
+    return "" if named in ("auto", "local") else named
+
+
 def require_environment(named: str, *targets: str) -> None:
     """Raise ``UsageError`` where an environment is named, and no ``tenfold.toml`` of these services has any: it would say
     nothing. A variable, which holds for whatever runs on a machine, may say it of a service that has none."""

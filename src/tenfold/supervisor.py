@@ -66,6 +66,7 @@ class Supervisor:
             require_environment(plan.env, *plan.folders)
         loop = asyncio.get_running_loop()
         self._public = listen(plan.host, plan.port, "--port")
+        self._address = address_of(self._public)
         self._admin = listen(plan.admin_host, plan.admin_port, "--admin-port")
         self._admin_local = listen_unix(self._run / "admin.sock")
         self._metrics = listen(*plan.metrics_address, "--metrics") if plan.metrics_address else None
@@ -105,7 +106,7 @@ class Supervisor:
     @property
     def address(self) -> tuple[str, int]:
         """Where predictions are answered."""
-        return address_of(self._public)
+        return self._address
 
     @property
     def admin_address(self) -> tuple[str, int]:
@@ -418,6 +419,8 @@ class Supervisor:
             self._children.hang_up(child)
             if child.role == "placer" and not child.ready:
                 child.kill()  # it tries to reach a cluster, and would not hear
+        if self._cluster is not None:
+            self._cluster.forget()
         if not list(self._children):
             self._finished.set()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -18,11 +19,12 @@ import pytest
 
 from tenfold.control import deployments
 from tenfold.engines.ray.orders import Needs
-from tenfold.engines.ray.placer import Placer, connected, towards
+from tenfold.engines.ray.placer import Placer, towards
 from tenfold.errors import UsageError
+from tenfold.jobs.reaching import connected
 from tenfold.server.channel import Channel
 from tests.releases.serving import Clients, deploy, push, served
-from tests.server.running import SERVICE, Reply, Running, serve, write_service
+from tests.server.running import SERVICE, Reply, Running, launch, serve, write_service
 
 ray = pytest.importorskip("ray", reason="Ray is not installed: uv pip install ray")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
@@ -168,11 +170,11 @@ def test_strangers_who_say_nothing_keep_no_front_out(server: Running) -> None:
 
 
 def test_a_machine_that_is_no_node_of_the_cluster_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever can reach a cluster without being part of it reads so at once, and how to join."""
+    """Whoever reaches a cluster without being part of it reads so at once, and how to join."""
     monkeypatch.setattr(ray._private.services, "find_node_ids", set)
     with socket.create_server(("127.0.0.1", 0)) as head:
         address = f"127.0.0.1:{head.getsockname()[1]}"
-        with pytest.raises(UsageError, match="this machine is none of its nodes") as raised:
+        with pytest.raises(UsageError, match=f"this machine is no node of the Ray cluster at {address}") as raised:
             connected(address)
     assert f"ray start --address={address} --num-cpus=0" in raised.value.hint
 
@@ -305,6 +307,16 @@ def asking(server: Running) -> Iterator[list[tuple[int, Reply]]]:
             client.join()
 
 
+def test_a_server_that_waits_for_a_cluster_can_be_stopped(server: Running, tmp_path: Path) -> None:
+    """Where something else than Ray listens at its address, too."""
+    other = f"ray://127.0.0.1:{server.port}"
+    with launch(write_service(tmp_path / "echoes"), "--port", "0", "--on", other) as waiting:
+        until(lambda: waiting.pids("placer"), waiting)
+        time.sleep(1)
+        waiting.process.terminate()
+        assert waiting.process.wait(20) == 0, waiting.log.read_text()
+
+
 def test_a_ray_that_knows_less_places_replicas_itself() -> None:
     """What is used of Ray beyond its public interface may go: then replicas are spread as Ray sees fit."""
     strategies, node = ray.util.scheduling_strategies, "ab" * 28
@@ -338,13 +350,19 @@ def test_a_cluster_that_was_gone_is_found_again(server: Running, cluster: Any) -
 
 
 def test_without_a_cluster_it_is_said_where_none_was_found(tmp_path: Path) -> None:
-    """A wrong address ends the command at once, with a hint; nothing is left running."""
+    """A wrong address ends the command at once, with a hint, wherever it stands; nothing is left running."""
     folder = write_service(tmp_path / "echoes")
     command = [sys.executable, "-m", "tenfold", "serve", str(folder), "--port", "0", "--admin-port", "0", "--json"]
-    for on, told in (
-        ("ray://127.0.0.1:1", "no Ray cluster to be reached at 127.0.0.1:1"),
-        ("rye", "'rye' is no cluster"),
+    for on, named, told in (
+        ("ray://127.0.0.1:1", "", "no Ray cluster to be reached at 127.0.0.1:1"),
+        ("ray", "127.0.0.1:1", "no Ray cluster to be reached at 127.0.0.1:1"),
+        ("ray", "head", "RAY_ADDRESS=head is no address of a cluster's head"),
+        ("ray", "ray://head:10001", "RAY_ADDRESS=ray://head:10001 is for Ray's clients"),
+        ("rye", "", "'rye' is no cluster"),
     ):
-        ended = subprocess.run([*command, "--on", on], check=False, capture_output=True, text=True, timeout=100)
+        surroundings = os.environ | {"RAY_ADDRESS": named}
+        ended = subprocess.run(
+            [*command, "--on", on], check=False, capture_output=True, text=True, timeout=100, env=surroundings
+        )
         assert ended.returncode == 2, ended.stdout + ended.stderr
         assert (ended.stdout + ended.stderr).count(told) == 1

@@ -171,7 +171,11 @@ def test_figures_that_are_given_are_not_called_measured(run: Run, trace: Path, f
         ([*GIVEN, "--trace", "nowhere.csv"], 4, "there is no file nowhere.csv"),
         ([*GIVEN, "--trace", "TRACE", "--every", "1 s", "--min", "5", "--max", "2"], 2, "--min 5 is more than --max 2"),
         ([*GIVEN, "--trace", "TRACE", "--every", "1 s", "--miss", "2 %"], 2, "--miss says what --fit may miss"),
-        ([*GIVEN, "--trace", "TRACE", "--every", "1 s", "--fit", "--miss", "150%"], 2, "--miss 150% is no share of the rows"),
+        (
+            [*GIVEN, "--trace", "TRACE", "--every", "1 s", "--fit", "--miss", "150%"],
+            2,
+            "--miss 150% is no share of the rows",
+        ),
         (
             [*GIVEN, "--trace", "TRACE", "--every", "1 s", "--html", "nowhere/page.html"],
             4,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 
+from tenfold.config import ray_address
 from tenfold.errors import UsageError
 from tenfold.units import seconds
 
@@ -59,6 +60,9 @@ class Plan:
         if find_spec("ray") is None:
             raise UsageError("--on ray needs Ray", "pip install 'tenfold[ray]'")
         if self.on == "ray":
+            if "://" in (named := ray_address()):
+                mend = "RAY_ADDRESS=HOST:6379 with the address of its head, on one of its machines"
+                raise UsageError(f"RAY_ADDRESS={named} is for Ray's clients, and a server is on a node", mend)
             return "auto"
         kind, _, address = self.on.partition("://")
         host, _, port = address.rpartition(":")

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -25,6 +26,7 @@ from tenfold.config import single_threaded
 from tenfold.errors import Conflict, TenfoldError, UsageError
 from tenfold.formats.shards import pack
 from tenfold.jobs.line import contents, parcel_of
+from tenfold.jobs.reaching import connected
 from tenfold.jobs.tasks import Setup, Task
 from tenfold.jobs.workers import QUEUED, Done, Ended, Pool, Sent, worker
 from tenfold.service.manifest import RELEASED
@@ -98,7 +100,9 @@ class Cluster:
 
     def __init__(self, service: str, env: str, count: int, timeout_s: float, *, through: bool = False) -> None:
         """Raises ``UsageError`` where there is no Ray, or no cluster."""
-        self._ray = _connected()
+        if find_spec("ray") is None:
+            raise UsageError("--on ray needs Ray", "pip install 'tenfold[ray]'")
+        self._ray = connected("auto")
         self.count = count or max(int(self._ray.available_resources().get("CPU", 1)), 1)
         folder, name = pack_folder(service)
         self._made = (self._ray.put(folder), name, env, timeout_s, through)
@@ -221,22 +225,6 @@ def pack_folder(service: str) -> tuple[bytes, str]:
         if (folder / RELEASED).is_file():  # or it would be another release there
             tar.add(folder / RELEASED, f"service/{RELEASED}")
     return packed.getvalue(), name
-
-
-def _connected() -> Any:
-    """Ray, connected to the cluster that RAY_ADDRESS names, or to the one of this machine."""
-    try:
-        import ray
-    except ImportError:
-        raise UsageError("--on ray needs Ray", "pip install 'tenfold[ray]'") from None
-    ray._private.worker._worker_logs_enabled = False  # its messages go to standard output, which is the job's
-    try:
-        ray.init(address="auto", log_to_driver=False, configure_logging=False)
-    except ConnectionError:
-        raise UsageError(
-            "there is no Ray cluster to be found", "ray start --head starts one here; RAY_ADDRESS names another"
-        ) from None
-    return ray
 
 
 def _told(error: TenfoldError) -> tuple[str, str, int]:

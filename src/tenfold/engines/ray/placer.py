@@ -9,15 +9,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
-import socket
 import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from threading import Timer
+from typing import Any, NoReturn
 
 import msgspec
 
@@ -28,9 +29,11 @@ from tenfold.engines.ray.orders import LOST, Born, Ended, Failure, Heard, Needs,
 from tenfold.engines.ray.room import Resources, Room, choose, crowded, lacking, machines
 from tenfold.errors import Conflict, TenfoldError, UsageError
 from tenfold.jobs.cluster import pack_folder
+from tenfold.jobs.reaching import connected, unreachable
 from tenfold.server.channel import Channel
 
-REACH_S = 5.0  # for the head of a cluster to answer
+ANSWER_S = 60.0  # for a cluster to answer: Ray itself waits for a quarter of an hour
+SILENT = "what listens there does not answer as Ray does"
 ROOM_S = 2.0  # between two looks at how much room there is
 START_S = 5.0  # an actor that has room has mostly started by then
 END_S = 5.0  # for an actor to end its process, before Ray ends both
@@ -38,7 +41,6 @@ LOST_S = 30.0  # after which Ray itself knows of a machine that is gone
 SETTLED_S = 10.0  # for which another machine has to be better before a replica moves there
 ORPHAN_S = 45.0  # longer than a replica stays that nobody needs
 CALLS = 16  # that an actor hears at once
-NO_NODE = "No node info found"  # what Ray says where no process of this machine is a node of that cluster
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,56 +372,22 @@ def leave(folder: Path, counts: Sequence[tuple[str, bytes]]) -> None:
         logging.getLogger("tenfold").warning("counts are lost, which drift is told by: %s", error)
 
 
-def connected(address: str) -> Any:
-    """Ray, connected to the cluster at ``host:port``, or, for "auto", to the one that RAY_ADDRESS names or that this machine
-    belongs to. Raises ``TenfoldError`` where there is none."""
-    import ray
-
-    ray._private.worker._worker_logs_enabled = False  # its messages go to standard output, which is the server's
-    hint = "ray start --head starts a cluster here; ray start --address=HOST:6379 has this machine join one"
-    try:
-        if address != "auto":
-            _require_listening(address)
-            nodes_here = getattr(
-                ray._private.services, "find_node_ids", None
-            )  # older ones do not look for half a minute
-            if nodes_here is not None and not nodes_here():
-                raise RuntimeError(NO_NODE)
-        ray.init(address=address, log_to_driver=False, configure_logging=False)
-    except (ConnectionError, OSError, RuntimeError, ValueError) as error:
-        if NO_NODE in str(error):
-            raise _stranger(address) from None
-        where = "on this machine" if address == "auto" else f"at {address}"
-        because = str(error).strip().splitlines() or [type(error).__name__]
-        first = because[0].partition(". ")[0]  # what follows names options of Ray's own
-        raise UsageError(f"there is no Ray cluster to be reached {where}: {first}", hint) from None
-    return ray
-
-
-def _stranger(address: str) -> UsageError:
-    """What is said on a machine that can reach a cluster and is none of its machines: Ray talks to nobody else."""
-    cluster = "the Ray cluster of RAY_ADDRESS" if address == "auto" else f"the Ray cluster at {address}"
-    there = "HOST:6379" if address == "auto" else address
-    return UsageError(
-        f"{cluster} is there, but this machine is none of its nodes, and the server has to run on one",
-        f"ray start --address={there} --num-cpus=0 has it join, without replicas of its own; or serve on one that is a node",
-    )
-
-
-def _require_listening(address: str) -> None:
-    """Ray would try for minutes."""
-    host, _, port = address.rpartition(":")
-    socket.create_connection((host.strip("[]"), int(port)), REACH_S).close()
-
-
 def main(channel: int, address: str) -> None:
     """Run the placer on an inherited line."""
     line = Channel.inherited(channel)
+
+    def fail(error: TenfoldError) -> NoReturn:
+        line.send(event="failed", message=error.message, hint=error.hint, code=error.exit_code)
+        os._exit(error.exit_code)  # whatever Ray is about to do
+
+    waiting = Timer(ANSWER_S, lambda: fail(unreachable(address, SILENT)))
+    waiting.daemon = True
+    waiting.start()
     try:
         ray = connected(address)
     except TenfoldError as error:
-        line.send(event="failed", message=error.message, hint=error.hint, code=error.exit_code)
-        sys.exit(error.exit_code)
+        fail(error)
+    waiting.cancel()
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, signal.SIG_IGN)
     line.send(event="connected")

@@ -99,6 +99,11 @@ class Cluster:
         """The placer is gone, and with it all that it placed."""
         self._placer = None
 
+    def forget(self) -> None:
+        """What still waits is not needed any more: its lines end."""
+        while self._waiting:
+            self._waiting.pop().close()
+
     def _hand_over(self) -> None:
         while self._placer is not None and self._waiting:
             theirs = self._waiting.pop(0)
