@@ -9,6 +9,7 @@ import pytest
 
 from tenfold.batching import Batching
 from tenfold.capacity import Capacity
+from tenfold.config import Server
 from tenfold.deadline import Deadline
 from tenfold.drift import Drift
 from tenfold.errors import CODES
@@ -16,6 +17,7 @@ from tenfold.options import Option, documentation
 from tenfold.questions import QUESTIONS
 from tenfold.releases import Releases
 from tenfold.scaling import Scaling
+from tenfold.service.overlay import WORDS
 
 DOCS = Path(__file__).parents[2] / "docs"
 OPTIONS: list[type[Option]] = [Batching, Deadline, Capacity, Scaling, Releases, Drift]
@@ -40,6 +42,13 @@ def test_each_option_is_explained_in_the_words_of_the_code(option: type[Option])
         assert re.search(
             rf"^\| `{name}` \| .+ \| {re.escape(meaning)} \|$", page(option.__name__.lower()), re.MULTILINE
         )
+
+
+def test_each_limit_of_the_server_is_explained() -> None:
+    """The page of configuration lists what [server] may say, in the words of the code, and names each table."""
+    for name, meaning in documentation(Server).items():
+        assert re.search(rf"^\| `{name}` \| .+ \| {re.escape(meaning)} \|$", page("configuration"), re.MULTILINE)
+    assert all(f"`{word}`" in page("configuration") for word in WORDS if word != "server")
 
 
 @pytest.mark.parametrize("code", CODES)
