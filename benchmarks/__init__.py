@@ -1,1 +1,1 @@
-"""How fast tenfold is, beside the limits of its machine and beside its peers: see README.md."""
+"""What tenfold does under load and under duress, measured, beside its limits and its peers: see README.md."""

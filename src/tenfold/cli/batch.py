@@ -32,7 +32,7 @@ MOST_NAMED = 8
     "--workers", type=click.IntRange(0, 256), default=0, help="Processes; by default one per core, at most 4."
 )
 @click.option(
-    "--timeout", default="10 min", show_default=True, help="Time for a block of rows; who takes longer is bad."
+    "--timeout", default="10 min", show_default=True, help="Time for a block of rows; rows that take longer are bad."
 )
 @click.option("--shard-rows", type=click.IntRange(1), default=100_000, show_default=True, help="Rows of a part.")
 @click.option("--delimiter", default="", metavar="CHAR", help="What parts the cells of CSV: a comma, in .tsv a tab.")
@@ -41,7 +41,7 @@ MOST_NAMED = 8
 @click.option("--decimal", default=".", metavar="CHAR", help="The decimal point of CSV.")
 @click.option("--encoding", default="utf-8", show_default=True, help="The encoding of CSV.")
 @click.option("--null", "nulls", multiple=True, metavar="TEXT", help="A cell of CSV that stands for nothing, as NA.")
-@click.option("--reference", metavar="FILE", help="Hold the input against this table, not the service's profile.")
+@click.option("--reference", metavar="FILE", help="Has it drifted from this table? Else: from the service's profile.")
 @click.option("--on", type=click.Choice(["here", "ray"]), default="here", help="Answer here, or on a Ray cluster.")
 @click.option("--through", default=None, metavar="URL", help="Let a live service answer, behind its own requests.")
 @click.option("--access", default="", metavar="KEY", envvar="TENFOLD_KEY", help="A key of the server; or TENFOLD_KEY.")

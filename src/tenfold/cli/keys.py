@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @screen.json_option
 @click.pass_context
 def keys(context: click.Context, place: str, as_json: bool) -> None:
-    """Create, list and revoke the keys by which a server knows who may do what. Alone: list them."""
+    """Create, list and revoke the keys by which a server knows who may do what. Without a command: list them."""
     if own_options(context):
         show(place, as_json)
 
@@ -55,7 +55,7 @@ def create(name: str, scopes: tuple[str, ...], expires: str | None, place: str, 
 @store_option
 @screen.json_option
 def list_(place: str, as_json: bool) -> None:
-    """List the keys of a store, those that hold no more, too."""
+    """List the keys of a store, also those that were revoked or ran out."""
     show(place, as_json)
 
 
@@ -82,7 +82,7 @@ def show(place: str, as_json: bool) -> None:
 @store_option
 @screen.json_option
 def revoke(key: str, place: str, as_json: bool) -> None:
-    """Let KEY, an id or a name, allow nothing any more. Running servers learn of it within a second."""
+    """Revoke KEY, an id or a name. Running servers learn of it within a second."""
     from tenfold.control import keys as control
 
     revoked = control.revoke(key, place)

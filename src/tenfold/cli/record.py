@@ -31,8 +31,8 @@ def record(service: str, data: Path | None, unseen: Path | None, label: str | No
 
     The requests stay, and so does what training fed the model for them; the answers are those of the model as it is.
     With --data, the medians and modes of that table are kept in reference.json, for impute("median") and impute("mode"),
-    and what its fields are like in reference.profile, which live rows are compared with. With --unseen, live answers are
-    compared as well with those to that table, and with how good they are where --label has the truth.
+    and a profile of its fields in reference.profile, with which live rows are compared. With --unseen, live answers are
+    compared with the answers to that table, too; and where --label has the truth, with how good these were.
     """
     with screen.Progress() as progress:
         progress("replaying the golden records")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @store_option
 @screen.json_option
 def scale(name: str | None, least: int | None, span: str, why: str, clear: bool, place: str, as_json: bool) -> None:
-    """Have at least N replicas of NAME for a while, beyond what its Scaling decides. Alone: list what holds.
+    """Have at least N replicas of NAME for a while, beyond what its Scaling decides. Without options: list what holds.
 
     NAME is a service of the store, or the folder that is served. A running server follows within seconds, also beyond
     max_replicas. It is put on record, and runs out by itself.

@@ -37,7 +37,8 @@ def own_options(context: click.Context) -> bool:
 @screen.json_option
 @click.pass_context
 def store(context: click.Context, place: str, as_json: bool) -> None:
-    """Take care of a store: what is remembered of releases, deployments, keys and labels. Alone: say what is in it."""
+    """Take care of a store: what is remembered of releases, deployments, keys and labels. Without a command: say what is in
+    it."""
     if not own_options(context):
         return
     from tenfold.control import stores
