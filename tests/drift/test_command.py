@@ -203,7 +203,8 @@ def test_labels_from_a_file_of_their_own(judge: Judge, tmp_path: Path) -> None:
 
 
 def test_labels_of_some_rows_alone_decide_nothing(judge: Judge, tmp_path: Path) -> None:
-    """Where only those who earn much were followed up, what became of them is no measure of the model; that is said."""
+    """Where only those who earn much were followed up, what became of them is no measure of the model: that is said in the
+    sentence, with the column in which they differ, and which labels would tell."""
     current = served(2, 4000)
     rich = current["income"] > current["income"].median()
     turned = current["truth"].map({"repaid": "default", "default": "repaid"})
@@ -212,7 +213,31 @@ def test_labels_of_some_rows_alone_decide_nothing(judge: Judge, tmp_path: Path) 
     assert document["verdict"] == "HEALTHY"
     assert document["windows"][0]["realised"] < 0.5
     (said,) = (reason for reason in document["reasons"] if "decide nothing" in reason)
-    assert said.startswith("labels of 8 of 8 windows decide nothing: rows that have one differ from the others")
+    assert said.startswith(
+        "labels of 8 of 8 windows decide nothing: rows that have one differ from the others in income by"
+    )
+    assert (
+        "; labels decide nothing, since rows that have one differ from the others in income by " in document["because"]
+    )
+    assert document["next"].startswith(
+        "label rows that are a picture of all, such as some that were drawn by lot: tenfold"
+    )
+
+
+def test_labels_of_all_rows_count_beside_those_of_some(judge: Judge, tmp_path: Path) -> None:
+    """Where a part of the windows is labelled as it should be, the figure in the sentence is that of these windows."""
+    current = served(2, 4000)
+    rich = current["income"] > current["income"].median()
+    turned = current["truth"].map({"repaid": "default", "default": "repaid"})
+    truth = current["truth"].where(current.index >= 2000, turned)
+    labels = current[["id"]].assign(truth=truth)[rich | (current.index >= 2000)]
+    labels.to_csv(tmp_path / "labels.csv", index=False)
+    document = judged(judge(current.drop(columns="truth"), "--labels", tmp_path / "labels.csv", "--json"))
+    assert document["verdict"] == "HEALTHY"
+    assert document["performance"]["realised"][0] > 0.6
+    assert document["performance"]["unlike"] == ""
+    assert "decide nothing" not in document["because"]
+    assert any(reason.startswith("labels of 4 of 8 windows decide nothing") for reason in document["reasons"])
 
 
 def test_segments_are_watched_where_asked_for(judge: Judge) -> None:

@@ -346,7 +346,7 @@ def test_labels_that_are_no_picture_of_all_prove_nothing() -> None:
         some = [pair for pair in pairs(world.random, 600, 0.5) if pair[0]["label"] == "no"]
         world.profile = label(world.now, world.profile, world.release, window, some)
     assert world.report().verdict is Verdict.HEALTHY
-    assert world.now.state.seen[-15].selected > 0.2
+    assert world.now.state.seen[-15].selected.share > 0.2
 
 
 def test_nothing_is_lost_where_no_label_comes() -> None:

@@ -201,5 +201,5 @@ def test_labels_of_a_chosen_few_do_not_decide() -> None:
     hard = np.abs(stream.score - 0.5) < 0.15
     windows = windows_of(profile.columns, stream._replace(actual=np.where(hard, stream.actual, np.nan)), SIZE, ANSWERS)
     state = watch(profile, windows)
-    assert min(seen.selected for seen in state.seen) > 0.1
+    assert min(seen.selected.share for seen in state.seen) > 0.1
     assert first_alarm(state) is None

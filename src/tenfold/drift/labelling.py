@@ -13,6 +13,7 @@ from tenfold.drift.effects import SIGMAS, moved, regroup
 from tenfold.drift.following import GRACE_S, Following, Release, Waiting
 from tenfold.drift.judge import find
 from tenfold.drift.monitor import State, mature
+from tenfold.drift.movement import Selected
 from tenfold.drift.options import Drift
 from tenfold.drift.profile import FEWEST_LABELS, Profile, split
 from tenfold.drift.truth import Said, outcomes_of, task_of, value_of
@@ -61,7 +62,7 @@ def _compared(profile: Profile, state: State, window: Waiting, said: Sequence[Sa
     index = next((k for k, seen in enumerate(state.seen) if seen.number == window.number), None)
     if index is None or len(said) > MOST_LABELLED * window.rows:
         return state
-    seen, shares = state.seen[index], [0.0]
+    seen, apart = state.seen[index], [Selected()]
     places = [k for k, column in enumerate(profile.columns) if column.role in ("prediction", "score")]
     cells = split(profile.columns, seen.cells)
     for k in places:
@@ -69,8 +70,8 @@ def _compared(profile: Profile, state: State, window: Waiting, said: Sequence[Sa
         values = np.array([value_of(column, answer.get(column.name)) for answer in said])
         labelled = np.bincount(cells_of([column], values[:, None])[:, 0], minlength=column.cells)
         share, error = moved(regroup(cells[k], group), regroup(labelled, group))
-        shares.append(share - SIGMAS * error)
-    found = msgspec.structs.replace(seen, selected=max(shares))
+        apart.append(Selected(share - SIGMAS * error, column.name))
+    found = msgspec.structs.replace(seen, selected=max(apart))
     return msgspec.structs.replace(state, seen=(*state.seen[:index], found, *state.seen[index + 1 :]))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from tenfold.drift.columns import Floats, Ints
 from tenfold.drift.effects import SIGMAS, Baseline, Moved, moved, score
 from tenfold.drift.eprocess import Wealth, wager
-from tenfold.drift.movement import along, movements, selected, steps, unfamiliar
+from tenfold.drift.movement import Selected, along, movements, selected, steps, unfamiliar
 from tenfold.drift.options import Drift
 from tenfold.drift.performance import Measured, Outcomes, measure
 from tenfold.drift.profile import (
@@ -37,7 +37,7 @@ FEWEST_ROWS = 20  # in a window, for it to say anything
 
 class Seen(msgspec.Struct):
     """What is remembered of a window. ``rules`` are the shares of rows that a rule of validation refused or changed, in the
-    first windows and in this one."""
+    first windows and in this one; ``selected`` is how far labelled rows are from the others, and in which column most."""
 
     number: int
     start: float
@@ -50,7 +50,7 @@ class Seen(msgspec.Struct):
     estimated: Measured | None = None
     realised: Measured | None = None
     unfamiliar: float = 0.0
-    selected: float = 0.0
+    selected: Selected = Selected()
     losses: tuple[Floats, ...] = ()
     strangers: dict[str, dict[str, int]] = {}
     rules: dict[str, tuple[float, float]] = {}
@@ -127,7 +127,7 @@ def mature(profile: Profile, policy: Drift, state: State, number: int, outcomes:
     if not np.isfinite(measured.value):
         return state
     state = msgspec.structs.replace(state, seen=(*state.seen[:index], seen, *state.seen[index + 1 :]))
-    if seen.selected > policy.drift_share:  # those that were labelled are no picture of all
+    if seen.selected.share > policy.drift_share:  # those that were labelled are no picture of all
         return state
     base = profile.baselines[REALISED]
     value, error = profile.realised

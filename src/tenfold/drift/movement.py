@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from tenfold.drift.columns import Ints, cells_of
@@ -69,17 +71,24 @@ def unfamiliar(profile: Profile, sample: Sample | None) -> float:
     return float(strange.mean())
 
 
-def selected(profile: Profile, sample: Sample | None) -> float:
-    """How far the rows with labels are from those without: the most by which a column differs between them."""
+class Selected(NamedTuple):
+    """How far the rows with labels are from those without: the most by which a column differs between them, and which."""
+
+    share: float = 0.0
+    name: str = ""
+
+
+def selected(profile: Profile, sample: Sample | None) -> Selected:
+    """How far the rows with labels are from those without."""
     if sample is None or not len(sample):
-        return 0.0
+        return Selected()
     labelled = np.isfinite(sample["actual"])
     if not SOME <= labelled.mean() <= 1 - SOME:
-        return 0.0
+        return Selected()
     cells = cells_of(profile.columns, sample["values"])
-    shares = []
+    found = [Selected()]
     for column, group, cell in zip(profile.columns, profile.groups, cells.T, strict=True):
         with_, without = (np.bincount(cell[rows], minlength=column.cells) for rows in (labelled, ~labelled))
         share, error = moved(regroup(without, group), regroup(with_, group))
-        shares.append(share - 3 * error)
-    return max(*shares, 0.0)
+        found.append(Selected(share - 3 * error, column.name))
+    return max(found)

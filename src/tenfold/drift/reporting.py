@@ -12,10 +12,11 @@ from tenfold.drift.eprocess import confidence_sequence
 from tenfold.drift.judge import Circumstances, Findings, find
 from tenfold.drift.monitor import FEWEST_ROWS as FEWEST_IN_WINDOW
 from tenfold.drift.monitor import Seen, State, correction
+from tenfold.drift.movement import Selected
 from tenfold.drift.options import Drift
 from tenfold.drift.performance import Measured, Task
 from tenfold.drift.profile import Profile, split
-from tenfold.drift.verdicts import NEXT, Challenge, Feature, Line, Performance, Report, Segment, Verdict
+from tenfold.drift.verdicts import FEEDBACK, NEXT, Challenge, Feature, Line, Performance, Report, Segment, Verdict
 
 MOST_SEGMENTS = 5
 FEWEST_ROWS = 30  # of a segment
@@ -42,7 +43,7 @@ def report(profile: Profile, policy: Drift, state: State, around: Circumstances,
         verdict=found.verdict,
         since=at(found.began) if found.began is not None else None,
         because=_because(found, features, performance, around.challenge),
-        next=_next(found.verdict, around.challenge).format(labels=labels or 0, where=where),
+        next=_next(found.verdict, around.challenge, performance).format(labels=labels or 0, where=where),
         windows=tuple(_line(seen, at) for seen in state.seen),
         features=features,
         segments=segments,
@@ -105,16 +106,25 @@ def _performance(
     allowed = task.tolerance(reference, policy.loss_share)
     alpha = policy.false_alarm_probability
     estimates = [seen.estimated for seen in since if seen.estimated is not None]
+    labelled = [seen for seen in since if seen.realised is not None]
+    counting = [seen for seen in labelled if seen.selected.share <= policy.drift_share] or labelled
     return Performance(
         task.metric,
         reference,
         reference + allowed if task.metric == "mae" else reference - allowed,
         _pooled([e._replace(value=e.value - correction(state)[0]) for e in estimates], alpha),
-        _pooled([seen.realised for seen in since if seen.realised is not None], alpha),
+        _pooled([seen.realised for seen in counting if seen.realised is not None], alpha),
         sum(seen.realised.rows for seen in since if seen.realised),
         not found.doubts,
         tuple(found.doubts),
+        _unlike(policy, counting),
     )
+
+
+def _unlike(policy: Drift, labelled: Sequence[Seen]) -> str:
+    """How rows with a label differ from the others, where that is too much for their labels to count."""
+    share, name = max((seen.selected for seen in labelled), default=Selected())
+    return f"in {name} by {share:.0%} of the rows" if share > policy.drift_share else ""
 
 
 def _pooled(windows: Sequence[Measured], alpha: float) -> tuple[float, float, float] | None:
@@ -209,8 +219,10 @@ def _segments(profile: Profile, since: Sequence[Seen]) -> list[Segment]:
 # -- in words -------------------------------------------------------------------------------------------------
 
 
-def _next(verdict: Verdict, challenge: Challenge | None) -> str:
-    """What to do: where a challenger has proven better, to let that answer."""
+def _next(verdict: Verdict, challenge: Challenge | None, performance: Performance | None) -> str:
+    """What to do: where a challenger has proven better, to let that answer; where labels decide nothing, to label others."""
+    if verdict in (Verdict.HEALTHY, Verdict.WATCH) and performance is not None and performance.unlike:
+        return f"label rows that are a picture of all, such as some that were drawn by lot: {FEEDBACK}"
     if verdict is not Verdict.UPDATE_RECOMMENDED or challenge is None or not challenge.convinces:
         return NEXT[verdict]
     return f"tenfold deploy {challenge.name}" if "@" in challenge.name else f"let {challenge.name} answer"
@@ -243,8 +255,15 @@ def _because(
 def _level(performance: Performance) -> str:
     """Where the metric stands: what labels say, or else the estimate."""
     kind, bounds = ("realised", performance.realised) if performance.realised else ("estimated", performance.estimated)
-    expected = f"expected {performance.reference:.3f}"
+    expected = f"expected {performance.reference:.3f}{_nothing_decided(performance)}"
     return f"{kind} {NAMES[performance.metric]} {bounds[0]:.3f}, {expected}" if bounds else expected
+
+
+def _nothing_decided(performance: Performance) -> str:
+    """That labels decide nothing, where the rows that have one are no picture of all."""
+    if not performance.unlike:
+        return ""
+    return f"; labels decide nothing, since rows that have one differ from the others {performance.unlike}"
 
 
 def _harm(performance: Performance | None) -> str:
@@ -259,7 +278,7 @@ def _harm(performance: Performance | None) -> str:
             least = low - performance.reference if worse else performance.reference - high
             surely = f", at least {least:.3f} worse" if least > 0 else ""
             words.append(f"{kind} {NAMES[performance.metric]} {value:.3f}{surely}")
-    return f"{', '.join(words)}, expected {performance.reference:.3f}"
+    return f"{', '.join(words)}, expected {performance.reference:.3f}{_nothing_decided(performance)}"
 
 
 def _ruled_out(profile: Profile, state: State, found: Findings, around: Circumstances) -> list[str]:
@@ -295,13 +314,11 @@ def _restless(profile: Profile, policy: Drift, found: Findings, features: Sequen
 
 def _selected(policy: Drift, since: Sequence[Seen]) -> list[str]:
     """That labels decide nothing, where the rows that have one are no picture of all."""
-    apart = [seen.selected for seen in since if seen.realised is not None and seen.selected > policy.drift_share]
+    apart = [seen for seen in since if seen.realised is not None and seen.selected.share > policy.drift_share]
     if not apart:
         return []
-    return [
-        f"labels of {len(apart)} of {len(since)} windows decide nothing: rows that have one differ from the others, "
-        f"in one of their columns by {max(apart):.0%} of the rows"
-    ]
+    differ = f"rows that have one differ from the others {_unlike(policy, apart)}"
+    return [f"labels of {len(apart)} of {len(since)} windows decide nothing: {differ}"]
 
 
 def _concept(task: Task, state: State) -> list[str]:

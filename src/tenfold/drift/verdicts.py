@@ -35,10 +35,11 @@ class Verdict(StrEnum):
         return list(Verdict).index(self)
 
 
+FEEDBACK = "tenfold feedback NAME FILE --key KEY --label LABEL"
 NEXT = {
     Verdict.HEALTHY: "nothing to do",
     Verdict.WATCH: "look at the fields that moved; labels would say whether it matters",
-    Verdict.NEED_LABELS: "label about {labels:,} rows{where}: tenfold feedback NAME FILE --key KEY --label LABEL",
+    Verdict.NEED_LABELS: "label about {labels:,} rows{where}: " + FEEDBACK,
     Verdict.UPDATE_WONT_HELP: "look for new features or better labels; training again on recent rows gains nothing",
     Verdict.UPDATE_RECOMMENDED: "train on recent rows and push: tenfold push, then tenfold deploy NAME",
     Verdict.FIX_DATA: "mend the feed first, and keep these rows out of training",
@@ -101,7 +102,11 @@ class Line(msgspec.Struct, frozen=True):
 
 
 class Performance(msgspec.Struct, frozen=True):
-    """The metric on the reference, what was to be lost at most, and its values since the change, with bounds on them."""
+    """The metric on the reference, what was to be lost at most, and its values since the change, with bounds on them.
+
+    ``unlike`` says how rows with a label differ from the others, where that makes the realised value decide nothing; ""
+    where it counts.
+    """
 
     metric: str
     reference: float
@@ -111,6 +116,7 @@ class Performance(msgspec.Struct, frozen=True):
     labelled: int = 0
     trusted: bool = True
     doubts: tuple[str, ...] = ()
+    unlike: str = ""
 
 
 class Challenge(msgspec.Struct, frozen=True):
