@@ -24,7 +24,7 @@ from typing import NamedTuple
 import click
 import uvloop
 
-from benchmarks import chaos
+from benchmarks import chaos, numbered
 from tenfold.control import scale
 from tenfold.control.servers import ask
 
@@ -154,7 +154,7 @@ async def _throughput(server: Served, seconds: float) -> Rate:
     async def client(number: int) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         while time.perf_counter() < over:
-            status, _ = await chaos.ask(reader, writer, number)
+            status, _ = await numbered.ask(reader, writer, number)
             if status == 200:
                 counts.append(time.perf_counter())
         writer.close()
