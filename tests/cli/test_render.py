@@ -119,10 +119,22 @@ def test_a_refusal_writes_nothing(tmp_path: Path, run: Run) -> None:
         (["kubernetes", "--start", "8"], "--start: '8' has no unit"),
         (["kubernetes", "--memory", "much"], "--memory: 'much' is not a quantity"),
         (["kubernetes", "--rate-per-replica", "9 rows"], "--rate-per-replica: '9 rows'"),
+        (["kubernetes", "--rate-per-replica", "0 rows/s"], "--rate-per-replica 0 rows/s: that is nothing"),
+        (["kubernetes", "--memory", "1 KiB"], "--memory: 1024 bytes are too few for any server"),
+        (["kubernetes", "--namespace", "Bad_NS"], "--namespace 'Bad_NS' cannot be that in a cluster"),
+        (["kubernetes", "--secret", "keys", "--secret", "Keys"], "--secret 'Keys' cannot be that"),
+        (["kubernetes", "--store-secret", "-store"], "--store-secret '-store' cannot be that"),
+        (
+            ["kubernetes", "--hostname", "a_b.example", "--gateway", "infra/public"],
+            "--hostname 'a_b.example' cannot be",
+        ),
+        (["kubernetes", "--hostname", "a.example", "--gateway", "a/b/c"], "--gateway 'a/b/c' cannot be that"),
+        (["kserve", "--prometheus", "prometheus:9090"], "--prometheus 'prometheus:9090' cannot be that"),
+        (["dockerfile", "--base", "python 3"], "--base 'python 3' cannot be that"),
     ],
 )
 def test_options_that_mean_nothing_are_refused(tmp_path: Path, run: Run, words: list[str], said: str) -> None:
-    """What one target takes and another does not is said, as is a quantity without its unit."""
+    """What one target takes and another does not is said, as is a quantity without its unit, or a name that is none."""
     target, *options = words
     done = run("render", target, write_service(tmp_path / "echoes"), "-o", tmp_path / "out", *options)
     assert done.code == 2

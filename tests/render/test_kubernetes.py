@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from tenfold.capacity import Capacity
 from tenfold.deadline import Deadline
+from tenfold.drift import Drift
 from tenfold.errors import GateFailed, ServiceError, TenfoldError, UsageError
 from tenfold.releases import Releases
 from tenfold.render import Asked, Measured, Wanted, kserve, kubernetes
@@ -262,6 +263,14 @@ REFUSED: dict[str, tuple[Asked, type[TenfoldError], str, str]] = {
         "max_replicas=38",
     ),
     "a deadline beyond the drain": (asked({"deadline": Deadline("2 min")}), ServiceError, "within 30 s", "tenfold batch"),
+    "a webhook without a way": (asked({"drift": Drift(webhook="https://a.b/x")}), UsageError, "no pod ask a.b", "--egress"),
+    "a webhook by another port": (
+        asked({"drift": Drift(webhook="http://a:8080"), "releases": Releases()}, wanted=Wanted(store_secret="tenfold")),
+        UsageError,
+        "lets no pod ask",
+        "--egress",
+    ),
+    "training in a pod": (asked({"drift": Drift(retrain="python t.py")}), ServiceError, "gone with the pod", "--store-"),
     "half of a route": (asked(wanted=Wanted(hostname="a.example")), UsageError, "both", "--gateway"),
     "an unmeasured start": (asked(measured=Measured(240.0)), GateFailed, "takes to start", "tenfold check"),
     "an unmeasured capacity": (asked(measured=Measured(None, 4.0)), GateFailed, "carries", "tenfold bench"),
@@ -269,6 +278,9 @@ REFUSED: dict[str, tuple[Asked, type[TenfoldError], str, str]] = {
     "no tag": (asked(wanted=Wanted(image="tumour")), UsageError, "does not say which one", "sha256"),
     "a name that is none": (asked({"name": "8-bit"}), ServiceError, "cannot be a name", "name ="),
 }  # fmt: skip
+
+
+OF_KUBERNETES = {"half of a route", "hours without KEDA", "a webhook without a way", "a webhook by another port"}
 
 
 @pytest.mark.parametrize("case", REFUSED)
@@ -281,13 +293,20 @@ def test_what_cannot_be_done_is_refused(case: str) -> None:
     assert mend in caught.value.hint
 
 
-@pytest.mark.parametrize("case", sorted(REFUSED.keys() - {"half of a route", "hours without KEDA"}))
+@pytest.mark.parametrize("case", sorted(REFUSED.keys() - OF_KUBERNETES))
 def test_what_an_inference_service_cannot_do_either_is_refused(case: str) -> None:
     """KServe's pods can do no more than others."""
     one, kind, said, _ = REFUSED[case]
     with pytest.raises(kind) as caught:
         kserve.files(replace(one, wanted=replace(one.wanted, prometheus=PROMETHEUS)))
     assert said in caught.value.message
+
+
+def test_a_webhook_with_a_way_is_no_reason_to_refuse() -> None:
+    """With --egress, or by a port that a store opens, pods reach it."""
+    told = {"drift": Drift(webhook="https://a.example/x")}
+    assert kubernetes.files(asked(told, wanted=Wanted(egress=True)))
+    assert kubernetes.files(asked(told, wanted=Wanted(store_secret="tenfold")))
 
 
 def test_every_criterion_is_known_or_refused() -> None:

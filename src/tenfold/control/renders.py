@@ -20,6 +20,7 @@ from tenfold.engines.crew import STOP_LIMIT_S
 from tenfold.environment import wheel
 from tenfold.errors import UsageError
 from tenfold.render import Asked, Image, Measured, Wanted, dockerfile, github, kserve, kubernetes
+from tenfold.render.naming import require_forms
 from tenfold.server.front import DRAIN_LIMIT_S
 from tenfold.service import Service, Spec, find, spec
 from tenfold.units import rows_per_s, seconds, size_bytes
@@ -79,7 +80,7 @@ TARGETS = {
 
 
 def wanted(**said: str | bool | tuple[str, ...]) -> Wanted:
-    """What was said on the command line, quantities read. Raises ``UsageError`` for one that cannot be read."""
+    """What was said on the command line, quantities read. Raises ``UsageError`` for what cannot be meant."""
     values: dict[str, object] = dict(said)
     for name, read in UNITS.items():
         text = str(said.get(name) or "")
@@ -87,7 +88,13 @@ def wanted(**said: str | bool | tuple[str, ...]) -> Wanted:
             values[name] = read(text) if text else 0
         except ValueError as error:
             raise UsageError(f"--{name.replace('_', '-')}: {error}", "tenfold render --help") from None
-    return msgspec.convert(values, Wanted)
+        if text and not values[name]:
+            raise UsageError(
+                f"--{name.replace('_', '-')} {text}: that is nothing", "write more than 0, or leave it out"
+            )
+    place = msgspec.convert(values, Wanted)
+    require_forms(place)
+    return place
 
 
 def then(target: str, service: str, folder: Path, env: str = "", place: Wanted | None = None) -> str:

@@ -11,7 +11,13 @@ from tenfold.render import yaml
 from tenfold.render.asked import Asked, whole
 from tenfold.render.autoscaling import behaviour, quantity, queries
 from tenfold.render.pods import Document, metadata, pod
-from tenfold.render.refusals import require_capacity, require_draining, require_releases, require_scaling
+from tenfold.render.refusals import (
+    require_capacity,
+    require_draining,
+    require_releases,
+    require_scaling,
+    require_training,
+)
 from tenfold.render.sizes import gateway_timeout_s
 
 KSERVE = "KServe"
@@ -29,6 +35,7 @@ def files(asked: Asked) -> dict[str, str]:
     require_releases(asked, KSERVE)
     require_capacity(asked)
     require_draining(asked)
+    require_training(asked)
     if asked.scales and not asked.wanted.prometheus:
         raise UsageError(
             "an InferenceService that scales by what tenfold counts does it through KEDA, which asks Prometheus",

@@ -18,6 +18,8 @@ from tenfold.render.refusals import (
     require_gateway,
     require_releases,
     require_scaling,
+    require_training,
+    require_way_out,
 )
 from tenfold.render.sizes import gateway_timeout_s, progress_s
 
@@ -33,6 +35,8 @@ def files(asked: Asked) -> dict[str, str]:
     require_releases(asked, KUBERNETES)
     require_capacity(asked)
     require_draining(asked)
+    require_training(asked)
+    require_way_out(asked, STORE_PORTS if asked.wanted.store_secret else ())
     require_gateway(asked)
     return {f"{asked.name}.yaml": yaml.text(_plain(asked)), f"{asked.name}-custom.yaml": yaml.text(_custom(asked))}
 

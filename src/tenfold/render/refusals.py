@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 
 import msgspec
@@ -14,6 +15,8 @@ from tenfold.units import duration, throughput
 
 SCALING = frozenset({"min_replicas", "max_replicas", "headroom", "scale_in_after", "drain_backlog_in", "cores"})
 LONGEST_WINDOW_S = 3600  # of stabilisation, in Kubernetes
+
+_ADDRESS = re.compile(r"(?P<scheme>https?)://([^/@]*@)?(?P<host>\[[^]]*\]|[^/:?#]*)(:(?P<port>\d+))?")
 
 
 def require_scaling(asked: Asked, system: str) -> None:
@@ -79,6 +82,28 @@ def require_draining(asked: Asked) -> None:
             f'Deadline("{asked.spec.deadline.budget}"): a server that is told to stop finishes what it has within '
             f"{duration(asked.drain_limit_s)}, and answers would be lost whenever a pod goes",
             "a shorter deadline; what takes longer is a job: tenfold batch",
+        )
+
+
+def require_training(asked: Asked) -> None:
+    """Raise where a pod is to train, and what it trained would be gone with it."""
+    if asked.spec.drift.retrain and not asked.wanted.store_secret:
+        raise ServiceError(
+            f"Drift(retrain={asked.spec.drift.retrain!r}): what a pod trains is gone with the pod",
+            "servers that share a store deploy it: --store-secret NAME; or leave it out for this environment: "
+            "[production.drift] in tenfold.toml, and --env production",
+        )
+
+
+def require_way_out(asked: Asked, open_ports: Collection[int]) -> None:
+    """Raise where somebody is to be told of verdicts who cannot be reached by one of the ports that are open."""
+    told = _ADDRESS.match(asked.spec.drift.webhook or "")
+    if told is None or asked.wanted.egress:
+        return
+    if int(told["port"] or {"http": 80, "https": 443}[told["scheme"]]) not in open_ports:
+        raise UsageError(
+            f"Drift(webhook=…): the NetworkPolicy that is written lets no pod ask {told['host']}",
+            "--egress opens the way to others",
         )
 
 
