@@ -87,11 +87,12 @@ LINES = st.sampled_from(
     [b"", b"Connection: close\r\n", b"Expect: 100-continue\r\n", b"X-Request-Id: me\r\n", b"Content-Length: 1\r\n"]
 )
 REQUESTS = st.builds(
-    lambda method, path, more, body: (
-        b"%b /%b HTTP/1.1\r\nHost: h\r\n%bContent-Length: %d\r\n\r\n%b" % (method, path, more, len(body), body)
+    lambda method, path, version, more, body: (
+        b"%b /%b HTTP/%b\r\nHost: h\r\n%bContent-Length: %d\r\n\r\n%b" % (method, path, version, more, len(body), body)
     ),
     st.sampled_from([b"POST", b"HEAD", b"GET"]),
     st.sampled_from([b"x", b"x", b"x", b"fails", b"later"]),
+    st.sampled_from([b"1.1", b"1.1", b"1.1", b"1.0"]),
     LINES,
     st.sampled_from([b"", b"one", b"\r\n\r\n", b"y" * 65]),
 )

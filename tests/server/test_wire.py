@@ -327,6 +327,19 @@ def test_expect_continue() -> None:
     talk(conversation)
 
 
+def test_http_1_0_is_not_told_to_continue() -> None:
+    """It does not know that answer, and would take it for the one to its request."""
+
+    async def conversation(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"POST /x HTTP/1.0\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
+        await asyncio.sleep(0.05)  # whatever comes of the head alone has been written by then
+        writer.write(b"hello")
+        status, _, body = await read_one(reader)
+        assert (status, body) == (200, b"POST /x hello")
+
+    talk(conversation)
+
+
 def test_http_1_0_closes() -> None:
     """A client of HTTP/1.0 gets its answer and the end of the connection."""
 

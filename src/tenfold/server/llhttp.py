@@ -52,6 +52,8 @@ def parse_head(raw: bytes) -> tuple[str, bytes, dict[str, str], bool]:
         raise Rejected("bad_request", "the version of HTTP is 1.0 or 1.1")
     if parsing.hosts != 1 and (parsing.hosts > 1 or version == "1.1"):
         raise Rejected("bad_request", "an HTTP/1.1 request names its host, once")
+    if version == "1.0":
+        headers.pop("expect", None)  # it would not know what 100 is (RFC 9110, section 10.1.1)
     _require_framing(headers)
     method = parser.get_method().decode("ascii", "replace")
     return method, parsing.target, headers, parsing.keep_alive
